@@ -1,0 +1,2 @@
+namespace Declarative.Tests;
+public class SmokeTests { [Xunit.Fact] public void Runs() { } }
