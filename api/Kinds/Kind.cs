@@ -1,0 +1,119 @@
+using System.Collections.Frozen;
+
+namespace Declarative.Api.Kinds;
+
+/// <summary>
+/// One row of the table of kinds (<c>kinds.tsv</c>). Adding a kind is adding a row there and, where it needs rules of its own,
+/// a strategy in <c>apiserver/Registry/Strategies</c>.
+/// </summary>
+public sealed class Kind : IEquatable<Kind>
+{
+    public required string Group { get; init; }
+    public required string Version { get; init; }
+    public required string Name { get; init; }
+    public required string Plural { get; init; }
+    public string Singular => Name.ToLowerInvariant();
+    public IReadOnlyList<string> ShortNames { get; init; } = [];
+    public bool Namespaced { get; init; }
+    public IReadOnlyList<string> Categories { get; init; } = [];
+    public IReadOnlyList<string> Subresources { get; init; } = [];
+    public KindSupport Support { get; init; }
+
+    /// <summary><c>v1</c> or <c>apps/v1</c>.</summary>
+    public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
+
+    /// <summary><c>pods</c> or <c>deployments.apps</c>: the form of error messages.</summary>
+    public string QualifiedPlural => Group.Length == 0 ? Plural : $"{Plural}.{Group}";
+
+    public bool Equals(Kind? other) => other is not null && (ReferenceEquals(this, other) || (Group == other.Group && Version == other.Version && Plural == other.Plural));
+
+    public override bool Equals(object? obj) => Equals(obj as Kind);
+
+    public override int GetHashCode() => string.GetHashCode(Plural, StringComparison.Ordinal) ^ string.GetHashCode(Group, StringComparison.Ordinal);
+
+    public override string ToString() => $"{ApiVersion} {Name}";
+
+    /// <summary>All rows in the table's order.</summary>
+    public static IReadOnlyList<Kind> All { get; } = ReadTable();
+
+    private static readonly FrozenDictionary<(string Group, string Version, string Plural), Kind> ByPlural =
+        All.ToFrozenDictionary(x => (x.Group, x.Version, x.Plural));
+
+    private static readonly FrozenDictionary<(string Group, string Version, string Name), Kind> ByName =
+        All.ToFrozenDictionary(x => (x.Group, x.Version, x.Name));
+
+    public static Kind Namespace { get; } = Core("namespaces");
+    public static Kind Pod { get; } = Core("pods");
+    public static Kind Service { get; } = Core("services");
+    public static Kind ConfigMap { get; } = Core("configmaps");
+    public static Kind Secret { get; } = Core("secrets");
+    public static Kind Node { get; } = Core("nodes");
+    public static Kind Event { get; } = Core("events");
+    public static Kind Endpoints { get; } = Core("endpoints");
+    public static Kind ServiceAccount { get; } = Core("serviceaccounts");
+    public static Kind Deployment { get; } = ByPlural[("apps", "v1", "deployments")];
+    public static Kind ReplicaSet { get; } = ByPlural[("apps", "v1", "replicasets")];
+    public static Kind EndpointSlice { get; } = ByPlural[("discovery.k8s.io", "v1", "endpointslices")];
+    public static Kind Ingress { get; } = ByPlural[("networking.k8s.io", "v1", "ingresses")];
+    public static Kind IngressClass { get; } = ByPlural[("networking.k8s.io", "v1", "ingressclasses")];
+    public static Kind Lease { get; } = ByPlural[("coordination.k8s.io", "v1", "leases")];
+    public static Kind Role { get; } = Rbac("roles");
+    public static Kind RoleBinding { get; } = Rbac("rolebindings");
+    public static Kind ClusterRole { get; } = Rbac("clusterroles");
+    public static Kind ClusterRoleBinding { get; } = Rbac("clusterrolebindings");
+    public static Kind TrafficReport { get; } = ByPlural[("declarative.mesos", "v1", "trafficreports")];
+
+    /// <summary>By the words of a URL: <c>/apis/GROUP/VERSION/PLURAL</c>.</summary>
+    public static Kind? Find(string group, string version, string plural) => ByPlural.GetValueOrDefault((group, version, plural));
+
+    /// <summary>By the words of an object: <c>apiVersion</c> and <c>kind</c>.</summary>
+    public static Kind? FindByName(string apiVersion, string name)
+    {
+        var slash = apiVersion.IndexOf('/', StringComparison.Ordinal);
+        return slash < 0 ? ByName.GetValueOrDefault(("", apiVersion, name)) : ByName.GetValueOrDefault((apiVersion[..slash], apiVersion[(slash + 1)..], name));
+    }
+
+    private static Kind Core(string plural) => ByPlural[("", "v1", plural)];
+
+    private static Kind Rbac(string plural) => ByPlural[("rbac.authorization.k8s.io", "v1", plural)];
+
+    private static List<Kind> ReadTable()
+    {
+        using var stream = typeof(Kind).Assembly.GetManifestResourceStream("Declarative.Api.Kinds.kinds.tsv")!;
+        using var reader = new StreamReader(stream);
+        reader.ReadLine(); // column names
+        var rows = new List<Kind>();
+        while (reader.ReadLine() is { } line)
+        {
+            var cells = line.Split('\t');
+            if (cells.Length < 9 || cells[3].Length == 0) continue; // Scale and Eviction are bodies of subresources
+            rows.Add(new Kind
+            {
+                Group = cells[0],
+                Version = cells[1],
+                Name = cells[2],
+                Plural = cells[3],
+                ShortNames = Words(cells[4]),
+                Namespaced = cells[5] == "namespaced",
+                Categories = Words(cells[6]),
+                Subresources = Words(cells[7]),
+                Support = cells[8] switch { "store" => KindSupport.Stored, "review" => KindSupport.Review, _ => KindSupport.Acts },
+            });
+        }
+        return rows;
+
+        static string[] Words(string cell) => cell.Split(',', StringSplitOptions.RemoveEmptyEntries);
+    }
+}
+
+public enum KindSupport
+{
+    /// <summary>The platform acts on it or serves it fully.</summary>
+    Acts,
+
+    /// <summary>Accepted, validated, stored and served, and answered with a warning that it has no effect here.</summary>
+    Stored,
+
+    /// <summary>Created to be answered, never stored.</summary>
+    Review,
+}

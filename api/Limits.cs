@@ -1,0 +1,32 @@
+namespace Declarative.Api;
+
+/// <summary>Every bound of the API in one place; the unit is in the name.</summary>
+public static class Limits
+{
+    /// <summary>One stored object as JSON. Kubernetes is bounded by etcd's 1.5 MiB request limit; ours is the same, so that objects move between the two.</summary>
+    public const int ObjectBytesMax = 1_572_864;
+
+    /// <summary>One request body (Kubernetes: 3 MiB).</summary>
+    public const int RequestBodyBytesMax = 3 * 1024 * 1024;
+
+    /// <summary>Nesting of a JSON or YAML document.</summary>
+    public const int JsonDepthMax = 128;
+
+    /// <summary>All annotations of one object, keys and values (Kubernetes: 256 KiB).</summary>
+    public const int AnnotationBytesMax = 256 * 1024;
+
+    /// <summary>RFC 1123 label.</summary>
+    public const int LabelCharsMax = 63;
+
+    /// <summary>RFC 1123 subdomain.</summary>
+    public const int SubdomainCharsMax = 253;
+
+    /// <summary>Events that the revision log keeps for watchers that resume; an older position is answered with 410.</summary>
+    public const int WatchHistoryEventsMax = 100_000;
+
+    /// <summary>Items of a LIST answer where the caller asks for no limit inside the platform's own informers.</summary>
+    public const int InformerPageItemsMax = 5_000;
+
+    /// <summary>Warnings of one answer; Kubernetes cuts at 4 KiB of header text.</summary>
+    public const int WarningsMax = 16;
+}

@@ -1,0 +1,25 @@
+namespace Declarative.Api;
+
+/// <summary>One revision of an object as it is stored, watched and served.</summary>
+/// <param name="Json">UTF-8 JSON with apiVersion, kind and metadata.resourceVersion; shared by all readers and never changed.</param>
+public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json);
+
+/// <summary>A page of a LIST. All items are from the one snapshot <paramref name="Revision"/>.</summary>
+/// <param name="Continue">Opaque token for the next page, "" on the last one.</param>
+/// <param name="RemainingItems">Items after this page, null where a selector makes that unknown.</param>
+public sealed record StoredList(IReadOnlyList<Stored> Items, long Revision, string Continue, long? RemainingItems);
+
+public enum WatchEventType
+{
+    Added,
+    Modified,
+    Deleted,
+
+    /// <summary>Carries only a revision: everything up to it has been sent.</summary>
+    Bookmark,
+}
+
+/// <summary>One change seen by a watcher.</summary>
+/// <param name="Object">The object after the change (for Deleted: its last state, at the revision of the deletion); null for a bookmark.</param>
+/// <param name="InitialEventsEnd">True on the bookmark that ends a streaming list (<c>sendInitialEvents</c>).</param>
+public sealed record WatchEvent(WatchEventType Type, long Revision, Stored? Object, bool InitialEventsEnd = false);

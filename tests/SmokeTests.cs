@@ -1,2 +1,0 @@
-namespace Declarative.Tests;
-public class SmokeTests { [Xunit.Fact] public void Runs() { } }
