@@ -1,0 +1,17 @@
+namespace Declarative.Mesos;
+
+/// <summary>Every limit of this project, with its unit in the name and its reason beside it.</summary>
+public static class Limits
+{
+    /// <summary>One record of an event stream. A SUBSCRIBED snapshot of 50,000 tasks is near 100 MB in JSON.</summary>
+    public const int RecordBytesMax = 256 * 1024 * 1024;
+
+    /// <summary>The decimal length in front of a record: a 64-bit number has at most 20 digits.</summary>
+    public const int RecordHeaderBytesMax = 20;
+
+    /// <summary>One call. A real master has no limit here; an ACCEPT of 1,000 tasks is near 2 MB.</summary>
+    public const int CallBytesMax = 64 * 1024 * 1024;
+
+    /// <summary>Nesting of a JSON call. The deepest message of the v1 API nests 12 levels.</summary>
+    public const int JsonDepthMax = 64;
+}
