@@ -1,17 +1,6 @@
+using Declarative.Api.Objects;
+
 namespace Declarative.Api.Schema;
-
-/// <summary>What <c>fieldValidation</c> asks for: what happens to unknown and duplicate fields.</summary>
-public enum FieldValidation : byte
-{
-    /// <summary>They are dropped in silence; of duplicates the last counts.</summary>
-    Ignore,
-
-    /// <summary>As Ignore, with a warning for each.</summary>
-    Warn,
-
-    /// <summary>They are errors.</summary>
-    Strict,
-}
 
 /// <summary>The outcome of <see cref="SchemaCheck"/>.</summary>
 /// <param name="Json">The object ready to be stored: compact, without nulls and unknown fields, apiVersion, kind and metadata first. Null when there are errors.</param>
@@ -19,6 +8,18 @@ public enum FieldValidation : byte
 /// <param name="Warnings">Likewise.</param>
 public sealed record Checked(byte[]? Json, IReadOnlyList<FieldError> Errors, IReadOnlyList<FieldError> Warnings)
 {
+    /// <summary>The canonical object, or the Status that tells the client everything that is wrong with it.</summary>
+    /// <exception cref="ApiException">400 BadRequest, or 413 when the object is larger than <see cref="Limits.ObjectBytesMax"/>.</exception>
+    public byte[] Accepted(string apiVersion, string kind)
+    {
+        if (Json is not null)
+        {
+            return Json;
+        }
+
+        throw Errors[0].Kind == FieldErrorKind.TooLarge ? Status.TooLarge(Summary()) : Status.BadRequest($"{apiVersion} {kind}: {Summary()}");
+    }
+
     /// <summary>One sentence for the Status of a refused request.</summary>
     public string Summary()
     {

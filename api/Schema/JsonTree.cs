@@ -53,7 +53,7 @@ public sealed class JsonTree
     }
 
     /// <summary>The tree refers to <paramref name="json"/>: it must not be changed while the tree is in use.</summary>
-    /// <exception cref="JsonException">No JSON, or nested deeper than <see cref="SchemaCheck.DepthMax"/>.</exception>
+    /// <exception cref="JsonException">No JSON, or nested deeper than <see cref="Limits.JsonDepthMax"/>.</exception>
     public static JsonTree Parse(ReadOnlyMemory<byte> json)
     {
         if (!System.Text.Unicode.Utf8.IsValid(json.Span))
@@ -61,7 +61,7 @@ public sealed class JsonTree
             throw new JsonException("The text is not UTF-8.", null, 0, 0);
         }
 
-        var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = SchemaCheck.DepthMax });
+        var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = Limits.JsonDepthMax });
         reader.Read();
         try
         {
@@ -69,7 +69,7 @@ public sealed class JsonTree
             reader.Read(); // Throws when more text follows.
             return tree;
         }
-        catch (InvalidOperationException e) when (e.Source == "System.Text.Json")
+        catch (InvalidOperationException e) when (SchemaCheck.IsReaders(e))
         {
             throw new JsonException("An escape in a string stands for half a surrogate pair.", null, 0, reader.TokenStartIndex, e);
         }

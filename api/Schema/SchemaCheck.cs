@@ -9,9 +9,6 @@ namespace Declarative.Api.Schema;
 /// </summary>
 public static class SchemaCheck
 {
-    /// <summary>Levels of objects and lists. Schemas of custom resources, the deepest objects in use, stay below 60.</summary>
-    public const int DepthMax = 128;
-
     /// <summary>More errors than a reader wants; it bounds the answer to a hostile object.</summary>
     public const int FindingsMax = 20;
 
@@ -36,7 +33,7 @@ public static class SchemaCheck
         {
             return Refused(Malformed(e));
         }
-        catch (InvalidOperationException e) when (e.Source == "System.Text.Json")
+        catch (InvalidOperationException e) when (IsReaders(e))
         {
             return Refused(new FieldError(walk.Path, FieldErrorKind.Malformed, "an escape in a string stands for half a surrogate pair"));
         }
@@ -44,6 +41,11 @@ public static class SchemaCheck
         if (walk.Errors.Count > 0)
         {
             return new Checked(null, walk.Errors, walk.Warnings);
+        }
+
+        if (result!.Length > Limits.ObjectBytesMax)
+        {
+            return Refused(new FieldError("", FieldErrorKind.TooLarge, $"the object has {result.Length} bytes, more than {Limits.ObjectBytesMax}"));
         }
 
         if (walk.HasDuplicates)
@@ -58,13 +60,16 @@ public static class SchemaCheck
 
     private static Checked Refused(FieldError error) => new(null, [error], []);
 
+    /// <summary>The reader throws this for half a surrogate pair, which it finds only when a string is unescaped.</summary>
+    internal static bool IsReaders(InvalidOperationException e) => e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true;
+
     internal static FieldError Malformed(JsonException e)
     {
         // The reader's message ends with its own, zero-based, form of the position.
         var cut = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
         var reason = cut < 0 ? e.Message : e.Message[..cut];
-        return reason.Contains("depth", StringComparison.Ordinal)
-            ? new FieldError("", FieldErrorKind.TooDeep, $"objects and lists are nested more than {DepthMax} levels deep")
+        return reason.Contains("maximum configured depth", StringComparison.Ordinal)
+            ? new FieldError("", FieldErrorKind.TooDeep, $"objects and lists are nested more than {Limits.JsonDepthMax} levels deep")
             : new FieldError("", FieldErrorKind.Malformed, $"no valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}: {reason}");
     }
 }

@@ -22,7 +22,7 @@ internal ref struct SchemaWalk
 
     public SchemaWalk(ReadOnlySpan<byte> json, JsonBuffer output, FieldValidation mode)
     {
-        _reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = SchemaCheck.DepthMax });
+        _reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = Limits.JsonDepthMax });
         _output = output;
         _mode = mode;
     }

@@ -50,8 +50,8 @@ public static class TypeNames
     /// <summary>The kind of a type name: <c>core.v1.Pod</c> → <c>("", "v1", "Pod")</c>.</summary>
     public static (string Group, string Version, string Kind) KindOf(string typeName)
     {
-        var dot = typeName.IndexOf('.', StringComparison.Ordinal);
         var last = typeName.LastIndexOf('.');
+        var dot = typeName.LastIndexOf('.', last - 1);
         var package = typeName[..dot];
         var group = package;
         foreach (var row in Packages)
