@@ -1,0 +1,93 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+
+namespace Declarative.Client.Informers;
+
+/// <summary>The part of an informer that does not depend on the type of its objects: how far it has seen.</summary>
+public abstract class Informer
+{
+    private readonly Lock _lock = new();
+    private readonly List<(long Revision, TaskCompletionSource Source)> _waiting = [];
+    private readonly TaskCompletionSource _synced = Completion.New();
+    private long _revision;
+
+    private protected Informer(Kind kind) => Kind = kind;
+
+    public Kind Kind { get; }
+
+    /// <summary>null = all namespaces.</summary>
+    public string? Namespace { get; init; }
+
+    /// <summary>
+    /// Highest revision observed, bookmarks included: every change of the selected objects up to it stands in the view and has been given to
+    /// the handlers.
+    /// </summary>
+    public long Revision => Volatile.Read(ref _revision);
+
+    /// <summary>True once the first list stands in the view and its handlers have run.</summary>
+    public bool HasSynced => _synced.Task.IsCompletedSuccessfully;
+
+    /// <summary>Completes when <see cref="HasSynced"/> becomes true.</summary>
+    public Task Synced => _synced.Task;
+
+    /// <summary>The loop: returns when stopped, and throws nothing.</summary>
+    public abstract Task Run(CancellationToken stop);
+
+    /// <summary>Completes when <see cref="Revision"/> is at least this.</summary>
+    public Task WaitFor(long revision, CancellationToken stop = default)
+    {
+        TaskCompletionSource source;
+        lock (_lock)
+        {
+            if (_revision >= revision) return Task.CompletedTask;
+            source = Completion.New();
+            _waiting.Add((revision, source));
+        }
+        return stop.CanBeCanceled ? Cancellable(source, stop) : source.Task;
+    }
+
+    /// <summary>True where the view shows what a write returned: its revision or a later one of the kind.</summary>
+    public bool HasSeen(Stored written) => Revision >= written.Revision;
+
+    private async Task Cancellable(TaskCompletionSource source, CancellationToken stop)
+    {
+        using var registration = stop.Register(() => source.TrySetCanceled(stop));
+        try
+        {
+            await source.Task;
+        }
+        finally
+        {
+            if (!source.Task.IsCompletedSuccessfully) Forget(source);
+        }
+    }
+
+    private void Forget(TaskCompletionSource source)
+    {
+        lock (_lock) _waiting.RemoveAll(x => x.Source == source);
+    }
+
+    private protected void Reached(long revision)
+    {
+        List<TaskCompletionSource>? reached = null;
+        lock (_lock)
+        {
+            if (revision <= _revision) return;
+            Volatile.Write(ref _revision, revision);
+            for (var i = 0; i < _waiting.Count;)
+            {
+                if (_waiting[i].Revision > revision)
+                {
+                    i++;
+                    continue;
+                }
+                (reached ??= []).Add(_waiting[i].Source);
+                _waiting.RemoveAt(i);
+            }
+        }
+        if (reached is null) return;
+        foreach (var source in reached) source.TrySetResult();
+    }
+
+    private protected void SetSynced() => _synced.TrySetResult();
+}
