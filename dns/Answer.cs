@@ -1,0 +1,207 @@
+using System.Buffers.Binary;
+using Declarative.Dns.Wire;
+using Declarative.Dns.Zones;
+
+namespace Declarative.Dns;
+
+/// <summary>Circumstances of one answer.</summary>
+/// <param name="Stream">Over TCP: no size limit but the message's own.</param>
+/// <param name="Rotation">Which record comes first; give another number each time.</param>
+/// <param name="Now">Ticks of <see cref="AnswerMark"/>.</param>
+internal readonly record struct AnswerTurn(bool Stream, uint Rotation, long Now);
+
+/// <summary>
+/// From a query's bytes to the answer's: pure but for the mark of when a name was last answered, without allocation, and never throwing
+/// whatever the bytes are.
+/// </summary>
+internal static class Answer
+{
+    /// <summary>Room the caller must offer for UDP; for TCP 65535.</summary>
+    public const int UdpSizeMax = Opt.PayloadSize;
+    private const int PlainUdpSize = 512;
+    private const int AliasesMax = 8;
+
+    /// <summary>Writes the answer and returns its length; 0: no answer at all.</summary>
+    public static int Write(ZoneSnapshot zones, ReadOnlySpan<byte> packet, Span<byte> response, AnswerTurn turn)
+    {
+        Span<byte> nameBuffer = stackalloc byte[NameWire.SizeMax];
+        switch (Query.Read(packet, nameBuffer, out var query))
+        {
+            case Reading.Silence:
+                return 0;
+            case Reading.OtherOpcode:
+                return Bare(query.Header, response, ResponseCode.NotImp);
+            case Reading.Malformed:
+                return Bare(query.Header, response, ResponseCode.FormErr);
+        }
+        var size = turn.Stream ? Math.Min(response.Length, ushort.MaxValue)
+            : Math.Min(response.Length, query.HasEdns ? Math.Min(query.PayloadSize, UdpSizeMax) : PlainUdpSize);
+        scoped Draft draft = new(response, query.HasEdns ? size - Opt.Size : size, query.QuestionEnd);
+        packet[Header.Size..query.QuestionEnd].CopyTo(response[Header.Size..]);
+        if (query.EdnsVersion > 0)
+            draft.Code = ResponseCode.BadVers;
+        else if (query.Class is not (Query.ClassIn or Query.ClassAny) || query.Type is RecordType.Axfr or RecordType.Ixfr)
+            draft.Code = ResponseCode.Refused;
+        else if (query.Type is default(RecordType) or RecordType.Opt)
+            draft.Code = ResponseCode.FormErr;
+        else if ((ushort)query.Type is >= 128 and < 255)
+            draft.Code = ResponseCode.NotImp;
+        else
+            Fill(ref draft, zones, in query, turn);
+        return Finish(ref draft, in query);
+    }
+
+    private static void Fill(ref Draft draft, ZoneSnapshot zones, in Query query, AnswerTurn turn)
+    {
+        if (zones.Names.Find(query.Name) is not { } entry)
+        {
+            if (zones.ZoneOf(query.Name) is not { } zone)
+                draft.Code = ResponseCode.Refused;
+            else
+                Negative(ref draft, zone, in query, ResponseCode.NxDomain);
+            return;
+        }
+        draft.Authoritative = true;
+        // RFC 8482, 4.1: to ANY one of the sets is answer enough.
+        var set = query.Type == RecordType.Any ? entry.Sets.FirstOrDefault() : entry.Find(query.Type);
+        if (set is not null)
+            Positive(ref draft, entry, set, turn);
+        else if (entry.Find(RecordType.Cname) is not null)
+            Alias(ref draft, zones, entry, in query, turn);
+        else if (zones.ZoneOf(query.Name) is not { } zone)
+            draft.Code = ResponseCode.ServFail;
+        else if (query.Type == RecordType.Soa && zone.Apex.Wire.SequenceEqual(query.Name))
+            Authority(ref draft, zone, in query);
+        else
+            Negative(ref draft, zone, in query, ResponseCode.NoError);
+    }
+
+    private static void Positive(ref Draft draft, NameEntry entry, RecordSet set, AnswerTurn turn)
+    {
+        entry.Mark?.Answered(turn.Now);
+        var start = draft.Position;
+        if (!set.TryWrite(draft.Message, ref draft.Position, draft.Limit, turn.Rotation, out var first))
+        {
+            draft.Truncated = true;
+            if (turn.Stream)
+                draft.Answers = set.WriteWindow(draft.Message, ref draft.Position, draft.Limit, turn.Rotation);
+            return;
+        }
+        draft.Answers = set.Records.Length;
+        if (set.TargetSets > 0)
+            draft.Additionals = set.WriteTargets(draft.Message, start, first, ref draft.Position, draft.Limit);
+    }
+
+    private static void Authority(ref Draft draft, Zone zone, in Query query)
+    {
+        if (zone.TryWriteNegative(draft.Message, ref draft.Position, draft.Limit, query.Name.Length))
+            draft.Answers = 1;
+        else
+            draft.Truncated = true;
+    }
+
+    private static void Negative(ref Draft draft, Zone zone, in Query query, ResponseCode code)
+    {
+        draft.Authoritative = true;
+        draft.Code = code;
+        if (zone.TryWriteNegative(draft.Message, ref draft.Position, draft.Limit, query.Name.Length))
+            draft.Authorities = 1;
+        else
+            draft.Truncated = true;
+    }
+
+    /// <summary>Follows an alias as far as it stays in our zones; the last name decides the code (RFC 6604).</summary>
+    private static void Alias(ref Draft draft, ZoneSnapshot zones, NameEntry entry, in Query query, AnswerTurn turn)
+    {
+        var writer = new MessageWriter(draft.Message[..draft.Limit]);
+        var question = draft.Message[Header.Size..draft.Position];
+        writer.Question(question);
+        for (var links = 0; links < AliasesMax && entry.Find(RecordType.Cname) is { } alias; links++)
+        {
+            entry.Mark?.Answered(turn.Now);
+            if (!AddSet(ref draft, ref writer, alias, 0))
+                return;
+            var target = alias.Records[0].Target;
+            if (zones.Names.Find(target.Wire) is not { } next)
+            {
+                if (zones.ZoneOf(target.Wire) is { } missing)
+                    AddNegative(ref draft, ref writer, missing, ResponseCode.NxDomain);
+                return;
+            }
+            entry = next;
+            if (entry.Find(query.Type) is { } set)
+            {
+                entry.Mark?.Answered(turn.Now);
+                AddSet(ref draft, ref writer, set, turn.Rotation);
+                return;
+            }
+        }
+        if (entry.Find(RecordType.Cname) is null && zones.ZoneOf(entry.Wire) is { } zone)
+            AddNegative(ref draft, ref writer, zone, ResponseCode.NoError);
+    }
+
+    private static bool AddSet(ref Draft draft, ref MessageWriter writer, RecordSet set, uint rotation)
+    {
+        for (var i = 0u; i < set.Records.Length; i++)
+        {
+            if (!writer.Record(set.Records[(rotation % (uint)set.Records.Length + i) % (uint)set.Records.Length]))
+            {
+                // Position and count still stand at the last set that fitted whole.
+                draft.Truncated = true;
+                return false;
+            }
+        }
+        draft.Answers += set.Records.Length;
+        draft.Position = writer.Position;
+        return true;
+    }
+
+    private static void AddNegative(ref Draft draft, ref MessageWriter writer, Zone zone, ResponseCode code)
+    {
+        draft.Code = code;
+        if (writer.Record(zone.Soa))
+            (draft.Authorities, draft.Position) = (1, writer.Position);
+        else
+            draft.Truncated = true;
+    }
+
+    private static int Finish(ref Draft draft, in Query query)
+    {
+        var flags = Header.Response
+            | (query.Header.Flags & (Header.OpcodeMask | Header.RecursionDesired | Header.CheckingDisabled))
+            | (draft.Authoritative ? Header.Authoritative : 0)
+            | (draft.Truncated ? Header.Truncated : 0)
+            | ((int)draft.Code & 0xF);
+        if (query.HasEdns)
+        {
+            draft.Position += Opt.Write(draft.Message[draft.Position..], Opt.PayloadSize, draft.Code, query.DnssecOk);
+            draft.Additionals++;
+        }
+        new Header(query.Header.Id, (ushort)flags, 1, (ushort)draft.Answers, (ushort)draft.Authorities, (ushort)draft.Additionals)
+            .Write(draft.Message);
+        return draft.Position;
+    }
+
+    /// <summary>A header alone: for what could not be read as far as its question.</summary>
+    private static int Bare(Header query, Span<byte> response, ResponseCode code)
+    {
+        var flags = Header.Response | (query.Flags & (Header.OpcodeMask | Header.RecursionDesired)) | (int)code;
+        new Header(query.Id, (ushort)flags, 0, 0, 0, 0).Write(response);
+        return Header.Size;
+    }
+
+    /// <summary>The answer as far as it is written.</summary>
+    private ref struct Draft(Span<byte> message, int limit, int position)
+    {
+        public readonly Span<byte> Message = message;
+        /// <summary>Where the records must end, OPT not counted.</summary>
+        public readonly int Limit = limit;
+        public int Position = position;
+        public int Answers;
+        public int Authorities;
+        public int Additionals;
+        public ResponseCode Code;
+        public bool Authoritative;
+        public bool Truncated;
+    }
+}

@@ -1,0 +1,31 @@
+namespace Declarative.Dns.Zones;
+
+/// <summary>
+/// When a name was last answered. Versions of a name share one mark until a pod is withdrawn from it; then the next version starts a new
+/// one, and the old one tells how long the withdrawn pod's address may still be cached (architecture.md, decision 12).
+/// The hot path's share is one plain store; the clock counts tenths of a second since the server's start, 1-based (0: never answered).
+/// </summary>
+internal sealed class AnswerMark(AnswerMark? previous, long created)
+{
+    public const int TicksPerSecond = 10;
+
+    private long last;
+    private AnswerMark? previous = previous;
+
+    public void Answered(long now)
+    {
+        if (last != now)
+            last = now;
+    }
+
+    /// <summary>The last answer under this mark or one before it; 0 if there was none that can still be cached.</summary>
+    /// <param name="now">Ticks.</param>
+    /// <param name="ttlTicks">How long an answer may be cached: marks that ended longer ago are forgotten.</param>
+    public long Last(long now, long ttlTicks)
+    {
+        // One second on top for answers that were being written when the next mark was made.
+        if (created + ttlTicks + TicksPerSecond < now)
+            previous = null;
+        return Math.Max(Volatile.Read(ref last), previous?.Last(now, ttlTicks) ?? 0);
+    }
+}

@@ -1,0 +1,56 @@
+using System.Buffers.Binary;
+using Declarative.Dns.Wire;
+
+namespace Declarative.Dns.Zones;
+
+/// <summary>A zone's apex and its start of authority, encoded for negative answers.</summary>
+internal sealed class Zone
+{
+    /// <summary>Type, class, TTL, length and data: all of the record but its owner.</summary>
+    private readonly byte[] negative;
+
+    public Zone(DnsName apex, ZoneTimes times, uint serial)
+    {
+        Apex = apex;
+        Times = times;
+        Serial = serial;
+        var server = DnsName.Parse("ns1." + apex);
+        Soa = Record.OfSoa(
+            apex, times.Ttl, server, DnsName.Parse("root.ns1." + apex), serial, times.Refresh, times.Retry, times.Expire, times.NegativeTtl);
+        negative = new byte[10 + Soa.Rdata.Length];
+        BinaryPrimitives.WriteUInt16BigEndian(negative, (ushort)RecordType.Soa);
+        BinaryPrimitives.WriteUInt16BigEndian(negative.AsSpan(2), Query.ClassIn);
+        // RFC 2308, 3: the SOA's TTL in a negative answer is the lesser of its own TTL and MINIMUM.
+        BinaryPrimitives.WriteUInt32BigEndian(negative.AsSpan(4), Math.Min(times.Ttl, times.NegativeTtl));
+        BinaryPrimitives.WriteUInt16BigEndian(negative.AsSpan(8), (ushort)Soa.Rdata.Length);
+        Soa.Rdata.Span.CopyTo(negative.AsSpan(10));
+    }
+
+    public DnsName Apex { get; }
+    public ZoneTimes Times { get; }
+    public uint Serial { get; }
+    public Record Soa { get; }
+    public DnsName Server => DnsName.FromWire(Soa.Rdata.Span[..NameWire.Measure(Soa.Rdata.Span)]);
+
+    public Zone Next() => new(Apex, Times, Serial + 1);
+
+    /// <summary>Writes the SOA for the authority section; the apex is a suffix of the question's name, so its owner is a pointer there.</summary>
+    public bool TryWriteNegative(Span<byte> message, ref int position, int limit, int questionNameLength)
+    {
+        var owner = Header.Size + questionNameLength - Apex.Wire.Length;
+        if (negative.Length + 2 > limit - position)
+            return false;
+        BinaryPrimitives.WriteUInt16BigEndian(message[position..], (ushort)(0xC000 | owner));
+        negative.CopyTo(message[(position + 2)..]);
+        position += negative.Length + 2;
+        return true;
+    }
+}
+
+/// <summary>Times of a zone, in seconds (RFC 1035, 3.3.13; RFC 2308, 4).</summary>
+/// <param name="Ttl">Of records that say nothing else.</param>
+/// <param name="NegativeTtl">How long "no such name" may be cached.</param>
+/// <param name="Refresh">When secondaries look for a new version.</param>
+/// <param name="Retry">When they try again after a failure.</param>
+/// <param name="Expire">When they give up.</param>
+public sealed record ZoneTimes(uint Ttl = 5, uint NegativeTtl = 5, uint Refresh = 60, uint Retry = 600, uint Expire = 86400);

@@ -1,0 +1,165 @@
+using Declarative.Dns.Wire;
+
+namespace Declarative.Dns.Zones;
+
+/// <summary>
+/// The zones' names as the union of what each source (a pod, a service) contributes. Changes are gathered by <see cref="Put"/> and made
+/// into the next snapshot by <see cref="Publish"/>, at a cost of the names that changed. Not safe for several threads.
+/// </summary>
+internal sealed class ZoneContents
+{
+    private readonly Dictionary<string, Record[]> sources = new(StringComparer.Ordinal);
+    private readonly Dictionary<DnsName, List<Contribution>> dirty = [];
+    private Zone[] zones;
+    private NameMap names = NameMap.Empty;
+    private long version;
+
+    /// <param name="zones">Apexes with their times; the serial starts at <paramref name="serial"/> and grows by one per change.</param>
+    /// <param name="serial">Should grow from one start of the server to the next: seconds since 1970.</param>
+    public ZoneContents(IEnumerable<(DnsName Apex, ZoneTimes Times)> zones, uint serial)
+    {
+        this.zones = [.. zones.Select(z => new Zone(z.Apex, z.Times, serial))];
+        foreach (var zone in this.zones)
+            Put("zone/" + zone.Apex, [Record.OfName(zone.Apex, RecordType.Ns, zone.Times.Ttl, zone.Server)]);
+        Current = ZoneSnapshot.Empty;
+        Publish(0);
+    }
+
+    public ZoneSnapshot Current { get; private set; }
+
+    /// <summary>Replaces what a source contributes; no records: the source is gone. Each name must lie within a zone.</summary>
+    public void Put(string source, IReadOnlyList<Record> records)
+    {
+        var before = sources.GetValueOrDefault(source, []);
+        if (Same(before, records))
+            return;
+        foreach (var record in records)
+        {
+            if (ZoneIndex(record.Name) < 0)
+                throw new ArgumentException($"{record.Name} lies in none of the zones served", nameof(records));
+        }
+        // Records of a source come grouped by name but in no order of names: compare name by name.
+        var old = before.ToLookup(r => r.Name);
+        var now = records.ToLookup(r => r.Name);
+        foreach (var name in old.Select(g => g.Key).Concat(now.Select(g => g.Key)).Distinct())
+        {
+            if (Same([.. old[name]], [.. now[name]]))
+                continue;
+            var contributions = Dirty(name);
+            contributions.RemoveAll(c => c.Source == source);
+            contributions.AddRange(now[name].Select(r => new Contribution(source, r)));
+        }
+        if (records.Count == 0)
+            sources.Remove(source);
+        else
+            sources[source] = [.. records];
+    }
+
+    public void Remove(string source) => Put(source, []);
+
+    /// <summary>Whether <see cref="Publish"/> would make a new version.</summary>
+    public bool Changed => dirty.Count > 0;
+
+    /// <summary>Makes the gathered changes the current snapshot; returns which pods were withdrawn from which names.</summary>
+    /// <param name="now">Ticks of <see cref="AnswerMark"/>.</param>
+    public IReadOnlyList<Withdrawal> Publish(long now)
+    {
+        if (dirty.Count == 0)
+            return [];
+        var withdrawals = new List<Withdrawal>();
+        var editor = names.Edit();
+        var touched = new HashSet<int>();
+        foreach (var (name, contributions) in dirty)
+        {
+            var before = editor.Find(name);
+            var mark = MarkFor(before, contributions, withdrawals, now);
+            Store(editor, name, before, [.. contributions], SetsOf(contributions), before?.Children ?? 0, mark);
+            touched.Add(ZoneIndex(name));
+        }
+        dirty.Clear();
+        names = editor.Freeze();
+        zones = [.. zones.Select((zone, i) => touched.Contains(i) ? zone.Next() : zone)];
+        Current = new ZoneSnapshot(names, zones, ++version);
+        return withdrawals;
+    }
+
+    private List<Contribution> Dirty(DnsName name)
+    {
+        if (!dirty.TryGetValue(name, out var contributions))
+            dirty[name] = contributions = [.. names.Find(name.Wire)?.Contributions ?? []];
+        return contributions;
+    }
+
+    private void Store(
+        NameMap.Editor editor, DnsName name, NameEntry? before, Contribution[] contributions, RecordSet[] sets, int children, AnswerMark? mark)
+    {
+        var exists = sets.Length > 0 || children > 0;
+        if (exists)
+            editor.Set(new NameEntry(name, contributions, sets, children, mark));
+        else if (before is not null)
+            editor.Remove(name);
+        if (exists == before is not null || ZoneIndex(name) is var zone && zones[zone].Apex.Equals(name))
+            return;
+        // A name that came or went changes the number of names below its parent, which may make or end an empty non-terminal.
+        var parentName = name.Parent;
+        var parent = editor.Find(parentName);
+        Store(editor, parentName, parent, parent?.Contributions ?? [], parent?.Sets ?? [],
+            (parent?.Children ?? 0) + (exists ? 1 : -1), parent?.Mark);
+    }
+
+    private int ZoneIndex(DnsName name)
+    {
+        var best = -1;
+        for (var i = 0; i < zones.Length; i++)
+        {
+            if (name.IsWithin(zones[i].Apex) && (best < 0 || zones[i].Apex.Wire.Length > zones[best].Apex.Wire.Length))
+                best = i;
+        }
+        return best;
+    }
+
+    private static AnswerMark? MarkFor(NameEntry? before, List<Contribution> contributions, List<Withdrawal> withdrawals, long now)
+    {
+        var have = contributions.Where(c => c.Record.PodUid is not null).Select(c => c.Record.PodUid!).ToHashSet(StringComparer.Ordinal);
+        var lost = false;
+        foreach (var (_, record) in before?.Contributions ?? [])
+        {
+            if (record.PodUid is not { } uid || have.Contains(uid) || before!.Mark is not { } mark)
+                continue;
+            lost = true;
+            var address = record.Type is RecordType.A or RecordType.Aaaa ? record : record.Targets.FirstOrDefault();
+            withdrawals.Add(new Withdrawal(uid, address?.Address.ToString() ?? "", record.Ttl, mark));
+        }
+        if (lost)
+            return have.Count > 0 ? new AnswerMark(before!.Mark, now) : null;
+        return before?.Mark ?? (have.Count > 0 ? new AnswerMark(null, now) : null);
+    }
+
+    /// <summary>Sets by type, records by data, without duplicates; one TTL per set, the least (RFC 2181, 5.2).</summary>
+    private static RecordSet[] SetsOf(List<Contribution> contributions) =>
+        [.. contributions.Select(c => c.Record)
+            .GroupBy(r => r.Type)
+            .OrderBy(g => g.Key)
+            .Select(set =>
+            {
+                var ttl = set.Min(r => r.Ttl);
+                return RecordSet.Of([.. set.Select(r => r.Ttl == ttl ? r : r with { Ttl = ttl }).Distinct().Order(ByData)]);
+            })];
+
+    private static readonly Comparer<Record> ByData = Comparer<Record>.Create((a, b) => a.Rdata.Span.SequenceCompareTo(b.Rdata.Span));
+
+    private static bool Same(IReadOnlyList<Record> a, IReadOnlyList<Record> b)
+    {
+        if (a.Count != b.Count)
+            return false;
+        for (var i = 0; i < a.Count; i++)
+        {
+            if (!ReferenceEquals(a[i], b[i]) && !(a[i].Equals(b[i]) && a[i].PodUid == b[i].PodUid && a[i].Targets.SequenceEqual(b[i].Targets)))
+                return false;
+        }
+        return true;
+    }
+}
+
+/// <summary>A pod that a name no longer leads to, and the mark that tells when an answer last did.</summary>
+internal readonly record struct Withdrawal(string PodUid, string Address, uint Ttl, AnswerMark Mark);

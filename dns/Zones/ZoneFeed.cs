@@ -1,0 +1,168 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+
+namespace Declarative.Dns.Zones;
+
+/// <summary>
+/// Keeps the services, slices and pods that the zones are built from and tells <see cref="ZoneContents"/> what each change means.
+/// A pod is leaving as soon as either its own deletion mark or a slice that calls it terminating has been seen, and it is withdrawn from both
+/// zones then: so the higher of the two kinds' revisions is a true "observed" (architecture.md, decision 12).
+/// </summary>
+internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
+{
+    private readonly Dictionary<ResourceKey, Pod> pods = [];
+    private readonly Dictionary<string, ResourceKey> podOfUid = new(StringComparer.Ordinal);
+    private readonly Dictionary<ResourceKey, Service> services = [];
+    private readonly Dictionary<ResourceKey, EndpointSlice> slices = [];
+    private readonly Dictionary<(string Namespace, string Service), SortedSet<string>> slicesOfService = [];
+    /// <summary>How many endpoints name a pod, which services they belong to, and how many call it terminating.</summary>
+    private readonly Dictionary<string, Mentions> mentions = new(StringComparer.Ordinal);
+    private readonly HashSet<string> gone = new(StringComparer.Ordinal);
+
+    /// <summary>The highest revision taken into account.</summary>
+    public long Revision { get; private set; }
+
+    /// <summary>Whether a pod is going away: marked by itself or by a slice, or gone while slices still name it.</summary>
+    public bool IsLeaving(string uid) =>
+        gone.Contains(uid)
+        || (mentions.TryGetValue(uid, out var mention) && mention.Terminating > 0)
+        || (podOfUid.TryGetValue(uid, out var key) && pods[key].Metadata.IsDeleting);
+
+    /// <summary>Everything up to this revision of pods or slices has been applied.</summary>
+    public void Observed(long revision) => Revision = Math.Max(Revision, revision);
+
+    /// <summary>An object's new state; null: it is gone.</summary>
+    public void Apply(ResourceKey key, Stored? now)
+    {
+        if (key.Kind.Equals(Kind.Pod))
+            ApplyPod(key, now is null ? null : Pod.Read(now.Json));
+        else if (key.Kind.Equals(Kind.EndpointSlice))
+            ApplySlice(key, now is null ? null : EndpointSlice.Read(now.Json));
+        else if (key.Kind.Equals(Kind.Service))
+            ApplyService(key, now is null ? null : Service.Read(now.Json));
+    }
+
+    private void ApplyPod(ResourceKey key, Pod? now)
+    {
+        var before = pods.GetValueOrDefault(key);
+        if (before is not null && before.Uid != now?.Uid)
+        {
+            podOfUid.Remove(before.Uid);
+            if (mentions.ContainsKey(before.Uid))
+                gone.Add(before.Uid);
+            Refresh(before.Uid);
+        }
+        if (now is null)
+        {
+            pods.Remove(key);
+            contents.Remove("pod/" + key);
+            return;
+        }
+        pods[key] = now;
+        podOfUid[now.Uid] = key;
+        RefreshTask(key);
+        if (now.Metadata.IsDeleting && before?.Metadata.IsDeleting != true)
+            Refresh(now.Uid);
+    }
+
+    private void ApplyService(ResourceKey key, Service? now)
+    {
+        if (now is null)
+        {
+            services.Remove(key);
+            contents.Remove("service/" + key);
+            return;
+        }
+        services[key] = now;
+        RefreshService(key.Namespace, key.Name);
+    }
+
+    private void ApplySlice(ResourceKey key, EndpointSlice? now)
+    {
+        var before = slices.GetValueOrDefault(key);
+        var leavingBefore = UidsOf(before).Concat(UidsOf(now)).Distinct(StringComparer.Ordinal).ToDictionary(uid => uid, IsLeaving, StringComparer.Ordinal);
+        Count(before, -1);
+        Count(now, +1);
+        if (before is not null && before.ServiceName != now?.ServiceName)
+        {
+            Index(key, before.ServiceName).Remove(key.Name);
+            RefreshService(key.Namespace, before.ServiceName);
+        }
+        if (now is null)
+        {
+            slices.Remove(key);
+        }
+        else
+        {
+            slices[key] = now;
+            Index(key, now.ServiceName).Add(key.Name);
+            RefreshService(key.Namespace, now.ServiceName);
+        }
+        foreach (var (uid, leaving) in leavingBefore)
+        {
+            if (IsLeaving(uid) != leaving)
+                Refresh(uid);
+        }
+    }
+
+    /// <summary>Derives again all that a pod's leaving bears on: its task's names and the services whose endpoints name it.</summary>
+    private void Refresh(string uid)
+    {
+        if (podOfUid.TryGetValue(uid, out var key))
+            RefreshTask(key);
+        if (!mentions.TryGetValue(uid, out var mention))
+            return;
+        foreach (var (ns, service) in mention.Services.Keys)
+            RefreshService(ns, service);
+    }
+
+    private void RefreshTask(ResourceKey key) =>
+        contents.Put("pod/" + key, ZoneBuilder.OfTask(pods[key], IsLeaving(pods[key].Uid), names));
+
+    private void RefreshService(string ns, string name)
+    {
+        var key = ResourceKey.Of(Kind.Service, ns, name);
+        if (!services.TryGetValue(key, out var service))
+            return;
+        EndpointSlice[] own = slicesOfService.TryGetValue((ns, name), out var sliceNames)
+            ? [.. sliceNames.Select(slice => slices[ResourceKey.Of(Kind.EndpointSlice, ns, slice)])]
+            : [];
+        contents.Put("service/" + key, ZoneBuilder.OfService(service, own, IsLeaving, names));
+    }
+
+    private SortedSet<string> Index(ResourceKey slice, string service)
+    {
+        if (!slicesOfService.TryGetValue((slice.Namespace, service), out var all))
+            slicesOfService[(slice.Namespace, service)] = all = new SortedSet<string>(StringComparer.Ordinal);
+        return all;
+    }
+
+    private static IEnumerable<string> UidsOf(EndpointSlice? slice) =>
+        slice?.Endpoints.Select(e => e.TargetRef?.Uid ?? "").Where(uid => uid.Length > 0) ?? [];
+
+    private void Count(EndpointSlice? slice, int step)
+    {
+        foreach (var endpoint in slice?.Endpoints ?? [])
+        {
+            if (endpoint.TargetRef?.Uid is not { Length: > 0 } uid)
+                continue;
+            if (!mentions.TryGetValue(uid, out var mention))
+                mentions[uid] = mention = new Mentions();
+            var service = (slice!.Namespace, slice.ServiceName);
+            mention.Services[service] = mention.Services.GetValueOrDefault(service) + step;
+            if (mention.Services[service] == 0)
+                mention.Services.Remove(service);
+            mention.Terminating += endpoint.Conditions.IsTerminating ? step : 0;
+            if (mention.Services.Count > 0)
+                continue;
+            mentions.Remove(uid);
+            gone.Remove(uid);
+        }
+    }
+
+    private sealed class Mentions
+    {
+        public readonly Dictionary<(string Namespace, string Service), int> Services = [];
+        public int Terminating;
+    }
+}
