@@ -121,10 +121,10 @@ internal static class Answer
             entry.Mark?.Answered(turn.Now);
             if (!AddSet(ref draft, ref writer, alias, 0))
                 return;
-            var target = alias.Records[0].Target;
-            if (zones.Names.Find(target.Wire) is not { } next)
+            var target = alias.Records[0].Rdata.Span;
+            if (zones.Names.Find(target) is not { } next)
             {
-                if (zones.ZoneOf(target.Wire) is { } missing)
+                if (zones.ZoneOf(target) is { } missing)
                     AddNegative(ref draft, ref writer, missing, ResponseCode.NxDomain);
                 return;
             }

@@ -143,8 +143,12 @@ internal sealed class ZoneContents
             .Select(set =>
             {
                 var ttl = set.Min(r => r.Ttl);
-                return RecordSet.Of([.. set.Select(r => r.Ttl == ttl ? r : r with { Ttl = ttl }).Distinct().Order(ByData)]);
+                return RecordSet.Of([.. set.Select(r => r.Ttl == ttl ? r : r with { Ttl = ttl }).GroupBy(r => r).Select(Merge).Order(ByData)]);
             })];
+
+    /// <summary>One record that several sources contribute: its SRV target has the addresses that any of them knows.</summary>
+    private static Record Merge(IGrouping<Record, Record> same) =>
+        same.Key.Type == RecordType.Srv && same.Skip(1).Any() ? same.Key with { Targets = [.. same.SelectMany(r => r.Targets).Distinct()] } : same.Key;
 
     private static readonly Comparer<Record> ByData = Comparer<Record>.Create((a, b) => a.Rdata.Span.SequenceCompareTo(b.Rdata.Span));
 
