@@ -63,7 +63,8 @@ public static class SchemaCheck
     /// <summary>The reader throws this for half a surrogate pair, which it finds only when a string is unescaped.</summary>
     internal static bool IsReaders(InvalidOperationException e) => e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true;
 
-    internal static FieldError Malformed(JsonException e)
+    /// <summary>The reader's complaint as a finding, with the position counted from 1.</summary>
+    public static FieldError Malformed(JsonException e)
     {
         // The reader's message ends with its own, zero-based, form of the position.
         var cut = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
