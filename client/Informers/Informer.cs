@@ -8,7 +8,8 @@ public abstract class Informer
 {
     private readonly Lock _lock = new();
     private readonly List<(long Revision, TaskCompletionSource Source)> _waiting = [];
-    private readonly TaskCompletionSource _synced = Completion.New();
+    // Without RunContinuationsAsynchronously: what waits by WhenAll or WhenAny stays in the one-thread world.
+    private readonly TaskCompletionSource _synced = new();
     private long _revision;
 
     private protected Informer(Kind kind) => Kind = kind;
@@ -34,23 +35,15 @@ public abstract class Informer
     public abstract Task Run(CancellationToken stop);
 
     /// <summary>Completes when <see cref="Revision"/> is at least this.</summary>
-    public Task WaitFor(long revision, CancellationToken stop = default)
+    public async Task WaitFor(long revision, CancellationToken stop = default)
     {
         TaskCompletionSource source;
         lock (_lock)
         {
-            if (_revision >= revision) return Task.CompletedTask;
-            source = Completion.New();
+            if (_revision >= revision) return;
+            source = new(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Add((revision, source));
         }
-        return stop.CanBeCanceled ? Cancellable(source, stop) : source.Task;
-    }
-
-    /// <summary>True where the view shows what a write returned: its revision or a later one of the kind.</summary>
-    public bool HasSeen(Stored written) => Revision >= written.Revision;
-
-    private async Task Cancellable(TaskCompletionSource source, CancellationToken stop)
-    {
         using var registration = stop.Register(() => source.TrySetCanceled(stop));
         try
         {
@@ -58,14 +51,25 @@ public abstract class Informer
         }
         finally
         {
-            if (!source.Task.IsCompletedSuccessfully) Forget(source);
+            if (!source.Task.IsCompletedSuccessfully)
+            {
+                lock (_lock) _waiting.RemoveAll(x => x.Source == source);
+            }
         }
     }
 
-    private void Forget(TaskCompletionSource source)
+    /// <summary>Completes when the view no longer shows the object, or shows it marked for deletion, or another one of its name.</summary>
+    public async Task WaitForDeletion(ResourceKey key, string uid, CancellationToken stop = default)
     {
-        lock (_lock) _waiting.RemoveAll(x => x.Source == source);
+        while (true)
+        {
+            var seen = Revision;
+            if (!ShowsAlive(key, uid)) return;
+            await WaitFor(seen + 1, stop);
+        }
     }
+
+    private protected abstract bool ShowsAlive(ResourceKey key, string uid);
 
     private protected void Reached(long revision)
     {

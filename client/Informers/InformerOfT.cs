@@ -99,6 +99,9 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         lock (_lock) return [.. _view.By(index, key)];
     }
 
+    private protected override bool ShowsAlive(ResourceKey key, string uid) =>
+        Entry(key.Namespace, key.Name) is { } entry && entry.Uid == uid && !entry.Object.Metadata.IsDeleting;
+
     public override async Task Run(CancellationToken stop)
     {
         _running = true;
