@@ -1,0 +1,147 @@
+using System.Globalization;
+
+namespace Declarative.Mesos.Mini.Runners;
+
+/// <summary>Starts processes that outlive this one, and finds them again. Thread-safe.</summary>
+internal sealed class ProcessRunner : IDisposable
+{
+    private readonly TimeProvider time;
+    private readonly ExitWatch watch = new();
+    private readonly CgroupTree cgroups;
+
+    /// <param name="time">Paces the kills.</param>
+    /// <param name="useCgroups">False: processes are found by session, and there are no limits.</param>
+    public ProcessRunner(TimeProvider time, bool useCgroups = true)
+    {
+        this.time = time;
+        cgroups = useCgroups ? CgroupTree.Find() : CgroupTree.None;
+        KeepDescriptorsOurs();
+    }
+
+    /// <summary>What the runner cannot do on this machine; to be said once.</summary>
+    public string? Note => cgroups.Note;
+
+    /// <returns>The process, or why it could not be started.</returns>
+    public (RunningProcess? Process, string? Error) Start(ProcessLaunch launch)
+    {
+        if (!Directory.Exists(launch.WorkingDirectory))
+            return (null, $"working directory not found: {launch.WorkingDirectory}");
+        Directory.CreateDirectory(launch.RecordDirectory);
+        var cgroup = new Cgroup(cgroups, launch.Name);
+        // A limit that the kernel refuses must not keep a task from running; the missing limit is said by Note.
+        cgroup.Make(launch.Limits);
+        var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles).Start();
+        if (error is not null)
+        {
+            cgroup.Remove();
+            return (null, $"cannot start {launch.File}: {error}");
+        }
+
+        // Not yet reaped, so it is there even if it has ended.
+        var identity = ProcessIdentity.Of(pid) ?? new(pid, 0);
+        File.WriteAllText(Path.Combine(launch.RecordDirectory, Keeper.IdentityFile), identity.ToString());
+        return (new RunningProcess(identity, launch.RecordDirectory, cgroup, watch.Exited(identity), time), null);
+    }
+
+    /// <summary>
+    /// Finds a process again that an earlier runner started, running or ended. Null when it was never started: the record directory is
+    /// written before.
+    /// </summary>
+    public RunningProcess? Adopt(string name, string recordDirectory)
+    {
+        var cgroup = new Cgroup(cgroups, name);
+        if (Find(recordDirectory) is not { } identity)
+        {
+            return Keeper.ReadPid(recordDirectory) is null
+                ? null
+                : new RunningProcess(default, recordDirectory, cgroup, Task.FromResult<int?>(null), time);
+        }
+
+        return new RunningProcess(identity, recordDirectory, cgroup, watch.Exited(identity), time);
+    }
+
+    /// <summary>Runs a short command to its end or kills it: a check.</summary>
+    /// <returns>Its exit code (128+n for signal n), null after the time-out or when it could not be started.</returns>
+    public async Task<int?> Run(
+        string file,
+        IReadOnlyList<string> arguments,
+        IReadOnlyList<string> environment,
+        string workingDirectory,
+        TimeSpan timeout,
+        CancellationToken stop
+    )
+    {
+        const string nowhere = "/dev/null";
+        var spawn = new Spawn(
+            file,
+            arguments,
+            environment,
+            workingDirectory,
+            [(0, nowhere, 0), (1, nowhere, Posix.OpenWrite), (2, nowhere, Posix.OpenWrite)]
+        );
+        var (pid, error) = spawn.Start();
+        if (error is not null)
+            return null;
+        var exited = watch.Exited(ProcessIdentity.Of(pid) ?? new(pid, 0));
+        try
+        {
+            var status = await exited.WaitAsync(timeout, time, stop);
+            var exit = ProcessExit.OfWaitStatus(status ?? 0);
+            return exit.Code ?? 128 + exit.Signal;
+        }
+        catch (TimeoutException)
+        {
+            return null;
+        }
+        finally
+        {
+            // The group is the command's own session; what it left behind goes with it.
+            Posix.Kill(-pid, Posix.SigKill);
+        }
+    }
+
+    public void Dispose() => watch.Dispose();
+
+    // .NET opens everything close-on-exec, but not what this process inherited itself: a pipe of whoever started it must not live on in tasks.
+    private static void KeepDescriptorsOurs()
+    {
+        foreach (var file in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
+        {
+            var descriptor = int.Parse(Path.GetFileName(file.AsSpan()), CultureInfo.InvariantCulture);
+            if (descriptor > 2)
+                Posix.FileControl(descriptor, Posix.SetDescriptorFlags, Posix.DescriptorCloseOnExec);
+        }
+    }
+
+    private static ProcessIdentity? Find(string recordDirectory)
+    {
+        var identityFile = Path.Combine(recordDirectory, Keeper.IdentityFile);
+        if (File.Exists(identityFile) && ProcessIdentity.Parse(File.ReadAllText(identityFile)) is { } known)
+            return known.IsAlive ? known : null;
+        // The agent died between the start and its own note of it.
+        if (Keeper.ReadExit(recordDirectory) is not null || !Directory.Exists(recordDirectory))
+            return null;
+        var status = Path.GetFullPath(Path.Combine(recordDirectory, Keeper.StatusFile));
+        var candidates = Keeper.ReadPid(recordDirectory) is { } pid ? [pid] : ProcessStat.All().Select(stat => stat.Pid);
+        foreach (var candidate in candidates)
+        {
+            if (Holds(candidate, status))
+                return ProcessIdentity.Of(candidate);
+        }
+
+        return null;
+    }
+
+    private static bool Holds(int pid, string statusFile)
+    {
+        try
+        {
+            var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/fd/{Keeper.StatusDescriptor}");
+            return new FileInfo(link).LinkTarget == statusFile;
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}
