@@ -29,4 +29,22 @@ public static class Limits
 
     /// <summary>Warnings of one answer; Kubernetes cuts at 4 KiB of header text.</summary>
     public const int WarningsMax = 16;
+
+    /// <summary>An answer of at least this size is compressed for a client that asks for it (Kubernetes: 128 KiB).</summary>
+    public const int GzipBytesMin = 128 * 1024;
+
+    /// <summary>Requests that only read and are being answered at the same time; watches and log streams do not count (Kubernetes: 400).</summary>
+    public const int InFlightReadsMax = 400;
+
+    /// <summary>Requests that write and are being answered at the same time (Kubernetes: 200).</summary>
+    public const int InFlightWritesMax = 200;
+
+    /// <summary>Watches and log streams of all clients together.</summary>
+    public const int LongRequestsMax = 10_000;
+
+    /// <summary>Streams of one HTTP/2 connection (Kubernetes: 250 until 1.28, 100 since).</summary>
+    public const int StreamsPerConnectionMax = 250;
+
+    /// <summary>Request line and headers of one request.</summary>
+    public const int RequestHeadBytesMax = 64 * 1024;
 }

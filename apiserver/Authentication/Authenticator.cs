@@ -1,0 +1,53 @@
+using System.Formats.Asn1;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Declarative.Api;
+
+namespace Declarative.ApiServer.Authentication;
+
+/// <summary>Who is behind a client certificate or a bearer token; null where nobody this server knows.</summary>
+internal sealed class Authenticator(Pki pki)
+{
+    private const string CommonName = "2.5.4.3";
+    private const string Organization = "2.5.4.10";
+
+    public User? OfCertificate(X509Certificate2 certificate) =>
+        pki.Authority.VerifiesClient(certificate) ? ReadSubject(certificate.SubjectName.RawData) : null;
+
+    public User? OfToken(ReadOnlySpan<char> token)
+    {
+        Span<byte> text = stackalloc byte[512];
+        if (token.IsEmpty || !Encoding.UTF8.TryGetBytes(token, text, out var length)) return null;
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(text[..length], hash);
+        User? found = null;
+        foreach (var known in pki.Tokens)
+        {
+            if (known.Matches(hash)) found = known.User;
+        }
+        return found;
+    }
+
+    /// <summary>RFC 5280 Name: a sequence of sets of (type, value). Go writes several organizations into one set, others one set each.</summary>
+    private static User? ReadSubject(byte[] name)
+    {
+        var user = "";
+        var groups = new List<string>();
+        var sets = new AsnReader(name, AsnEncodingRules.DER).ReadSequence();
+        while (sets.HasData)
+        {
+            var set = sets.ReadSetOf(skipSortOrderValidation: true);
+            while (set.HasData)
+            {
+                var pair = set.ReadSequence();
+                var type = pair.ReadObjectIdentifier();
+                if (type is not (CommonName or Organization)) continue;
+                var value = pair.ReadCharacterString((UniversalTagNumber)pair.PeekTag().TagValue);
+                if (type == CommonName) user = value;
+                else groups.Add(value);
+            }
+        }
+        return user.Length == 0 ? null : new User(user, [.. groups, User.Authenticated]);
+    }
+}

@@ -1,0 +1,103 @@
+using System.Collections.Concurrent;
+using Declarative.Api.Objects;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>In which shape the client wants objects.</summary>
+internal enum Shape
+{
+    Object,
+    Table,
+    PartialMetadata,
+}
+
+internal enum Encoding
+{
+    Json,
+    Protobuf,
+    Yaml,
+}
+
+/// <summary>
+/// The answer's form, from the Accept header: the first media range that this server can serve
+/// (Kubernetes doc "API Concepts": <c>application/json;as=Table;v=v1;g=meta.k8s.io</c>).
+/// </summary>
+/// <param name="Version">v1 or v1beta1 of meta.k8s.io for Table and PartialObjectMetadata.</param>
+internal sealed record Accept(Shape Shape, string Version, Encoding Encoding)
+{
+    public static Accept Json { get; } = new(Shape.Object, "v1", Encoding.Json);
+
+    private const int CachedMax = 256;
+    private static readonly ConcurrentDictionary<string, Accept?> Known = new(StringComparer.Ordinal);
+
+    /// <summary>Throws 406 where nothing in the header can be served.</summary>
+    public static Accept Parse(string? header)
+    {
+        if (string.IsNullOrEmpty(header) || header is "application/json" or "application/json, */*" or "*/*") return Json;
+        if (!Known.TryGetValue(header, out var accept))
+        {
+            accept = Read(header);
+            if (Known.Count < CachedMax) Known.TryAdd(header, accept);
+        }
+        return accept ?? throw Status.NotAcceptable("only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+    }
+
+    private static Accept? Read(string header)
+    {
+        // Quality values are rare in this API's clients; as kube-apiserver does, they order the ranges (stable where equal).
+        var ranges = header.Split(',').Select(x => x.Split(';', StringSplitOptions.TrimEntries)).OrderByDescending(Quality);
+        Accept? protobuf = null;
+        foreach (var parts in ranges)
+        {
+            Encoding encoding;
+            switch (parts[0].Trim())
+            {
+                case "application/json" or "application/*" or "*/*":
+                    encoding = Encoding.Json;
+                    break;
+                case "application/vnd.kubernetes.protobuf":
+                    encoding = Encoding.Protobuf;
+                    break;
+                case "application/yaml":
+                    encoding = Encoding.Yaml;
+                    break;
+                default:
+                    continue;
+            }
+            var (shape, version, group) = (Shape.Object, "v1", "meta.k8s.io");
+            var known = true;
+            foreach (var part in parts.AsSpan(1))
+            {
+                if (part.StartsWith("as=", StringComparison.Ordinal))
+                {
+                    switch (part[3..])
+                    {
+                        case "Table": shape = Shape.Table; break;
+                        case "PartialObjectMetadata" or "PartialObjectMetadataList": shape = Shape.PartialMetadata; break;
+                        default: known = false; break;
+                    }
+                }
+                else if (part.StartsWith("v=", StringComparison.Ordinal)) version = part[2..];
+                else if (part.StartsWith("g=", StringComparison.Ordinal)) group = part[2..];
+            }
+            if (!known || (shape != Shape.Object && (group != "meta.k8s.io" || version is not ("v1" or "v1beta1")))) continue;
+            if (encoding == Encoding.Protobuf)
+            {
+                // Objects are stored as JSON: a client that lists both gets JSON, whichever it names first.
+                if (shape == Shape.Object) protobuf ??= new(shape, version, encoding);
+                continue;
+            }
+            return encoding == Encoding.Json && shape == Shape.Object ? Json : new(shape, version, encoding);
+        }
+        return protobuf;
+    }
+
+    private static double Quality(string[] parts)
+    {
+        foreach (var part in parts.AsSpan(1))
+        {
+            if (part.StartsWith("q=", StringComparison.Ordinal) && double.TryParse(part.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture, out var q)) return q;
+        }
+        return 1;
+    }
+}

@@ -1,0 +1,178 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography.X509Certificates;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Authentication;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
+internal sealed class Dispatch(Func<User, IApi> api, Authenticator authenticator, HttpOptions options, TimeProvider time, CancellationToken closing)
+{
+    private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
+    private readonly InFlight _inFlight = new();
+    private readonly RequestMetrics _metrics = new();
+    private readonly ConcurrentDictionary<User, Caller> _byToken = new(ReferenceEqualityComparer.Instance);
+    private readonly Health _health = new(options.Readiness);
+    private readonly Documents _documents = new(options.Version);
+
+    /// <summary>Once per connection: whose certificate is it.</summary>
+    public Task Meet(ConnectionContext connection, ConnectionDelegate next)
+    {
+        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is { } certificate && Known(certificate) is { } user)
+        {
+            connection.Features.Set(new Caller(user, api(user)));
+        }
+        return next(connection);
+    }
+
+    public async Task Handle(HttpContext context)
+    {
+        var started = time.GetTimestamp();
+        var (verb, resource) = ("", "");
+        try
+        {
+            var target = Target(context);
+            var question = target.IndexOf('?', StringComparison.Ordinal);
+            var path = question < 0 ? target : target[..question];
+            if (_health.Serves(path))
+            {
+                (verb, resource) = ("get", "health");
+                await _health.Answer(context, path);
+                return;
+            }
+            var query = question < 0 ? RequestQuery.Empty : RequestQuery.Parse(target.AsSpan(question + 1));
+            if (path == "/version")
+            {
+                (verb, resource) = ("get", "version");
+                await _documents.Answer(context, path);
+                return;
+            }
+            var caller = Who(context) ?? throw Status.Unauthorized();
+            if (!RequestPath.TryParse(path, out var asked))
+            {
+                (verb, resource) = ("get", "document");
+                if (path == "/metrics") await _metrics.Answer(context, _inFlight);
+                else if (!await _documents.Answer(context, path)) throw Status.PageNotFound();
+                return;
+            }
+            var exchange = new Exchange(context, caller.User, caller.Api, asked, query);
+            (verb, resource) = (exchange.Verb, asked.Kind.Plural);
+            await Serve(exchange);
+        }
+        catch (ApiException refusal)
+        {
+            await Refuse(context, refusal.Status);
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client has gone: there is nobody to answer.
+            context.Abort();
+        }
+        catch (BadHttpRequestException malformed)
+        {
+            await Refuse(context, malformed.StatusCode == 413
+                ? Status.TooLarge($"Request entity too large: limit is {Limits.RequestBodyBytesMax}").Status
+                : new(malformed.StatusCode, StatusReason.BadRequest, malformed.Message));
+        }
+        catch (Exception bug)
+        {
+            Log.Failed(_log, context.Request.Method, context.Request.Path, bug);
+            await Refuse(context, Status.Internal($"{bug.GetType().Name}: {bug.Message}").Status);
+        }
+        finally
+        {
+            _metrics.Count(verb, resource, context.Response.StatusCode, time.GetElapsedTime(started));
+        }
+    }
+
+    private async Task Serve(Exchange exchange)
+    {
+        var isLong = exchange.Verb == "watch" || exchange.Path.Subresource is "log" or "exec" or "attach" or "portforward" or "proxy";
+        using var place = _inFlight.Enter(isLong ? RequestClass.Long : exchange.Verb is "get" or "list" ? RequestClass.Read : RequestClass.Write);
+        switch (exchange.Verb)
+        {
+            case "get":
+                await Reads.Get(exchange);
+                break;
+            case "list":
+                await Reads.List(exchange);
+                break;
+            case "watch":
+                await Watches.Stream(exchange, closing);
+                break;
+            case "create":
+                await Writes.Create(exchange);
+                break;
+            case "update":
+                await Writes.Update(exchange);
+                break;
+            case "patch":
+                await Writes.Patch(exchange);
+                break;
+            case "delete":
+                await Writes.Delete(exchange);
+                break;
+            case "deletecollection":
+                await Writes.DeleteCollection(exchange);
+                break;
+            default:
+                throw Status.MethodNotAllowed($"the server does not allow the method {exchange.Context.Request.Method} on the requested resource");
+        }
+    }
+
+    /// <summary>The certificate's user where one was shown, else the bearer token's; null for strangers.</summary>
+    private Caller? Who(HttpContext context)
+    {
+        if (context.Features.Get<Caller>() is { } caller) return caller;
+        var header = context.Request.Headers.Authorization.ToString();
+        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return null;
+        if (authenticator.OfToken(header.AsSpan(7).Trim()) is not { } user) return null;
+        return _byToken.GetOrAdd(user, static (user, api) => new Caller(user, api(user)), api);
+    }
+
+    private User? Known(X509Certificate2 certificate)
+    {
+        try
+        {
+            return authenticator.OfCertificate(certificate);
+        }
+        catch (Exception malformed) when (malformed is System.Security.Cryptography.CryptographicException or System.Formats.Asn1.AsnContentException)
+        {
+            Log.BadCertificate(_log, malformed.Message);
+            return null;
+        }
+    }
+
+    private async Task Refuse(HttpContext context, Status status)
+    {
+        if (context.Response.HasStarted)
+        {
+            // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
+            context.Abort();
+            return;
+        }
+        try
+        {
+            context.Response.Headers.ContentLength = null;
+            context.Response.Headers.ContentEncoding = default;
+            await Answers.Status(context, status);
+        }
+        catch (Exception lost) when (lost is OperationCanceledException or IOException)
+        {
+            Log.Lost(_log, context.Request.Method, context.Request.Path);
+        }
+    }
+
+    private static string Target(HttpContext context)
+    {
+        var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        return raw.StartsWith('/') ? raw : context.Request.Path.ToUriComponent() + context.Request.QueryString;
+    }
+}

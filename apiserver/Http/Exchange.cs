@@ -1,0 +1,34 @@
+using Declarative.Api;
+using Microsoft.AspNetCore.Http;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>One request for a resource: who asks, for what, and how the answer shall look.</summary>
+internal sealed class Exchange(HttpContext context, User user, IApi api, RequestPath path, RequestQuery query)
+{
+    public HttpContext Context => context;
+    public User User => user;
+    public IApi Api => api;
+    public RequestPath Path => path;
+    public RequestQuery Query => query;
+    public HttpResponse Response => context.Response;
+    public CancellationToken Aborted => context.RequestAborted;
+
+    /// <summary>The verb of authorization and metrics: get, list, watch, create, update, patch, delete, deletecollection.</summary>
+    public string Verb { get; } = VerbOf(context.Request.Method, path, query);
+
+    public ResourceKey Key => ResourceKey.Of(path.Kind, path.Namespace ?? "", path.Name);
+
+    /// <summary>Throws 406.</summary>
+    public Accept Accept => Accept.Parse(context.Request.Headers.Accept);
+
+    private static string VerbOf(string method, RequestPath path, RequestQuery query) => method switch
+    {
+        "GET" or "HEAD" => query.Flag("watch") && path.Subresource.Length == 0 ? "watch" : path.Name.Length > 0 ? "get" : "list",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" => path.Name.Length > 0 ? "delete" : "deletecollection",
+        _ => method.ToLowerInvariant(),
+    };
+}

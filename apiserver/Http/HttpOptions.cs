@@ -1,0 +1,35 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>How the API server shows itself.</summary>
+public sealed record HttpOptions
+{
+    public IPAddress Address { get; init; } = IPAddress.Loopback;
+
+    /// <summary>0 = any free port; see <see cref="HttpFace.Port"/>.</summary>
+    public int Port { get; init; } = 6443;
+
+    /// <summary>Where <c>pki/</c> and <c>kubeconfig</c> are kept.</summary>
+    public required string Directory { get; init; }
+
+    /// <summary>DNS names of the serving certificate beside localhost and those of the Service default/kubernetes.</summary>
+    public IReadOnlyList<string> Names { get; init; } = [];
+
+    /// <summary>Addresses of the serving certificate beside the loopback ones: most of all the cluster IP of default/kubernetes.</summary>
+    public IReadOnlyList<IPAddress> ServiceAddresses { get; init; } = [];
+
+    /// <summary>The product's version, without a v: <c>/version</c> answers <c>v1.33.0+declarative.VERSION</c>.</summary>
+    public string Version { get; init; } = "0.1.0";
+
+    /// <summary>The checks of <c>/readyz</c> in their order.</summary>
+    public IReadOnlyList<HealthCheck> Readiness { get; init; } = [];
+
+    public ILoggerFactory Log { get; init; } = NullLoggerFactory.Instance;
+}
+
+/// <summary>One named check of <c>/readyz</c>.</summary>
+/// <param name="Failure">null = well, else what is wrong, for people.</param>
+public sealed record HealthCheck(string Name, Func<CancellationToken, ValueTask<string?>> Failure);

@@ -1,0 +1,16 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.ApiServer.Http;
+
+internal static partial class Log
+{
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed by a bug of this server")]
+    public static partial void Failed(ILogger log, string method, PathString path, Exception bug);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} {Path}: the client went away before its answer")]
+    public static partial void Lost(ILogger log, string method, PathString path);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "a client certificate that cannot be read: {Reason}")]
+    public static partial void BadCertificate(ILogger log, string reason);
+}

@@ -1,0 +1,86 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Text.Json;
+using Declarative.Api;
+using Declarative.Api.Objects;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>Writes the lines of one watch in the form its client asked for.</summary>
+internal sealed class WatchLines(Exchange exchange, Accept accept)
+{
+    public string ContentType => Answers.JsonType;
+
+    /// <summary>Returns the bytes written.</summary>
+    public int Write(PipeWriter writer, WatchEvent happened)
+    {
+        var type = happened.Type switch
+        {
+            WatchEventType.Added => "{\"type\":\"ADDED\",\"object\":"u8,
+            WatchEventType.Modified => "{\"type\":\"MODIFIED\",\"object\":"u8,
+            WatchEventType.Deleted => "{\"type\":\"DELETED\",\"object\":"u8,
+            _ => "{\"type\":\"BOOKMARK\",\"object\":"u8,
+        };
+        writer.Write(type);
+        int length;
+        if (happened.Object is not { } stored) length = WriteBookmark(writer, happened);
+        else if (accept.Shape == Shape.Object)
+        {
+            writer.Write(stored.Json.Span);
+            length = stored.Json.Length;
+        }
+        else throw Status.NotAcceptable("only application/json is served");
+        writer.Write("}\n"u8);
+        return type.Length + length + 2;
+    }
+
+    public static void WriteError(PipeWriter writer, Status status)
+    {
+        writer.Write("{\"type\":\"ERROR\",\"object\":"u8);
+        writer.Write(status.ToJson());
+        writer.Write("}\n"u8);
+    }
+
+    /// <summary>An object of the watched kind that has nothing but its resourceVersion and, at the end of a streaming list, the annotation that says so.</summary>
+    private int WriteBookmark(PipeWriter writer, WatchEvent happened)
+    {
+        var kind = exchange.Path.Kind;
+        using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer);
+        json.WriteStartObject();
+        switch (accept.Shape)
+        {
+            case Shape.Table:
+                json.WriteString("kind"u8, "Table"u8);
+                json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
+                break;
+            case Shape.PartialMetadata:
+                json.WriteString("kind"u8, "PartialObjectMetadata"u8);
+                json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
+                break;
+            default:
+                json.WriteString("kind"u8, kind.Name);
+                json.WriteString("apiVersion"u8, kind.ApiVersion);
+                break;
+        }
+        json.WriteStartObject("metadata"u8);
+        json.WriteString("resourceVersion"u8, happened.Revision.ToString(CultureInfo.InvariantCulture));
+        json.WriteNull("creationTimestamp"u8);
+        if (happened.InitialEventsEnd)
+        {
+            json.WriteStartObject("annotations"u8);
+            json.WriteString("k8s.io/initial-events-end"u8, "true"u8);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+        if (accept.Shape == Shape.Table)
+        {
+            json.WriteNull("columnDefinitions"u8);
+            json.WriteStartArray("rows"u8);
+            json.WriteEndArray();
+        }
+        json.WriteEndObject();
+        json.Flush();
+        return (int)json.BytesCommitted;
+    }
+}

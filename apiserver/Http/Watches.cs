@@ -1,0 +1,83 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Text.Json;
+using Declarative.Api;
+using Declarative.Api.Objects;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary>
+/// WATCH: one JSON line per event, <c>{"type":"ADDED","object":{…}}</c>. Events that are at hand together are flushed together; before
+/// every wait what is written is flushed. A reader that does not read holds back only its own cursor.
+/// </summary>
+internal static class Watches
+{
+    private const int FlushBytes = 64 * 1024;
+
+    public static async Task Stream(Exchange exchange, CancellationToken closing)
+    {
+        var accept = exchange.Accept;
+        if (accept.Encoding != Encoding.Json) throw Status.NotAcceptable("a watch is served as application/json");
+        var request = Request(exchange);
+        var lines = new WatchLines(exchange, accept);
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(exchange.Aborted, closing);
+        await using var events = exchange.Api.Watch(request, stop.Token).GetAsyncEnumerator(stop.Token);
+        var context = exchange.Context;
+        PipeWriter? writer = null;
+        var unflushed = 0;
+        try
+        {
+            while (true)
+            {
+                var next = events.MoveNextAsync();
+                if (!next.IsCompleted)
+                {
+                    writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
+                    await writer.FlushAsync(stop.Token);
+                    unflushed = 0;
+                }
+                if (!await next) break;
+                writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
+                unflushed += lines.Write(writer, events.Current);
+                if (unflushed < FlushBytes) continue;
+                await writer.FlushAsync(stop.Token);
+                unflushed = 0;
+            }
+        }
+        catch (ApiException refusal) when (refusal.IsExpired || writer is not null)
+        {
+            // Once the stream has begun (and for 410 always, as kube-apiserver's watch cache does) the refusal is an event of it.
+            writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
+            WatchLines.WriteError(writer, refusal.Status);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            if (exchange.Aborted.IsCancellationRequested) return;
+        }
+        if (writer is null) Answers.Begin(context, 200, lines.ContentType);
+        else await writer.FlushAsync(exchange.Aborted);
+    }
+
+    private static WatchRequest Request(Exchange exchange)
+    {
+        var query = exchange.Query;
+        var fields = FieldSelector.Parse(query.Text("fieldSelector"));
+        if (exchange.Path.Name.Length > 0) fields = FieldSelector.Of("metadata.name", exchange.Path.Name);
+        var sendInitialEvents = query.Flag("sendInitialEvents");
+        if (query.Has("sendInitialEvents") && query.Text("resourceVersionMatch") != "NotOlderThan")
+        {
+            throw Status.BadRequest("sendInitialEvents requires resourceVersionMatch=NotOlderThan");
+        }
+        return new(exchange.Path.Kind, exchange.Path.Namespace)
+        {
+            Labels = LabelSelector.Parse(query.Text("labelSelector")),
+            Fields = fields,
+            From = Reads.Revision(query),
+            Bookmarks = query.Flag("allowWatchBookmarks"),
+            SendInitialEvents = sendInitialEvents,
+            Timeout = query.Number("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null,
+        };
+    }
+}
