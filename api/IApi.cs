@@ -57,6 +57,12 @@ public sealed record WatchRequest(Kind Kind, string? Namespace = null)
     public long? From { get; init; }
     public bool Bookmarks { get; init; }
 
+    /// <summary>
+    /// The longest time that a watcher with <see cref="Bookmarks"/> learns nothing of a revision that other kinds have moved on to;
+    /// null = the server's own interval (10 s). The platform's informers ask for less, because traffic reports wait for it.
+    /// </summary>
+    public TimeSpan? BookmarkEvery { get; init; }
+
     /// <summary>Added events for present objects, then a bookmark with <see cref="WatchEvent.InitialEventsEnd"/>, then changes.</summary>
     public bool SendInitialEvents { get; init; }
 

@@ -1,0 +1,79 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer.Registry;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer;
+
+/// <summary>
+/// The resource API server in process. <see cref="As"/> gives the API as one user sees it; the HTTPS face stands on the same.
+/// A request goes authorization → decoding → admission → strategy → store, in <see cref="Registry.Registry"/>.
+/// </summary>
+public sealed class ApiServer
+{
+    private readonly Registry.Registry _registry;
+    private readonly RevisionLog _log;
+
+    private ApiServer(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
+    {
+        _log = log;
+        Options = options;
+        _registry = new(log, options, time, random);
+    }
+
+    public ApiServerOptions Options { get; }
+
+    /// <summary>The newest durable revision.</summary>
+    public long Revision => _log.Revision;
+
+    /// <summary>Reads the journal. <see cref="Run"/> must be running before the first write.</summary>
+    public static async Task<ApiServer> Open(IJournal journal, ApiServerOptions options, TimeProvider time, Random random, CancellationToken stop)
+    {
+        var log = await RevisionLog.Open(journal, stop);
+        return new(log, options, time, random);
+    }
+
+    /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
+    public Task Run(CancellationToken stop) => Task.WhenAll(_log.Run(stop), _registry.KeepHouse(stop));
+
+    /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
+    public async Task Bootstrap(CancellationToken stop)
+    {
+        var api = As(User.ApiServer);
+        foreach (var (key, json) in Admission.Bootstrap.Objects(Options))
+        {
+            try
+            {
+                await api.Create(key, json, stop: stop);
+            }
+            catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
+            {
+                continue;
+            }
+        }
+    }
+
+    /// <summary>The API bound to a user: every call is authorized as that user.</summary>
+    public IApi As(User user) => new UserApi(_registry, user);
+}
+
+public sealed record ApiServerOptions
+{
+    /// <summary>Answers null (allowed) or the 403 that the user gets; the default allows everything.</summary>
+    public Authorize Authorize { get; init; } = static (_, _, _, _, _, _) => null;
+
+    /// <summary>Cluster IPs of Services (architecture.md, decision 13).</summary>
+    public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
+
+    /// <summary>Node ports of Services, first and last.</summary>
+    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
+
+    /// <summary>Events are removed after this time (Kubernetes: 1 h).</summary>
+    public TimeSpan EventsKeptFor { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Objects created at the first start, after the namespaces: bootstrap roles and bindings.</summary>
+    public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];
+}
+
+/// <param name="verb">get, list, watch, create, update, patch, delete, deletecollection or a special verb.</param>
+public delegate ApiException? Authorize(User user, string verb, Kind kind, string subresource, string ns, string name);

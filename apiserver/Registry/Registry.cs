@@ -1,0 +1,299 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Api.Schema;
+using Declarative.ApiServer.Patch;
+using Declarative.ApiServer.Registry.Strategies;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer.Registry;
+
+/// <summary>
+/// The generic paths of the API, one function per verb, each to be read from top to bottom. What differs between kinds is the
+/// kind's <see cref="Strategy"/>.
+/// </summary>
+internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
+{
+    private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
+    private readonly WriteContext _context = new(log, options, time, random);
+
+    public Task<Stored> Get(User user, ResourceKey key, string subresource)
+    {
+        Allow(user, "get", key, subresource);
+        var stored = Current(key).Stored;
+        return Task.FromResult(subresource switch
+        {
+            "" or "status" => stored,
+            "scale" => ScaleSubresource.Of(stored),
+            _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{subresource} can not be read"),
+        });
+    }
+
+    public Task<StoredList> List(User user, ListRequest request)
+    {
+        Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
+        return Task.FromResult(Listing.Of(log, request));
+    }
+
+    public async IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
+    {
+        Allow(user, "watch", new(request.Kind, request.Namespace ?? "", ""), "");
+        var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
+        var from = request.From ?? 0;
+        if (from == 0 || request.SendInitialEvents)
+        {
+            var (objects, revision) = log.Snapshot(request.Kind);
+            from = revision;
+            foreach (var (_, item) in objects)
+            {
+                if (selection.Selects(item)) yield return new(WatchEventType.Added, item.Revision, item.Stored);
+            }
+            if (request.SendInitialEvents) yield return new(WatchEventType.Bookmark, revision, null, InitialEventsEnd: true);
+        }
+
+        var cursor = log.Watch(request.Kind, from);
+        var told = from;
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = stop.Register(() => stopped.TrySetResult());
+        using var timers = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var end = request.Timeout is { } timeout ? Task.Delay(timeout, time, timers.Token) : stopped.Task;
+        var every = request.BookmarkEvery ?? BookmarkInterval;
+        Task? bookmarkDue = null;
+        try
+        {
+            while (!end.IsCompleted && !stopped.Task.IsCompleted)
+            {
+                var page = cursor.Read(out var changed);
+                foreach (var entry in page)
+                {
+                    if (selection.Event(entry) is not { } change) continue;
+                    yield return change;
+                    told = change.Revision;
+                }
+                if (page.Count > 0) continue;
+                if (!request.Bookmarks)
+                {
+                    await Task.WhenAny(changed, end, stopped.Task);
+                    continue;
+                }
+                if (cursor.Revision == told)
+                {
+                    await Task.WhenAny(changed, log.Advanced(told), end, stopped.Task);
+                    continue;
+                }
+                if (bookmarkDue is { IsCompleted: true })
+                {
+                    bookmarkDue = null;
+                    told = cursor.Revision;
+                    yield return new(WatchEventType.Bookmark, told, null);
+                    continue;
+                }
+                bookmarkDue ??= Task.Delay(every, time, timers.Token);
+                await Task.WhenAny(changed, bookmarkDue, end, stopped.Task);
+            }
+        }
+        finally
+        {
+            timers.Cancel();
+        }
+    }
+
+    public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
+    {
+        Allow(user, "create", key, write.Subresource);
+        if (write.Subresource.Length > 0) return await PodSubresources.Create(this, user, key, json, write, stop);
+        var strategy = Strategy.Of(key.Kind);
+        var wanted = Decode(key.Kind, json, write);
+        key = Metadata.NameForCreate(wanted, key, strategy, random);
+        NamespaceAccepts(key);
+        Metadata.PrepareForCreate(wanted, key, time, random);
+        if (strategy.HasStatus) wanted.Remove("status");
+        strategy.Default(wanted);
+        strategy.PrepareForCreate(wanted, _context);
+        Valid(strategy, key, wanted, null, write);
+        strategy.Allocate(wanted, null, _context);
+
+        var bytes = Canonical.Bytes(wanted, key.Kind);
+        if (write.DryRun)
+        {
+            if (log.Get(key) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
+            return new(key, Metadata.Uid(wanted), 0, bytes);
+        }
+        var result = await log.Commit(new(key, Metadata.Uid(wanted), Expected: 0, bytes), stop);
+        if (result.Stored is null) strategy.Release(wanted, _context);
+        return result.Stored ?? throw Status.AlreadyExists(key.Kind, key.Name);
+    }
+
+    public async Task<Stored> Update(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
+    {
+        Allow(user, "update", key, write.Subresource);
+        if (write.Subresource == "scale") return await Change(key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
+        if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
+        var decoded = Decode(key.Kind, json, write);
+        if (log.Get(key) is null && Strategy.Of(key.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
+        return await Change(key, write, _ => (JsonObject)decoded.DeepClone(), stop);
+    }
+
+    public Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
+    {
+        Allow(user, "patch", key, write.Subresource);
+        if (kind == PatchKind.Apply) throw Status.UnsupportedMediaType("server-side apply is not served yet; use client-side apply");
+        return Change(key, write, current =>
+        {
+            if (write.Subresource == "scale")
+            {
+                var scale = ScaleSubresource.Of(current);
+                return ScaleSubresource.Replace(current, Decode(Patches.Apply(kind, ScaleSubresource.Type, scale.Json, patch)));
+            }
+            return Decode(key.Kind, Patches.Apply(kind, TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name), current.Json, patch), write);
+        }, stop);
+    }
+
+    public async Task<Stored> Delete(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
+    {
+        Allow(user, "delete", key, "");
+        var strategy = Strategy.Of(key.Kind);
+        for (var attempt = 0; ; attempt++)
+        {
+            var current = Current(key).Stored;
+            if (delete.Uid is { } uid && uid != current.Uid)
+            {
+                throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
+            }
+            if (delete.Revision is { } revision && revision != current.Revision)
+            {
+                throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {current.Revision}");
+            }
+            strategy.MayDelete(key);
+            var json = Canonical.Parse(current.Json);
+            var mark = Deletion.Mark(json, strategy, delete, time.GetUtcNow());
+            if (mark == DeletionStep.Nothing) return current;
+            var bytes = Canonical.Bytes(json, key.Kind);
+            if (delete.DryRun) return current with { Json = bytes };
+            var result = await log.Commit(mark == DeletionStep.Remove
+                ? new(key, current.Uid, current.Revision, null, bytes)
+                : new(key, current.Uid, current.Revision, bytes), stop);
+            if (result.Stored is { } stored)
+            {
+                if (mark == DeletionStep.Remove) strategy.Release(json, _context);
+                return stored;
+            }
+            if (attempt == StoreLimits.PatchAttemptsMax) throw Status.Modified(key.Kind, key.Name);
+        }
+    }
+
+    /// <summary>Removes what has outlived its time (events). Ends when stopped.</summary>
+    public async Task KeepHouse(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop)) await ExpireEvents(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return;
+        }
+    }
+
+    /// <summary>
+    /// Reads, lets <paramref name="change"/> compute the wanted object, and stores it if nothing else was stored meanwhile; else again,
+    /// unless the wanted object names the revision it was made from.
+    /// </summary>
+    internal async Task<Stored> Change(ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop)
+    {
+        var strategy = Strategy.Of(key.Kind);
+        for (var attempt = 0; ; attempt++)
+        {
+            var current = Current(key).Stored;
+            var wanted = change(current);
+            var pinned = Metadata.Revision(wanted);
+            if (pinned is { } revision && revision != current.Revision) throw Status.Modified(key.Kind, key.Name);
+            var old = Canonical.Parse(current.Json);
+            Metadata.PrepareForUpdate(wanted, old, key);
+            if (write.Subresource is "" or "scale")
+            {
+                if (strategy.HasStatus) Canonical.CopyMember(old, wanted, "status");
+                strategy.Default(wanted);
+                strategy.PrepareForUpdate(wanted, old, _context);
+                Metadata.Generation(wanted, old, strategy);
+            }
+            else
+            {
+                strategy.PrepareSubresource(write.Subresource, wanted, old, _context);
+            }
+            Valid(strategy, key, wanted, old, write);
+            if (write.Subresource.Length == 0) strategy.Allocate(wanted, old, _context);
+
+            var remove = Deletion.IsDone(wanted, strategy);
+            var bytes = Canonical.Bytes(wanted, key.Kind);
+            if (!remove && bytes.AsSpan().SequenceEqual(Canonical.Bytes(old, key.Kind))) return Answer(current);
+            if (write.DryRun) return Answer(current with { Json = bytes });
+            var result = await log.Commit(remove ? new(key, current.Uid, current.Revision, null, bytes) : new(key, current.Uid, current.Revision, bytes), stop);
+            if (result.Stored is { } stored)
+            {
+                if (remove) strategy.Release(wanted, _context);
+                return Answer(stored);
+            }
+            if (attempt == StoreLimits.PatchAttemptsMax) throw Status.Modified(key.Kind, key.Name);
+        }
+
+        Stored Answer(Stored stored) => write.Subresource == "scale" ? ScaleSubresource.Of(stored) : stored;
+    }
+
+    internal Item Current(ResourceKey key) => log.Get(key) ?? throw Status.NotFound(key.Kind, key.Name);
+
+    internal void Allow(User user, string verb, ResourceKey key, string subresource)
+    {
+        if (options.Authorize(user, verb, key.Kind, subresource, key.Namespace, key.Name) is { } refused) throw refused;
+    }
+
+    internal static JsonObject Decode(Kind kind, ReadOnlyMemory<byte> json, WriteOptions write)
+    {
+        if (json.Length > Limits.RequestBodyBytesMax) throw Status.TooLarge($"the object has {json.Length} bytes, more than {Limits.RequestBodyBytesMax}");
+        var found = SchemaCheck.Check(TypeTable.Kind(kind.Group, kind.Version, kind.Name), json.Span, write.FieldValidation);
+        var accepted = found.Accepted(kind.ApiVersion, kind.Name);
+        if (write.Warnings is { } warnings)
+        {
+            foreach (var warning in found.Warnings.Take(Limits.WarningsMax)) warnings.Add(warning.ToString());
+        }
+        var decoded = Canonical.Parse(accepted);
+        Canonical.CheckKind(decoded, kind);
+        return decoded;
+    }
+
+    private static JsonObject Decode(ReadOnlyMemory<byte> json) => Canonical.Parse(json);
+
+    private void NamespaceAccepts(ResourceKey key)
+    {
+        if (!key.Kind.Namespaced) return;
+        var ns = log.Get(new(Kind.Namespace, "", key.Namespace)) ?? throw Status.NotFound(Kind.Namespace, key.Namespace);
+        if (ns.Field("metadata.deletionTimestamp").Length > 0)
+        {
+            throw Status.Forbidden(key.Kind, key.Name, $"unable to create new content in namespace {key.Namespace} because it is being terminated");
+        }
+    }
+
+    private static void Valid(Strategy strategy, ResourceKey key, JsonObject wanted, JsonObject? old, WriteOptions write)
+    {
+        var causes = new List<StatusCause>();
+        Metadata.Validate(wanted, key, strategy, causes);
+        if (write.Subresource.Length == 0) strategy.Validate(wanted, old, causes);
+        if (causes.Count > 0) throw Status.Invalid(key.Kind, key.Name, causes);
+        if (write.Warnings is { } warnings) strategy.Warn(wanted, old, warnings);
+    }
+
+    private async Task ExpireEvents(CancellationToken stop)
+    {
+        var oldest = time.GetUtcNow() - options.EventsKeptFor;
+        foreach (var (_, item) in log.Snapshot(Kind.Event).Objects)
+        {
+            var last = item.Field("lastTimestamp");
+            if (last.Length == 0) last = item.Field("metadata.creationTimestamp");
+            if (!DateTimeOffset.TryParse(last, System.Globalization.CultureInfo.InvariantCulture, out var seen) || seen > oldest) continue;
+            await log.Commit(new(item.Stored.Key, item.Stored.Uid, item.Revision, null, Canonical.Bytes(Canonical.Parse(item.Stored.Json), Kind.Event)), stop);
+        }
+    }
+}

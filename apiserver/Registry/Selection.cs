@@ -1,0 +1,58 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Registry.Strategies;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer.Registry;
+
+/// <summary>Which objects of a kind a list or watch is about.</summary>
+internal sealed class Selection
+{
+    private readonly string? _namespace;
+    private readonly LabelSelector _labels;
+    private readonly FieldSelector _fields;
+
+    /// <summary>Throws 400 for a field that the kind can not be selected by.</summary>
+    public Selection(Kind kind, string? ns, LabelSelector labels, FieldSelector fields)
+    {
+        (_namespace, _labels, _fields) = (kind.Namespaced ? ns : null, labels, fields);
+        var selectable = Strategy.Of(kind).SelectableFields;
+        foreach (var requirement in fields.Requirements)
+        {
+            if (requirement.Field is "metadata.name" or "metadata.namespace" || selectable.Contains(requirement.Field)) continue;
+            throw Status.BadRequest($"field label not supported: {requirement.Field}; {kind.Plural} can be selected by {string.Join(", ", ["metadata.name", "metadata.namespace", .. selectable])}");
+        }
+    }
+
+    public bool Selects(Item item)
+    {
+        if (_namespace is not null && item.Stored.Key.Namespace != _namespace) return false;
+        foreach (var requirement in _fields.Requirements)
+        {
+            var value = requirement.Field switch
+            {
+                "metadata.name" => item.Stored.Key.Name,
+                "metadata.namespace" => item.Stored.Key.Namespace,
+                _ => item.Field(requirement.Field),
+            };
+            if (value == requirement.Value != requirement.Equal) return false;
+        }
+        return _labels.IsEverything || _labels.Matches(item.Labels);
+    }
+
+    /// <summary>What a watcher of this selection sees of a change: an object that begins to match is Added, one that stops is Deleted.</summary>
+    public WatchEvent? Event(in LogEntry entry)
+    {
+        if (_namespace is not null && entry.Item.Stored.Key.Namespace != _namespace) return null;
+        var before = entry.Previous is not null && Selects(entry.Previous);
+        var after = entry.Type != WatchEventType.Deleted && Selects(entry.Item);
+        return (before, after) switch
+        {
+            (false, true) => new(WatchEventType.Added, entry.Item.Revision, entry.Item.Stored),
+            (true, true) => new(WatchEventType.Modified, entry.Item.Revision, entry.Item.Stored),
+            (true, false) => new(WatchEventType.Deleted, entry.Item.Revision, entry.Item.Stored),
+            _ => null,
+        };
+    }
+}

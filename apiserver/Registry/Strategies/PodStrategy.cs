@@ -1,0 +1,72 @@
+using System.Text.Json.Nodes;
+using Declarative.Api.Objects;
+
+namespace Declarative.ApiServer.Registry.Strategies;
+
+internal sealed class PodStrategy : Strategy
+{
+    private const long DefaultGraceSeconds = 30;
+
+    public PodStrategy() => HasStatus = true;
+
+    public override bool HasGeneration => true;
+
+    public override IReadOnlyList<string> SelectableFields { get; } =
+        ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"];
+
+    public override void Default(JsonObject json) => PodDefaults.Apply(json.Need("spec"));
+
+    public override void PrepareForCreate(JsonObject json, WriteContext context)
+    {
+        json["status"] = new JsonObject { ["phase"] = "Pending", ["qosClass"] = PodDefaults.QosClass(json.Need("spec")) };
+    }
+
+    public override void PrepareSubresource(string subresource, JsonObject json, JsonObject old, WriteContext context)
+    {
+        if (subresource == "binding") return;
+        if (subresource == "ephemeralcontainers") throw Status.MethodNotAllowed("ephemeral containers are not supported: tasks of Mesos can not be extended while they run");
+        base.PrepareSubresource(subresource, json, old, context);
+    }
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        if (json.Object("spec") is not { } spec)
+        {
+            causes.Add(Metadata.Required("spec"));
+            return;
+        }
+        if (old is null)
+        {
+            PodValidation.Spec(spec, "spec", causes);
+            return;
+        }
+        var (wanted, present) = ((JsonObject)spec.DeepClone(), (JsonObject)(old.Object("spec")?.DeepClone() ?? new JsonObject()));
+        foreach (var part in (ReadOnlySpan<JsonObject>)[wanted, present])
+        {
+            // What may change in a living pod (Kubernetes: ValidatePodUpdate).
+            foreach (var name in (ReadOnlySpan<string>)["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates"]) part.Remove(name);
+            foreach (var list in (ReadOnlySpan<string>)["containers", "initContainers"])
+            {
+                foreach (var container in part.List(list) ?? []) (container as JsonObject)?.Remove("image");
+            }
+        }
+        if (!JsonNode.DeepEquals(wanted, present))
+        {
+            causes.Add(new("FieldValueForbidden", "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds`", "spec"));
+        }
+    }
+
+    public override void Warn(JsonObject json, JsonObject? old, ICollection<string> warnings)
+    {
+        if (old is null && json.Object("spec") is { } spec) PodValidation.Warn(spec, "spec", warnings);
+    }
+
+    /// <summary>A pod that no agent holds, or that has ended, goes at once.</summary>
+    public override long GraceSeconds(JsonObject json, long? asked)
+    {
+        var spec = json.Object("spec");
+        if (spec is null || spec.Text("nodeName").Length == 0) return 0;
+        if (json.Object("status")?.Text("phase") is "Succeeded" or "Failed") return 0;
+        return Math.Max(0, asked ?? spec.Number("terminationGracePeriodSeconds") ?? DefaultGraceSeconds);
+    }
+}

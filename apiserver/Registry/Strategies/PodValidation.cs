@@ -1,0 +1,165 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Declarative.Api.Objects;
+
+namespace Declarative.ApiServer.Registry.Strategies;
+
+/// <summary>The rules of a pod spec (Kubernetes: ValidatePodSpec), with one deliberate difference: a container without image is a plain process.</summary>
+internal static class PodValidation
+{
+    private static readonly string[] RestartPolicies = ["Always", "OnFailure", "Never"];
+    private static readonly string[] Protocols = ["TCP", "UDP", "SCTP"];
+
+    public static void Spec(JsonObject spec, string path, List<StatusCause> causes)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        if (spec.List("containers") is not { Count: > 0 } containers)
+        {
+            causes.Add(Metadata.Required($"{path}.containers", "a pod has at least one container"));
+            containers = [];
+        }
+        Containers(containers, $"{path}.containers", names, causes);
+        Containers(spec.List("initContainers") ?? [], $"{path}.initContainers", names, causes);
+        OneOf(spec.Text("restartPolicy"), RestartPolicies, $"{path}.restartPolicy", causes);
+        if (spec.Number("terminationGracePeriodSeconds") is < 0 and var grace) causes.Add(Metadata.Invalid($"{path}.terminationGracePeriodSeconds", Text(grace), "must be greater than or equal to 0"));
+        HostPorts(containers, path, causes);
+    }
+
+    public static void Warn(JsonObject spec, string path, ICollection<string> warnings)
+    {
+        if (spec.List("initContainers") is { Count: > 0 }) warnings.Add($"{path}.initContainers: stored, but has no effect: a pod is a Mesos task or task group, which has no init containers");
+        if (spec.Flag("hostPID")) warnings.Add($"{path}.hostPID: stored, but has no effect here");
+        if (spec.Flag("hostIPC")) warnings.Add($"{path}.hostIPC: stored, but has no effect here");
+        var containers = spec.List("containers") ?? [];
+        for (var i = 0; i < containers.Count; i++)
+        {
+            if (containers[i] is not JsonObject container) continue;
+            if (container.Object("lifecycle") is not null) warnings.Add($"{path}.containers[{i}].lifecycle: stored, but has no effect: Mesos' executors run no hooks");
+        }
+    }
+
+    private static void Containers(JsonArray containers, string path, HashSet<string> names, List<StatusCause> causes)
+    {
+        for (var i = 0; i < containers.Count; i++)
+        {
+            if (containers[i] is not JsonObject container) continue;
+            var at = $"{path}[{i}]";
+            var name = container.Text("name");
+            if (name.Length == 0) causes.Add(Metadata.Required($"{at}.name"));
+            else if (Names.LabelError(name) is { } error) causes.Add(Metadata.Invalid($"{at}.name", name, error));
+            else if (!names.Add(name)) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"{at}.name"));
+            if (container.Text("image").Length == 0 && container.List("command") is not { Count: > 0 } && container.List("args") is not { Count: > 0 })
+            {
+                causes.Add(Metadata.Required($"{at}.command", "a container without image is a plain process and needs command or args; or give an image"));
+            }
+            Ports(container, at, causes);
+            Env(container, at, causes);
+            Resources(container, at, causes);
+            foreach (var probe in (ReadOnlySpan<string>)["livenessProbe", "readinessProbe", "startupProbe"])
+            {
+                if (container.Object(probe) is { } value) Probe(value, $"{at}.{probe}", probe, causes);
+            }
+        }
+    }
+
+    private static void Ports(JsonObject container, string at, List<StatusCause> causes)
+    {
+        var ports = container.List("ports") ?? [];
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < ports.Count; i++)
+        {
+            if (ports[i] is not JsonObject port) continue;
+            var number = port.Number("containerPort") ?? 0;
+            if (number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.ports[{i}].containerPort", Text(number), "must be between 1 and 65535, inclusive"));
+            if (port.Number("hostPort") is { } host and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.ports[{i}].hostPort", Text(host), "must be between 1 and 65535, inclusive"));
+            OneOf(port.Text("protocol"), Protocols, $"{at}.ports[{i}].protocol", causes);
+            if (port.Text("name") is not { Length: > 0 } name) continue;
+            if (PortNameError(name) is { } error) causes.Add(Metadata.Invalid($"{at}.ports[{i}].name", name, error));
+            else if (!names.Add(name)) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"{at}.ports[{i}].name"));
+        }
+    }
+
+    private static void HostPorts(JsonArray containers, string path, List<StatusCause> causes)
+    {
+        var taken = new HashSet<(long, string)>();
+        for (var c = 0; c < containers.Count; c++)
+        {
+            var ports = (containers[c] as JsonObject)?.List("ports") ?? [];
+            for (var i = 0; i < ports.Count; i++)
+            {
+                if (ports[i] is not JsonObject port || port.Number("hostPort") is not { } host) continue;
+                if (!taken.Add((host, port.Text("protocol")))) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{host}\"", $"{path}.containers[{c}].ports[{i}].hostPort"));
+            }
+        }
+    }
+
+    private static void Env(JsonObject container, string at, List<StatusCause> causes)
+    {
+        var env = container.List("env") ?? [];
+        for (var i = 0; i < env.Count; i++)
+        {
+            if (env[i] is not JsonObject variable) continue;
+            var name = variable.Text("name");
+            if (name.Length == 0) causes.Add(Metadata.Required($"{at}.env[{i}].name"));
+            else if (name.Contains('=', StringComparison.Ordinal) || name.Any(c => c is < '!' or > '~')) causes.Add(Metadata.Invalid($"{at}.env[{i}].name", name, "a valid environment variable name consists of printable ASCII characters other than '='"));
+            if (variable.Text("value").Length > 0 && variable.Object("valueFrom") is not null) causes.Add(Metadata.Invalid($"{at}.env[{i}].valueFrom", "", "may not be specified when `value` is not empty"));
+        }
+    }
+
+    private static void Resources(JsonObject container, string at, List<StatusCause> causes)
+    {
+        var requests = container.Object("resources")?.Object("requests");
+        var limits = container.Object("resources")?.Object("limits");
+        foreach (var (list, values) in new[] { ("requests", requests), ("limits", limits) })
+        {
+            foreach (var (name, value) in values ?? [])
+            {
+                if (Read(value) is { Milli: < 0 } negative) causes.Add(Metadata.Invalid($"{at}.resources.{list}[{name}]", negative.ToString(), "must be greater than or equal to 0"));
+            }
+        }
+        foreach (var (name, value) in requests ?? [])
+        {
+            if (limits?[name] is { } limit && Read(value) is { } request && Read(limit) is { } most && request > most)
+            {
+                causes.Add(Metadata.Invalid($"{at}.resources.requests", request.ToString(), $"must be less than or equal to {name} limit of {most}"));
+            }
+        }
+
+        static Quantity? Read(JsonNode? node) => node is not null && Quantity.TryParse(node.ToString(), out var quantity) ? quantity : null;
+    }
+
+    private static void Probe(JsonObject probe, string at, string which, List<StatusCause> causes)
+    {
+        var handlers = new[] { "exec", "httpGet", "tcpSocket", "grpc" }.Count(x => probe.Object(x) is not null);
+        if (handlers == 0) causes.Add(Metadata.Required(at, "must specify a handler type: one of exec, httpGet, tcpSocket, grpc"));
+        if (handlers > 1) causes.Add(new("FieldValueForbidden", "Forbidden: may not specify more than 1 handler type", at));
+        foreach (var (name, least) in new[] { ("initialDelaySeconds", 0), ("timeoutSeconds", 1), ("periodSeconds", 1), ("successThreshold", 1), ("failureThreshold", 1) })
+        {
+            if (probe.Number(name) is { } value && value < least) causes.Add(Metadata.Invalid($"{at}.{name}", Text(value), $"must be greater than or equal to {least}"));
+        }
+        if (which != "readinessProbe" && probe.Number("successThreshold") is > 1 and var successes) causes.Add(Metadata.Invalid($"{at}.successThreshold", Text(successes), "must be 1"));
+        foreach (var name in (ReadOnlySpan<string>)["httpGet", "tcpSocket"])
+        {
+            if (probe.Object(name) is not { } handler) continue;
+            if (handler["port"] is null) causes.Add(Metadata.Required($"{at}.{name}.port"));
+            else if (handler.Number("port") is { } port and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.{name}.port", Text(port), "must be between 1 and 65535, inclusive"));
+        }
+    }
+
+    /// <summary>IANA service name (RFC 6335 section 5.1): at most 15 of a-z, 0-9 and '-', with at least one letter.</summary>
+    public static string? PortNameError(string name)
+    {
+        if (name.Length > 15) return "must be no more than 15 characters";
+        if (Names.LabelError(name) is not null || name.Contains("--", StringComparison.Ordinal)) return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), not at an end and not two in a row";
+        return name.Any(char.IsAsciiLetter) ? null : "must contain at least one letter (a-z)";
+    }
+
+    public static void OneOf(string value, string[] allowed, string at, List<StatusCause> causes)
+    {
+        if (value.Length == 0 || allowed.Contains(value)) return;
+        var nearest = Names.Nearest(value, allowed) is { } near ? $"; did you mean \"{near}\"?" : "";
+        causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{value}\": supported values: {string.Join(", ", allowed.Select(x => $"\"{x}\""))}{nearest}", at));
+    }
+
+    private static string Text(long? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "";
+}

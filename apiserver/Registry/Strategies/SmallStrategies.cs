@@ -1,0 +1,111 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Admission;
+
+namespace Declarative.ApiServer.Registry.Strategies;
+
+/// <summary>A namespace stays, Terminating, until the controller that empties it has taken away its spec.finalizers.</summary>
+internal sealed class NamespaceStrategy : Strategy
+{
+    private const string KubernetesFinalizer = "kubernetes";
+
+    public NamespaceStrategy() => HasStatus = true;
+
+    public override bool HasGeneration => false;
+    public override int NameCharsMax => Limits.LabelCharsMax;
+    public override IReadOnlyList<string> SelectableFields => ["status.phase"];
+
+    public override string? NameError(string name) => Names.LabelError(name);
+
+    public override void Default(JsonObject json) => Metadata.Of(json).Need("labels")["kubernetes.io/metadata.name"] = Metadata.Name(json);
+
+    public override void PrepareForCreate(JsonObject json, WriteContext context)
+    {
+        json.Need("spec")["finalizers"] = new JsonArray(KubernetesFinalizer);
+        json["status"] = new JsonObject { ["phase"] = "Active" };
+    }
+
+    public override void PrepareForUpdate(JsonObject json, JsonObject old, WriteContext context) => Canonical.CopyMember(old, json, "spec");
+
+    public override void PrepareSubresource(string subresource, JsonObject json, JsonObject old, WriteContext context)
+    {
+        if (subresource == "finalize") KeepAllBut(json, old, "spec");
+        else base.PrepareSubresource(subresource, json, old, context);
+    }
+
+    public override void MayDelete(ResourceKey key)
+    {
+        if (Bootstrap.IsPermanent(key.Name)) throw Status.Forbidden(key.Kind, key.Name, "this namespace may not be deleted");
+    }
+
+    public override void Marked(JsonObject json) => json.Need("status")["phase"] = "Terminating";
+
+    public override bool HoldsDeleted(JsonObject json) => json.Object("spec")?.List("finalizers") is { Count: > 0 };
+}
+
+internal sealed class SecretStrategy : Strategy
+{
+    public override IReadOnlyList<string> SelectableFields => ["type"];
+
+    public override void Default(JsonObject json)
+    {
+        json.Default("type", "Opaque");
+        if (json.Object("stringData") is not { } plain) return;
+        var data = json.Need("data");
+        foreach (var (name, value) in plain) data[name] = Convert.ToBase64String(Encoding.UTF8.GetBytes(value?.GetValue<string>() ?? ""));
+        json.Remove("stringData");
+    }
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        if (old is not null && json.Text("type") != old.Text("type")) causes.Add(Metadata.Invalid("type", json.Text("type"), "field is immutable"));
+    }
+}
+
+internal sealed class EventStrategy : Strategy
+{
+    public override IReadOnlyList<string> SelectableFields { get; } =
+    [
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
+        "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+    ];
+
+    public override bool CreatesOnUpdate => true;
+}
+
+internal sealed class NodeStrategy : Strategy
+{
+    public NodeStrategy() => HasStatus = true;
+
+    public override bool HasGeneration => false;
+    public override IReadOnlyList<string> SelectableFields => ["spec.unschedulable"];
+}
+
+internal sealed class LeaseStrategy : Strategy
+{
+    public override bool CreatesOnUpdate => true;
+}
+
+internal sealed class EndpointSliceStrategy : Strategy
+{
+    public override bool HasGeneration => true;
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        var type = json.Text("addressType");
+        if (type is not ("IPv4" or "IPv6" or "FQDN"))
+        {
+            causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{type}\": supported values: \"FQDN\", \"IPv4\", \"IPv6\"", "addressType"));
+        }
+        if (old is not null && type != old.Text("addressType")) causes.Add(Metadata.Invalid("addressType", type, "field is immutable"));
+        if (json.List("endpoints") is { Count: > 1000 } endpoints) causes.Add(new("FieldValueTooMany", $"Too many: {endpoints.Count}: must have at most 1000 items", "endpoints"));
+    }
+}
+
+/// <summary>Names of RBAC objects are one segment of a path: colons and capitals are allowed.</summary>
+internal sealed class RbacStrategy : Strategy
+{
+    public override string? NameError(string name) => Names.PathSegmentError(name);
+}

@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using Declarative.Api;
+
+namespace Declarative.ApiServer.Storage;
+
+/// <summary>The present objects of one kind in order of namespace and name, and its latest changes for watchers.</summary>
+/// <remarks>Guarded by the lock of its <see cref="RevisionLog"/>; what is handed out is immutable.</remarks>
+internal sealed class KindLog(long openedAt)
+{
+    private LogEntry[] _ring = new LogEntry[64];
+    private long _first; // sequence number of the oldest entry kept
+    private long _next;
+
+    public ImmutableSortedDictionary<ObjectName, Item> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Item>(ObjectName.Order);
+
+    /// <summary>Changes up to this revision are no longer in the ring.</summary>
+    public long TrimmedThrough { get; private set; } = openedAt;
+
+    /// <summary>Completes at the next change; replaced then.</summary>
+    public TaskCompletionSource Changed { get; private set; } = NewSignal();
+
+    public void LoadAll(IEnumerable<Item> items) =>
+        Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
+
+    public void Apply(LogEntry entry)
+    {
+        var name = new ObjectName(entry.Item.Stored.Key.Namespace, entry.Item.Stored.Key.Name);
+        Objects = entry.Type == WatchEventType.Deleted ? Objects.Remove(name) : Objects.SetItem(name, entry.Item);
+        if (_next - _first == _ring.Length)
+        {
+            if (_ring.Length < Limits.WatchHistoryEventsMax) Grow();
+            else TrimmedThrough = _ring[_first++ % _ring.Length].Item.Revision;
+        }
+        _ring[_next++ % _ring.Length] = entry;
+    }
+
+    /// <summary>Wakes the watchers; called once after a batch.</summary>
+    public TaskCompletionSource TakeSignal()
+    {
+        var signal = Changed;
+        Changed = NewSignal();
+        return signal;
+    }
+
+    /// <summary>The sequence number of the first change after a revision.</summary>
+    public long Seek(long revision)
+    {
+        var (low, high) = (_first, _next);
+        while (low < high)
+        {
+            var middle = low + (high - low) / 2;
+            if (_ring[middle % _ring.Length].Item.Revision <= revision) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+
+    /// <summary>The objects as they were at an earlier revision; null when the history no longer reaches back to it.</summary>
+    public ImmutableSortedDictionary<ObjectName, Item>? At(long revision)
+    {
+        if (revision < TrimmedThrough) return null;
+        var from = Seek(revision);
+        if (from == _next) return Objects;
+        var objects = Objects.ToBuilder();
+        for (var i = _next - 1; i >= from; i--)
+        {
+            var entry = _ring[i % _ring.Length];
+            var name = new ObjectName(entry.Item.Stored.Key.Namespace, entry.Item.Stored.Key.Name);
+            if (entry.Previous is null) objects.Remove(name);
+            else objects[name] = entry.Previous;
+        }
+        return objects.ToImmutable();
+    }
+
+    /// <summary>Copies changes from a sequence number on; false when the oldest of them is gone.</summary>
+    public bool Read(long from, List<LogEntry> into, int max)
+    {
+        if (from < _first) return false;
+        for (var i = from; i < _next && into.Count < max; i++) into.Add(_ring[i % _ring.Length]);
+        return true;
+    }
+
+    private void Grow()
+    {
+        var larger = new LogEntry[Math.Min(_ring.Length * 2, Limits.WatchHistoryEventsMax)];
+        for (var i = _first; i < _next; i++) larger[i % larger.Length] = _ring[i % _ring.Length];
+        _ring = larger;
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
+/// <param name="Previous">The object before the change, null where it was created.</param>
+internal readonly record struct LogEntry(WatchEventType Type, Item Item, Item? Previous);
+
+internal readonly record struct ObjectName(string Namespace, string Name)
+{
+    public static IComparer<ObjectName> Order { get; } = Comparer<ObjectName>.Create(static (a, b) =>
+    {
+        var order = string.CompareOrdinal(a.Namespace, b.Namespace);
+        return order != 0 ? order : string.CompareOrdinal(a.Name, b.Name);
+    });
+}

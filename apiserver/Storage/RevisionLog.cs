@@ -1,0 +1,252 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+
+namespace Declarative.ApiServer.Storage;
+
+/// <summary>
+/// The store: the present objects and their latest changes, in one order of revisions. One writer loop takes whatever has queued up
+/// while the last batch was on its way to the journal (group commit); readers see a write only after it is on disk.
+/// </summary>
+internal sealed class RevisionLog
+{
+    private readonly Lock _gate = new();
+    private readonly IJournal _journal;
+    private readonly Dictionary<Kind, KindLog> _kinds = [];
+    private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true });
+    private readonly Dictionary<ResourceKey, long> _batchRevisions = [];
+    private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _openedAt;
+    private long _revision;
+
+    private RevisionLog(IJournal journal) => _journal = journal;
+
+    /// <summary>The newest durable revision.</summary>
+    public long Revision
+    {
+        get
+        {
+            lock (_gate) return _revision;
+        }
+    }
+
+    public static async Task<RevisionLog> Open(IJournal journal, CancellationToken stop)
+    {
+        var log = new RevisionLog(journal);
+        var state = await journal.Load(stop);
+        // Revision 0 means "any" in the API, so the first is 1 even in an empty store.
+        log._openedAt = log._revision = Math.Max(state.Revision, 1);
+        foreach (var group in state.Objects.GroupBy(x => x.Key.Kind))
+        {
+            log.Of(group.Key).LoadAll(group.Select(x => new Item(new Stored(x.Key, x.Uid, x.Revision, StoredJson.WithRevision(x.Json!.Value.Span, x.Revision)))));
+        }
+        return log;
+    }
+
+    public Item? Get(ResourceKey key)
+    {
+        ImmutableSortedDictionary<ObjectName, Item> objects;
+        lock (_gate) objects = Of(key.Kind).Objects;
+        return objects.GetValueOrDefault(new(key.Namespace, key.Name));
+    }
+
+    /// <summary>All objects of a kind as of one revision.</summary>
+    public (ImmutableSortedDictionary<ObjectName, Item> Objects, long Revision) Snapshot(Kind kind)
+    {
+        lock (_gate) return (Of(kind).Objects, _revision);
+    }
+
+    /// <summary>All objects of a kind as of an earlier revision. Throws 410 when the history no longer reaches back to it.</summary>
+    public ImmutableSortedDictionary<ObjectName, Item> SnapshotAt(Kind kind, long revision)
+    {
+        lock (_gate)
+        {
+            if (revision > _revision) throw Api.Objects.Status.Timeout($"Too large resource version: {revision}, current: {_revision}");
+            return Of(kind).At(revision) ?? throw Api.Objects.Status.Expired(revision, Of(kind).TrimmedThrough);
+        }
+    }
+
+    /// <summary>Completes when the newest revision is above <paramref name="revision"/>.</summary>
+    public Task Advanced(long revision)
+    {
+        lock (_gate) return _revision > revision ? Task.CompletedTask : _advanced.Task;
+    }
+
+    /// <summary>
+    /// Queues one write and completes when it is durable and visible, or refused because the object is not at
+    /// <see cref="Mutation.Expected"/> any more.
+    /// </summary>
+    public async Task<CommitResult> Commit(Mutation mutation, CancellationToken stop)
+    {
+        var pending = new PendingCommit(mutation);
+        await _queue.Writer.WriteAsync(pending, stop);
+        return await pending.Done.Task;
+    }
+
+    /// <summary>The writer loop; ends when <paramref name="stop"/> is set, after the batch at hand. Its owner awaits it.</summary>
+    public async Task Run(CancellationToken stop)
+    {
+        var batch = new List<PendingCommit>();
+        var records = new List<JournalRecord>();
+        try
+        {
+            while (await _queue.Reader.WaitToReadAsync(stop))
+            {
+                while (batch.Count < StoreLimits.BatchWritesMax && _queue.Reader.TryRead(out var pending)) batch.Add(pending);
+                await WriteBatch(batch, records);
+                batch.Clear();
+                records.Clear();
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            _queue.Writer.TryComplete();
+        }
+        while (_queue.Reader.TryRead(out var late)) late.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
+    }
+
+    public KindCursor Watch(Kind kind, long from) => new(this, kind, from);
+
+    private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records)
+    {
+        var next = _revision;
+        _batchRevisions.Clear();
+        foreach (var pending in batch)
+        {
+            var mutation = pending.Mutation;
+            var current = _batchRevisions.TryGetValue(mutation.Key, out var inBatch) ? inBatch : Get(mutation.Key)?.Revision ?? 0;
+            if (current != mutation.Expected)
+            {
+                pending.Done.TrySetResult(new(null));
+                continue;
+            }
+            next++;
+            _batchRevisions[mutation.Key] = mutation.Json is null ? 0 : next;
+            pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json);
+            records.Add(pending.Record);
+        }
+        if (records.Count == 0) return;
+        try
+        {
+            await _journal.Append(records, CancellationToken.None);
+        }
+        catch (JournalException e)
+        {
+            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Internal($"nothing was stored: {e.Message}"));
+            return;
+        }
+        Publish(batch);
+    }
+
+    private void Publish(List<PendingCommit> batch)
+    {
+        var signals = new List<TaskCompletionSource>();
+        lock (_gate)
+        {
+            var touched = new List<KindLog>();
+            foreach (var pending in batch)
+            {
+                if (pending.Record is not { } record) continue;
+                var log = Of(record.Key.Kind);
+                var previous = log.Objects.GetValueOrDefault(new(record.Key.Namespace, record.Key.Name));
+                var json = pending.Mutation.Json ?? pending.Mutation.Tombstone;
+                var item = new Item(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
+                var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
+                log.Apply(new(type, item, previous));
+                if (!touched.Contains(log)) touched.Add(log);
+                _revision = record.Revision;
+                pending.Result = item.Stored;
+            }
+            foreach (var log in touched) signals.Add(log.TakeSignal());
+            signals.Add(_advanced);
+            _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+        foreach (var pending in batch)
+        {
+            if (pending.Result is not null) pending.Done.TrySetResult(new(pending.Result));
+        }
+        foreach (var signal in signals) signal.TrySetResult();
+    }
+
+    private KindLog Of(Kind kind)
+    {
+        if (!_kinds.TryGetValue(kind, out var log)) _kinds[kind] = log = new KindLog(_openedAt);
+        return log;
+    }
+
+    /// <summary>A watcher's position in one kind's history.</summary>
+    internal sealed class KindCursor
+    {
+        private readonly RevisionLog _log;
+        private readonly KindLog _kind;
+        private readonly List<LogEntry> _page = [];
+        private long _at;
+
+        internal KindCursor(RevisionLog log, Kind kind, long from)
+        {
+            _log = log;
+            lock (log._gate)
+            {
+                _kind = log.Of(kind);
+                if (from < _kind.TrimmedThrough) throw Api.Objects.Status.Expired(from, _kind.TrimmedThrough);
+                if (from > log._revision) throw Api.Objects.Status.Timeout($"Too large resource version: {from}, current: {log._revision}");
+                _at = _kind.Seek(from);
+            }
+            Revision = from;
+        }
+
+        /// <summary>Every change of the kind up to here has been read.</summary>
+        public long Revision { get; private set; }
+
+        /// <summary>
+        /// The next changes, in order; empty when there are none yet, then <paramref name="changed"/> completes at the next one.
+        /// Throws 410 when this watcher has fallen behind the history.
+        /// </summary>
+        public List<LogEntry> Read(out Task changed)
+        {
+            _page.Clear();
+            lock (_log._gate)
+            {
+                changed = _kind.Changed.Task;
+                if (!_kind.Read(_at, _page, StoreLimits.WatchPageEventsMax)) throw Api.Objects.Status.Expired(Revision, _kind.TrimmedThrough);
+                _at += _page.Count;
+                Revision = _page.Count == 0 ? Math.Max(Revision, _log._revision) : _page[^1].Item.Revision;
+            }
+            return _page;
+        }
+    }
+
+    private sealed class PendingCommit(Mutation mutation)
+    {
+        public Mutation Mutation { get; } = mutation;
+        public TaskCompletionSource<CommitResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public JournalRecord? Record { get; set; }
+        public Stored? Result { get; set; }
+    }
+}
+
+/// <summary>One conditional write.</summary>
+/// <param name="Expected">The revision the object must be at; 0 = it must not exist.</param>
+/// <param name="Json">The new object without resourceVersion; null = delete it.</param>
+/// <param name="Tombstone">For a deletion: the last state without resourceVersion, as watchers will see it.</param>
+internal sealed record Mutation(ResourceKey Key, string Uid, long Expected, ReadOnlyMemory<byte>? Json, ReadOnlyMemory<byte> Tombstone = default);
+
+/// <param name="Stored">The new (for a deletion: the last) state; null = refused, the object has changed.</param>
+internal readonly record struct CommitResult(Stored? Stored);
+
+/// <summary>Bounds of the store.</summary>
+internal static class StoreLimits
+{
+    /// <summary>Writes waiting for the journal; more callers wait their turn.</summary>
+    public const int QueuedWritesMax = 10_000;
+
+    /// <summary>Writes of one commit to disk.</summary>
+    public const int BatchWritesMax = 1_000;
+
+    /// <summary>Changes handed to a watcher at a time.</summary>
+    public const int WatchPageEventsMax = 256;
+
+    /// <summary>Retries of a patch that lost against concurrent writers of the same object before the caller gets 409.</summary>
+    public const int PatchAttemptsMax = 64;
+}

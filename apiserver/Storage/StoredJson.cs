@@ -1,0 +1,45 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text.Json;
+
+namespace Declarative.ApiServer.Storage;
+
+/// <summary>The one place that puts metadata.resourceVersion into an object's bytes.</summary>
+internal static class StoredJson
+{
+    /// <summary>A copy of <paramref name="json"/> (which has no resourceVersion) with the revision as the first member of its metadata.</summary>
+    public static byte[] WithRevision(ReadOnlySpan<byte> json, long revision)
+    {
+        var at = MetadataBrace(json) + 1;
+        Span<byte> number = stackalloc byte[20];
+        Utf8Formatter.TryFormat(revision, number, out var digits);
+        var comma = json[at..].TrimStart(" \t\r\n"u8)[0] == (byte)'}' ? 0 : 1;
+        ReadOnlySpan<byte> name = "\"resourceVersion\":\""u8;
+        var result = new byte[json.Length + name.Length + digits + 1 + comma];
+        var target = result.AsSpan();
+        json[..at].CopyTo(target);
+        target = target[at..];
+        name.CopyTo(target);
+        target = target[name.Length..];
+        number[..digits].CopyTo(target);
+        target = target[digits..];
+        target[0] = (byte)'"';
+        if (comma == 1) target[1] = (byte)',';
+        json[at..].CopyTo(target[(1 + comma)..]);
+        return result;
+    }
+
+    private static int MetadataBrace(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = Api.Limits.JsonDepthMax });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var found = reader.ValueTextEquals("metadata"u8);
+            reader.Read();
+            if (found && reader.TokenType == JsonTokenType.StartObject) return (int)reader.TokenStartIndex;
+            reader.Skip();
+        }
+        throw new InvalidOperationException("an object without metadata reached the store");
+    }
+}

@@ -1,0 +1,33 @@
+using Declarative.Api;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.Sim;
+
+/// <summary>A journal whose disk is a dictionary: what was appended outlives the API server, not the process.</summary>
+public sealed class MemoryJournal : IJournal
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<ResourceKey, JournalRecord> _objects = [];
+    private long _revision;
+
+    public Task<JournalState> Load(CancellationToken stop)
+    {
+        lock (_gate) return Task.FromResult(new JournalState(_revision, [.. _objects.Values.OrderBy(x => x.Revision)]));
+    }
+
+    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
+    {
+        lock (_gate)
+        {
+            foreach (var record in batch)
+            {
+                if (record.Json is null) _objects.Remove(record.Key);
+                else _objects[record.Key] = record;
+                _revision = record.Revision;
+            }
+        }
+        return Task.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}
