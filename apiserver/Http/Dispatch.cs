@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Authentication;
+using Declarative.ApiServer.Authorization;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
@@ -13,7 +14,7 @@ using Microsoft.Extensions.Logging;
 namespace Declarative.ApiServer.Http;
 
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
-internal sealed class Dispatch(Func<User, IApi> api, Authenticator authenticator, HttpOptions options, TimeProvider time, CancellationToken closing)
+internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpOptions options, TimeProvider time, CancellationToken closing)
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
     private readonly InFlight _inFlight = new();
@@ -54,10 +55,11 @@ internal sealed class Dispatch(Func<User, IApi> api, Authenticator authenticator
                 await _documents.Answer(context, path);
                 return;
             }
-            var caller = Who(context) ?? throw Status.Unauthorized();
+            var caller = Impersonation.Apply(context, Who(context) ?? throw Status.Unauthorized(), authorizer, api);
             if (!RequestPath.TryParse(path, out var asked))
             {
                 (verb, resource) = ("get", "document");
+                if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/metrics") await _metrics.Answer(context, _inFlight);
                 else if (!await _documents.Answer(context, path)) throw Status.PageNotFound();
                 return;
@@ -96,6 +98,12 @@ internal sealed class Dispatch(Func<User, IApi> api, Authenticator authenticator
     {
         var isLong = exchange.Verb == "watch" || exchange.Path.Subresource is "log" or "exec" or "attach" or "portforward" or "proxy";
         using var place = _inFlight.Enter(isLong ? RequestClass.Long : exchange.Verb is "get" or "list" ? RequestClass.Read : RequestClass.Write);
+        var path = exchange.Path;
+        if (path.Kind.Support == KindSupport.Review)
+        {
+            await Reviews.Answer(exchange, authorizer, authenticator);
+            return;
+        }
         switch (exchange.Verb)
         {
             case "get":
@@ -120,7 +128,8 @@ internal sealed class Dispatch(Func<User, IApi> api, Authenticator authenticator
                 await Writes.Delete(exchange);
                 break;
             case "deletecollection":
-                await Writes.DeleteCollection(exchange);
+                if (authorizer.Check(exchange.User, "deletecollection", path.Kind, "", path.Namespace ?? "", "") is { } refusal) throw refusal;
+                await Writes.DeleteCollection(exchange, api(User.ApiServer));
                 break;
             default:
                 throw Status.MethodNotAllowed($"the server does not allow the method {exchange.Context.Request.Method} on the requested resource");

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using Declarative.Api;
 using Declarative.ApiServer.Authentication;
+using Declarative.ApiServer.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -48,14 +49,15 @@ public sealed class HttpFace : IAsyncDisposable
     public string KubeconfigPath => Path.Combine(Path.GetDirectoryName(Pki.Directory)!, "kubeconfig");
 
     /// <summary>Listens, then writes <c>DIR/kubeconfig</c> and <c>DIR/pki/ROLE.kubeconfig</c>.</summary>
-    /// <param name="api">The API in this process, bound to a user.</param>
+    /// <param name="api">The API in this process, bound to a user: <c>ApiServer.As</c>.</param>
+    /// <param name="authorizer">The same that <paramref name="api"/> asks; here for what is no object: paths, reviews, logs.</param>
     /// <exception cref="IOException">The address is taken or not of this machine; the message names it.</exception>
-    public static async Task<HttpFace> Start(Func<User, IApi> api, HttpOptions options, TimeProvider time, CancellationToken stop)
+    public static async Task<HttpFace> Start(Func<User, IApi> api, Authorizer authorizer, HttpOptions options, TimeProvider time, CancellationToken stop)
     {
         Directory.CreateDirectory(options.Directory);
         var pki = Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]);
         var closing = new CancellationTokenSource();
-        var dispatch = new Dispatch(api, new Authenticator(pki), options, time, closing.Token);
+        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki), options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
         {

@@ -80,18 +80,19 @@ internal static class Writes
     }
 
     /// <summary>Lists, then deletes one by one; what somebody else has deleted meanwhile is passed over.</summary>
-    public static async Task DeleteCollection(Exchange exchange)
+    /// <param name="api">The server's own: who may deletecollection needs no right to list or to delete one by one.</param>
+    public static async Task DeleteCollection(Exchange exchange, IApi api)
     {
         var accept = exchange.Accept;
         var warnings = new List<string>();
         var options = await DeleteBody.Read(exchange) with { Warnings = warnings };
-        var list = await exchange.Api.List(Reads.Request(exchange), exchange.Aborted);
+        var list = await api.List(Reads.Request(exchange), exchange.Aborted);
         var deleted = new List<Stored>(list.Items.Count);
         foreach (var item in list.Items)
         {
             try
             {
-                deleted.Add(await exchange.Api.Delete(item.Key, options, exchange.Aborted));
+                deleted.Add(await api.Delete(item.Key, options, exchange.Aborted));
             }
             catch (ApiException gone) when (gone.IsNotFound)
             {
