@@ -1,0 +1,79 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Sqlite;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.Storage;
+
+/// <summary>The API contract on SQLite.</summary>
+public sealed class SqliteContract : ApiContract
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("declarative-test-").FullName;
+    private InProcessApi _api = null!;
+
+    protected override async Task<IApi> Start()
+    {
+        _api = await InProcessApi.Start(await SqliteJournal.Open(Path.Combine(_directory, "state.db")));
+        return _api.Admin;
+    }
+
+    protected override async ValueTask End()
+    {
+        await _api.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+}
+
+public sealed class SqliteJournalTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("declarative-test-").FullName;
+
+    private string File => Path.Combine(_directory, "state.db");
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task What_was_acknowledged_is_there_after_a_restart_at_the_same_revision()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var key = new ResourceKey(Kind.ConfigMap, "default", "a");
+        Stored made;
+        long revision;
+        await using (var api = await InProcessApi.Start(await SqliteJournal.Open(File)))
+        {
+            made = await api.Admin.Create(key, """{"metadata":{"name":"a"},"data":{"é":"☃"}}"""u8.ToArray(), stop: stop);
+            await api.Admin.Create(key with { Name = "b" }, """{"metadata":{"name":"b"}}"""u8.ToArray(), stop: stop);
+            revision = (await api.Admin.Delete(key with { Name = "b" }, stop: stop)).Revision;
+        }
+        await using (var api = await InProcessApi.Start(await SqliteJournal.Open(File), seed: 2))
+        {
+            Assert.Equal(revision, api.Server.Revision);
+            var again = await api.Admin.Get(key, stop: stop);
+            Assert.Equal(made.Json.ToArray(), again.Json.ToArray());
+            Assert.Single((await api.Admin.List(new(Kind.ConfigMap, "default"), stop)).Items);
+            var expired = await Assert.ThrowsAsync<ApiException>(async () =>
+            {
+                await foreach (var _ in api.Admin.Watch(new(Kind.ConfigMap) { From = revision - 1 }, stop)) { }
+            });
+            Assert.Equal(410, expired.Code);
+        }
+    }
+
+    [Fact]
+    public async Task A_second_process_is_told_that_the_file_is_in_use()
+    {
+        await using var first = await SqliteJournal.Open(File);
+        await first.Append([new(2, new(Kind.ConfigMap, "default", "a"), "u", "{\"metadata\":{}}"u8.ToArray())], TestContext.Current.CancellationToken);
+        var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
+        Assert.Contains("in use by another process", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_file_is_named()
+    {
+        await System.IO.File.WriteAllTextAsync(File, new string('x', 8192), TestContext.Current.CancellationToken);
+        var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
+        Assert.Contains("damaged", refused.Message, StringComparison.Ordinal);
+    }
+}
