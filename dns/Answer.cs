@@ -51,8 +51,18 @@ internal static class Answer
         return Finish(ref draft, in query);
     }
 
+    /// <summary>SERVFAIL for a packet that met a bug, if it has an id to repeat.</summary>
+    public static int Failure(ReadOnlySpan<byte> packet, Span<byte> response) =>
+        packet.Length < Header.Size ? 0 : Bare(Header.Read(packet), response, ResponseCode.ServFail);
+
     private static void Fill(ref Draft draft, ZoneSnapshot zones, in Query query, AnswerTurn turn)
     {
+        if (zones.Version == 0)
+        {
+            // Nothing is known yet, and "no such name" would be cached.
+            draft.Code = ResponseCode.ServFail;
+            return;
+        }
         if (zones.Names.Find(query.Name) is not { } entry)
         {
             if (zones.ZoneOf(query.Name) is not { } zone)

@@ -18,36 +18,30 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
     /// <summary>How many endpoints name a pod, which services they belong to, and how many call it terminating.</summary>
     private readonly Dictionary<string, Mentions> mentions = new(StringComparer.Ordinal);
     private readonly HashSet<string> gone = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> deleting = new(StringComparer.Ordinal);
 
-    /// <summary>The highest revision taken into account.</summary>
-    public long Revision { get; private set; }
+    /// <summary>The pods that are going away with their addresses, by uid.</summary>
+    public IReadOnlyList<(string Uid, string Address)> Leaving =>
+        [.. deleting.Union(mentions.Where(m => m.Value.Terminating > 0).Select(m => m.Key)).Union(gone)
+            .Order(StringComparer.Ordinal)
+            .Select(uid => (uid, podOfUid.TryGetValue(uid, out var key) ? pods[key].Status.PodIP : ""))];
+
+    public IEnumerable<Pod> Pods => pods.Values.OrderBy(p => p.Namespace, StringComparer.Ordinal).ThenBy(p => p.Name, StringComparer.Ordinal);
 
     /// <summary>Whether a pod is going away: marked by itself or by a slice, or gone while slices still name it.</summary>
     public bool IsLeaving(string uid) =>
         gone.Contains(uid)
         || (mentions.TryGetValue(uid, out var mention) && mention.Terminating > 0)
-        || (podOfUid.TryGetValue(uid, out var key) && pods[key].Metadata.IsDeleting);
+        || deleting.Contains(uid);
 
-    /// <summary>Everything up to this revision of pods or slices has been applied.</summary>
-    public void Observed(long revision) => Revision = Math.Max(Revision, revision);
-
-    /// <summary>An object's new state; null: it is gone.</summary>
-    public void Apply(ResourceKey key, Stored? now)
-    {
-        if (key.Kind.Equals(Kind.Pod))
-            ApplyPod(key, now is null ? null : Pod.Read(now.Json));
-        else if (key.Kind.Equals(Kind.EndpointSlice))
-            ApplySlice(key, now is null ? null : EndpointSlice.Read(now.Json));
-        else if (key.Kind.Equals(Kind.Service))
-            ApplyService(key, now is null ? null : Service.Read(now.Json));
-    }
-
-    private void ApplyPod(ResourceKey key, Pod? now)
+    /// <summary>A pod's new state; null: it is gone.</summary>
+    public void Apply(ResourceKey key, Pod? now)
     {
         var before = pods.GetValueOrDefault(key);
         if (before is not null && before.Uid != now?.Uid)
         {
             podOfUid.Remove(before.Uid);
+            deleting.Remove(before.Uid);
             if (mentions.ContainsKey(before.Uid))
                 gone.Add(before.Uid);
             Refresh(before.Uid);
@@ -60,12 +54,14 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
         }
         pods[key] = now;
         podOfUid[now.Uid] = key;
-        RefreshTask(key);
-        if (now.Metadata.IsDeleting && before?.Metadata.IsDeleting != true)
+        if (now.Metadata.IsDeleting && deleting.Add(now.Uid))
             Refresh(now.Uid);
+        else
+            RefreshTask(key);
     }
 
-    private void ApplyService(ResourceKey key, Service? now)
+    /// <summary>A service's new state; null: it is gone.</summary>
+    public void Apply(ResourceKey key, Service? now)
     {
         if (now is null)
         {
@@ -77,7 +73,8 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
         RefreshService(key.Namespace, key.Name);
     }
 
-    private void ApplySlice(ResourceKey key, EndpointSlice? now)
+    /// <summary>A slice's new state; null: it is gone.</summary>
+    public void Apply(ResourceKey key, EndpointSlice? now)
     {
         var before = slices.GetValueOrDefault(key);
         var leavingBefore = UidsOf(before).Concat(UidsOf(now)).Distinct(StringComparer.Ordinal).ToDictionary(uid => uid, IsLeaving, StringComparer.Ordinal);

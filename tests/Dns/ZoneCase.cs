@@ -27,7 +27,7 @@ internal sealed class ZoneCase
     {
         var zones = new ZoneCase();
         foreach (var stored in zones.Read(yaml))
-            zones.Feed.Apply(stored.Key, stored);
+            zones.Apply(stored);
         zones.Contents.Publish(1);
         return zones;
     }
@@ -36,8 +36,18 @@ internal sealed class ZoneCase
     public IReadOnlyList<Withdrawal> Apply(string yaml, long now = 1)
     {
         foreach (var stored in Read(yaml))
-            Feed.Apply(stored.Key, stored);
+            Apply(stored);
         return Contents.Publish(now);
+    }
+
+    private void Apply(Stored stored)
+    {
+        if (stored.Key.Kind.Equals(Kind.Pod))
+            Feed.Apply(stored.Key, Pod.Read(stored.Json));
+        else if (stored.Key.Kind.Equals(Kind.Service))
+            Feed.Apply(stored.Key, Service.Read(stored.Json));
+        else
+            Feed.Apply(stored.Key, EndpointSlice.Read(stored.Json));
     }
 
     public IEnumerable<Stored> Read(string yaml)

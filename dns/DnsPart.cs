@@ -1,0 +1,54 @@
+using System.Net;
+using Declarative.Api;
+using Declarative.Dns.Server;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.Dns;
+
+/// <summary>The DNS role: zones that follow the API, answered over UDP, TCP and Mesos-DNS' HTTP API.</summary>
+public sealed class DnsPart : IAsyncDisposable
+{
+    private readonly DnsServer server;
+
+    /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
+    public DnsPart(DnsOptions options, ILogger? logger = null)
+    {
+        var log = logger ?? NullLogger.Instance;
+        Zones = new DnsZones(options, log);
+        server = new DnsServer(options, Zones, log);
+    }
+
+    public DnsZones Zones { get; }
+
+    /// <summary>Completes when the zones hold what the API has; before that every answer is SERVFAIL.</summary>
+    public Task Ready => Zones.Synced;
+
+    /// <summary>Where DNS is answered, after <see cref="Open"/>.</summary>
+    public IPEndPoint Address => server.Address;
+
+    /// <summary>Mesos-DNS' HTTP API as <c>http://address:port</c>, after <see cref="Open"/>; null: not served.</summary>
+    public string? HttpAddress => server.HttpAddress;
+
+    /// <summary>Binds all addresses and starts to answer. Before <see cref="Run"/>.</summary>
+    /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
+    public Task Open() => server.Start();
+
+    /// <summary>
+    /// Follows the API until stopped; then the sockets are closed, and after them the TrafficReport is deleted: while it stands, answers may go out.
+    /// </summary>
+    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
+    {
+        using var zonesStop = new CancellationTokenSource();
+        var zones = Zones.Run(api, time, random, zonesStop.Token);
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (stop.Register(stopped.SetResult))
+            await Task.WhenAny(zones, stopped.Task);
+        await DisposeAsync();
+        zonesStop.Cancel();
+        await zones;
+    }
+
+    /// <summary>Closes all sockets.</summary>
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+}

@@ -1,0 +1,168 @@
+using System.Net;
+using System.Threading.Channels;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Client.Informers;
+using Declarative.Client.Traffic;
+using Declarative.Dns.Wire;
+using Declarative.Dns.Zones;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Dns;
+
+/// <summary>
+/// The DNS role without its sockets: follows Services, EndpointSlices and Pods, keeps the zones, and writes the TrafficReport. Runs in the
+/// simulated world as it does in production.
+/// </summary>
+public sealed class DnsZones
+{
+    private readonly DnsOptions options;
+    private readonly ILogger logger;
+    private readonly ZoneNames names;
+    private readonly TrafficReporter reporter;
+    private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly TaskCompletionSource synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Guards feed, contents, drains and the two revisions.</summary>
+    private readonly Lock gate = new();
+    private readonly DrainLedger drains = new();
+    private ZoneContents? contents;
+    private ZoneFeed? feed;
+    private long changed;
+    private long awaited;
+
+    private TimeProvider? clock;
+    private long started;
+    private uint rotation;
+
+    /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
+    public DnsZones(DnsOptions options, ILogger logger)
+    {
+        this.options = options;
+        this.logger = logger;
+        names = new ZoneNames(DnsName.Parse(options.MesosDomain), DnsName.Parse(options.ClusterDomain), options.Framework,
+            options.Times, options.HealthAware, options.SrvWeight);
+        reporter = new TrafficReporter("dns", options.Id);
+    }
+
+    /// <summary>Completes when the zones hold everything there was at the start; before that every answer is SERVFAIL.</summary>
+    public Task Synced => synced.Task;
+
+    /// <summary>Completes when the TrafficReport stands: from then on the killing of tasks waits for this instance.</summary>
+    public Task Registered => reporter.Registered;
+
+    internal ZoneCell Cell { get; } = new();
+
+    internal ZoneNames Names => names;
+
+    /// <summary>Tenths of a second since the start, from 1 on.</summary>
+    internal long Ticks => clock is null ? 1 : 1 + (long)(clock.GetElapsedTime(started).TotalSeconds * AnswerMark.TicksPerSecond);
+
+    /// <summary>Answers one query as over TCP, for clients in this process; 0: no answer. From one thread at a time.</summary>
+    /// <param name="query">A DNS message.</param>
+    /// <param name="response">65535 bytes.</param>
+    public int Answer(ReadOnlySpan<byte> query, Span<byte> response) =>
+        Dns.Answer.Write(Cell.Current, query, response, new AnswerTurn(Stream: true, rotation++, Ticks));
+
+    /// <summary>The pods whose tasks are published, with the records of each: for the HTTP API.</summary>
+    internal IReadOnlyList<(Pod Pod, IReadOnlyList<Record> Records)> Tasks()
+    {
+        lock (gate)
+            return feed is null ? [] : [.. feed.Pods.Select(p => (p, ZoneBuilder.OfTask(p, feed.IsLeaving(p.Uid), names))).Where(t => t.Item2.Count > 0)];
+    }
+
+    /// <summary>Runs until stopped; then the TrafficReport is deleted.</summary>
+    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
+    {
+        started = time.GetTimestamp();
+        clock = time;
+        lock (gate)
+        {
+            contents = new ZoneContents([(names.Mesos, names.Times), (names.Cluster, names.Times)], (uint)time.GetUtcNow().ToUnixTimeSeconds());
+            contents.Put("cluster", ZoneBuilder.OfCluster(names));
+            contents.Put("server", ZoneBuilder.OfServer(options.Listen.Address, names));
+            feed = new ZoneFeed(contents, names);
+        }
+        var pods = Follow(api, Kind.Pod, Pod.Read, time, random, (f, key, pod) => f.Apply(key, pod), pod => pod.Metadata.IsDeleting);
+        var services = Follow(api, Kind.Service, Service.Read, time, random, (f, key, service) => f.Apply(key, service), _ => false);
+        var slices = Follow(api, Kind.EndpointSlice, EndpointSlice.Read, time, random, (f, key, slice) => f.Apply(key, slice),
+            slice => slice.Endpoints.Any(e => e.Conditions.IsTerminating));
+        await Task.WhenAll(
+            pods.Run(stop), services.Run(stop), slices.Run(stop), reporter.Run(api, time, stop), Publish([pods, slices], services, time, stop));
+    }
+
+    private Informer<T> Follow<T>(
+        IApi api, Kind kind, Func<ReadOnlyMemory<byte>, T> read, TimeProvider time, Random random,
+        Action<ZoneFeed, ResourceKey, T?> apply, Func<T, bool> marksLeaving)
+        where T : ApiObject =>
+        new Informer<T>(api, kind, read, time, random) { Logger = logger }.OnChange(change =>
+        {
+            lock (gate)
+            {
+                apply(feed!, ResourceKey.Of(kind, change.Object.Namespace, change.Object.Name), change.New);
+                changed = Math.Max(changed, kind.Equals(Kind.Service) ? 0 : change.Revision);
+                if (change.New is { } now && marksLeaving(now))
+                    awaited = Math.Max(awaited, change.Revision);
+            }
+            wake.Writer.TryWrite(true);
+        });
+
+    /// <summary>The one loop that makes snapshots and reports.</summary>
+    private async Task Publish(Informer[] endpoints, Informer services, TimeProvider time, CancellationToken stop)
+    {
+        using var timer = time.CreateTimer(static state => ((ChannelWriter<bool>)state!).TryWrite(true), wake.Writer, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        try
+        {
+            await Task.WhenAll([services.Synced, .. endpoints.Select(i => i.Synced)]).WaitAsync(stop);
+            wake.Writer.TryWrite(true);
+            while (await wake.Reader.WaitToReadAsync(stop))
+            {
+                wake.Reader.TryRead(out _);
+                var (observed, withdrawn, more) = MakeSnapshot(endpoints);
+                if (synced.TrySetResult())
+                    Log.Synced(logger, Cell.Current.Names.Count);
+                while (withdrawn && !Cell.IsQuiet)
+                    await Task.Delay(TimeSpan.FromMilliseconds(1), time, stop);
+                var next = Report(observed);
+                if (next is { } end)
+                    timer.Change(TimeSpan.FromSeconds((double)Math.Max(1, end - Ticks) / AnswerMark.TicksPerSecond), Timeout.InfiniteTimeSpan);
+                if (more)
+                    wake.Writer.TryWrite(true);
+                await Task.Delay(TimeSpan.FromMilliseconds(DnsLimits.CoalesceMilliseconds), time, stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The platform is stopping.
+        }
+    }
+
+    /// <summary>
+    /// What is observed is read before the snapshot is made: an informer's revision moves after its handlers have run. <c>More</c>: a handler
+    /// has run for a change that its informer's revision does not cover yet.
+    /// </summary>
+    private (long Observed, bool Withdrawn, bool More) MakeSnapshot(Informer[] endpoints)
+    {
+        lock (gate)
+        {
+            var observed = endpoints.Max(i => i.Revision);
+            var withdrawals = contents!.Publish(Ticks);
+            drains.Add(withdrawals);
+            Cell.Publish(contents.Current);
+            return (observed, withdrawals.Count > 0, changed > observed);
+        }
+    }
+
+    private long? Report(long observed)
+    {
+        lock (gate)
+        {
+            var now = Ticks;
+            drains.Prune(now);
+            var (draining, next) = drains.Report(feed!.Leaving, now);
+            reporter.Report(observed, draining, awaited);
+            return next;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using Declarative.Dns.Zones;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Dns.Server;
+
+/// <summary>
+/// One loop's way from packet to answer, and the bulkhead around it: a packet that meets a bug gets SERVFAIL and the loop goes on.
+/// </summary>
+internal sealed class Answering(DnsZones zones, ILogger logger) : IDisposable
+{
+    private readonly ZoneCell.Reader reader = zones.Cell.Open();
+    private ZoneSnapshot snapshot = ZoneSnapshot.Empty;
+    private long now;
+    private uint rotation;
+
+    public Counters Counters { get; } = new();
+
+    /// <summary>Before a batch of packets.</summary>
+    public void Begin()
+    {
+        snapshot = reader.Enter();
+        now = zones.Ticks;
+    }
+
+    /// <summary>After the batch's answers are sent.</summary>
+    public void End() => reader.Exit();
+
+    /// <summary>Length of the answer, 0 for none.</summary>
+    public int Write(ReadOnlySpan<byte> packet, Span<byte> response, bool stream)
+    {
+        int length;
+        try
+        {
+            length = Answer.Write(snapshot, packet, response, new AnswerTurn(stream, rotation++, now));
+        }
+        catch (Exception e)
+        {
+            if (Counters.Failures++ == 0)
+                Log.PacketFailed(logger, Convert.ToHexString(packet), e);
+            length = Answer.Failure(packet, response);
+        }
+        if (length == 0)
+            Counters.Dropped++;
+        else
+            Counters.Count(response[..length]);
+        return length;
+    }
+
+    public void Dispose() => zones.Cell.Close(reader);
+}

@@ -1,0 +1,38 @@
+using Declarative.Dns.Wire;
+
+namespace Declarative.Dns.Server;
+
+/// <summary>What one loop has done. Written by its loop alone, with plain stores; readers may see a moment ago.</summary>
+internal sealed class Counters
+{
+    private readonly long[] codes = new long[16];
+
+    public long Queries;
+    public long Truncated;
+    /// <summary>Packets that deserve no answer: too short, responses, too long.</summary>
+    public long Dropped;
+    /// <summary>Answers that the kernel would not take.</summary>
+    public long Unsent;
+    public long Failures;
+
+    public void Count(ReadOnlySpan<byte> response)
+    {
+        Queries++;
+        codes[response[3] & 0xF]++;
+        if ((response[2] & 2) != 0)
+            Truncated++;
+    }
+
+    public long Of(ResponseCode code) => codes[(int)code & 0xF];
+
+    public void Add(Counters other)
+    {
+        Queries += other.Queries;
+        Truncated += other.Truncated;
+        Dropped += other.Dropped;
+        Unsent += other.Unsent;
+        Failures += other.Failures;
+        for (var i = 0; i < codes.Length; i++)
+            codes[i] += other.codes[i];
+    }
+}

@@ -1,0 +1,112 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Dns.Server;
+
+/// <summary>Accepts TCP connections within the limits of all and of one client (RFC 7766, 6.2.2).</summary>
+internal sealed class TcpListeners(DnsZones zones, ILogger logger)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<IPAddress, int> clients = [];
+    private readonly HashSet<Task> open = [];
+    private readonly Counters ended = new();
+
+    /// <summary>Connections now open.</summary>
+    public int Open
+    {
+        get
+        {
+            lock (gate)
+                return clients.Values.Sum();
+        }
+    }
+
+    /// <summary>Connections turned away because of a limit.</summary>
+    public long Refused { get; private set; }
+
+    /// <summary>Adds the counts of connections that have ended.</summary>
+    public void AddTo(Counters total)
+    {
+        lock (gate)
+            total.Add(ended);
+    }
+
+    /// <summary>Accepts on one socket until stopped, then waits for its connections to end.</summary>
+    public async Task Run(Socket listener, CancellationToken stop)
+    {
+        var address = (IPEndPoint)listener.LocalEndPoint!;
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                Take(await listener.AcceptAsync(stop), stop);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (SocketException e)
+            {
+                // Out of descriptors, or the client was gone already.
+                Log.AcceptFailed(logger, address, e.Message);
+                await Task.Delay(10, CancellationToken.None);
+            }
+        }
+        Task[] rest;
+        lock (gate)
+            rest = [.. open];
+        await Task.WhenAll(rest);
+    }
+
+    private void Take(Socket socket, CancellationToken stop)
+    {
+        var client = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
+        lock (gate)
+        {
+            var own = clients.GetValueOrDefault(client);
+            if (open.Count < DnsLimits.TcpConnectionsMax && own < DnsLimits.TcpConnectionsPerClientMax)
+            {
+                clients[client] = own + 1;
+                open.RemoveWhere(t => t.IsCompleted);
+                open.Add(Serve(socket, client, stop));
+                return;
+            }
+            Refused++;
+        }
+        socket.Dispose();
+    }
+
+    private async Task Serve(Socket socket, IPAddress client, CancellationToken stop)
+    {
+        await Task.Yield(); // not under the lock of Take
+        using (socket)
+        using (var answering = new Answering(zones, logger))
+        {
+            try
+            {
+                await new TcpConnection(socket, answering).Run(stop);
+            }
+            catch (Exception e) when (e is SocketException or OperationCanceledException)
+            {
+                Close(answering, client); // the client is gone or too slow, or we are stopping
+                return;
+            }
+            catch (Exception e)
+            {
+                Log.ConnectionFailed(logger, e);
+            }
+            Close(answering, client);
+        }
+    }
+
+    private void Close(Answering answering, IPAddress client)
+    {
+        lock (gate)
+        {
+            ended.Add(answering.Counters);
+            if (--clients[client] == 0)
+                clients.Remove(client);
+        }
+    }
+}
