@@ -55,7 +55,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
 
         var cursor = log.Watch(request.Kind, from);
         var told = from;
-        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
         using var timers = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var end = request.Timeout is { } timeout ? Task.Delay(timeout, time, timers.Token) : stopped.Task;

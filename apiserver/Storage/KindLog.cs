@@ -87,7 +87,7 @@ internal sealed class KindLog(long openedAt)
         _ring = larger;
     }
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static TaskCompletionSource NewSignal() => Completion.New();
 }
 
 /// <param name="Previous">The object before the change, null where it was created.</param>

@@ -16,7 +16,7 @@ internal sealed class RevisionLog
     private readonly Dictionary<Kind, KindLog> _kinds = [];
     private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true });
     private readonly Dictionary<ResourceKey, long> _batchRevisions = [];
-    private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _advanced = Completion.New();
     private long _openedAt;
     private long _revision;
 
@@ -160,7 +160,7 @@ internal sealed class RevisionLog
             }
             foreach (var log in touched) signals.Add(log.TakeSignal());
             signals.Add(_advanced);
-            _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            _advanced = Completion.New();
         }
         foreach (var pending in batch)
         {
@@ -220,7 +220,7 @@ internal sealed class RevisionLog
     private sealed class PendingCommit(Mutation mutation)
     {
         public Mutation Mutation { get; } = mutation;
-        public TaskCompletionSource<CommitResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<CommitResult> Done { get; } = Completion.New<CommitResult>();
         public JournalRecord? Record { get; set; }
         public Stored? Result { get; set; }
     }
