@@ -14,4 +14,10 @@ public static class Limits
 
     /// <summary>Nesting of a JSON call. The deepest message of the v1 API nests 12 levels.</summary>
     public const int JsonDepthMax = 64;
+
+    /// <summary>Events that wait for one subscriber. 50,000 tasks make 100,000 updates at once when a framework resubscribes.</summary>
+    public const int EventsQueuedMax = 1_000_000;
+
+    /// <summary>A refusal lasts at most this long, as in Mesos.</summary>
+    public const int RefuseSecondsMax = 365 * 24 * 3600;
 }

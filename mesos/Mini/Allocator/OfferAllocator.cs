@@ -1,0 +1,178 @@
+using Declarative.Mesos.Resources;
+
+namespace Declarative.Mesos.Mini.Allocator;
+
+/// <summary>
+/// Decides who is offered what: agents in random order; of each agent everything that is free goes to the role with the smallest
+/// dominant share, within it to the framework with the smallest one (DRF), unless it has refused it.
+/// </summary>
+/// <remarks>Called by the master alone, under its gate.</remarks>
+internal sealed class OfferAllocator(Random random)
+{
+    // Mesos' min_allocatable_resources: cpus:0.01|mem:32.
+    private const long CpusMin = 10;
+    private const long MemMin = 32_000;
+
+    private readonly List<Slot> slots = [];
+    private readonly List<Claimant> claimants = [];
+    private readonly Dictionary<string, Quantities> roles = new(StringComparer.Ordinal);
+    private readonly PriorityQueue<DateTimeOffset, DateTimeOffset> refusalEnds = new();
+    private readonly Quantities total = new();
+
+    /// <summary>Something became free since the last round over all agents.</summary>
+    public bool IsDirty { get; private set; }
+
+    public void Add(Slot slot)
+    {
+        slots.Add(slot);
+        total.Add(slot.Total);
+    }
+
+    public void Remove(Slot slot)
+    {
+        slots.Remove(slot);
+        total.Subtract(slot.Total);
+        foreach (var claimant in claimants)
+            claimant.Forget(slot);
+    }
+
+    public void Add(Claimant claimant) => claimants.Add(claimant);
+
+    public void Remove(Claimant claimant) => claimants.Remove(claimant);
+
+    /// <summary>Counts resources that are in use without an offer (tasks of an agent that has come back).</summary>
+    public void Take(Claimant claimant, Slot slot, string role, ResourceBag resources)
+    {
+        slot.Available.Subtract(resources);
+        Count(claimant, role).Add(resources);
+        Role(role).Add(resources);
+    }
+
+    /// <summary>Resources become free: an offer was declined or rescinded, a task ended.</summary>
+    public void Recover(Claimant claimant, Slot slot, string role, ResourceBag resources)
+    {
+        slot.Available.Add(resources);
+        Count(claimant, role).Subtract(resources);
+        Role(role).Subtract(resources);
+        IsDirty = true;
+    }
+
+    public void Refuse(Claimant claimant, Slot slot, string role, ResourceBag resources, DateTimeOffset until)
+    {
+        claimant.Refuse(slot, role, resources, until);
+        refusalEnds.Enqueue(until, until);
+    }
+
+    /// <summary>When the next refusal ends, so that what it covers can be offered again.</summary>
+    public DateTimeOffset? NextRefusalEnd(DateTimeOffset now)
+    {
+        while (refusalEnds.TryPeek(out var end, out _))
+        {
+            if (end > now)
+                return end;
+            refusalEnds.Dequeue();
+        }
+
+        return null;
+    }
+
+    /// <summary>A round over all agents.</summary>
+    public List<Allocation> Allocate(DateTimeOffset now)
+    {
+        IsDirty = false;
+        var order = slots.ToArray();
+        random.Shuffle(order);
+        return Allocate(order, now);
+    }
+
+    /// <summary>A round over some agents: those that have just come.</summary>
+    public List<Allocation> Allocate(ReadOnlySpan<Slot> order, DateTimeOffset now)
+    {
+        List<Allocation> allocations = [];
+        var candidates = Candidates();
+        if (candidates.Length == 0)
+            return allocations;
+        foreach (var slot in order)
+        {
+            if (!slot.Active || slot.Available.IsEmpty)
+                continue;
+            if (candidates.Length > 1)
+                Sort(candidates);
+            foreach (var candidate in candidates)
+            {
+                if (Fitting(candidate, slot, now) is not { } resources)
+                    continue;
+                Take(candidate.Claimant, slot, candidate.Role, resources);
+                allocations.Add(new(candidate.Claimant, slot, candidate.Role, resources));
+                if (slot.Available.IsEmpty)
+                    break;
+            }
+        }
+
+        return allocations;
+    }
+
+    private static ResourceBag? Fitting(Candidate candidate, Slot slot, DateTimeOffset now)
+    {
+        var (claimant, role) = (candidate.Claimant, candidate.Role);
+        if (slot.HasGpus && !claimant.UsesGpus)
+            return null;
+        var resources = slot.Available.UsableBy(role);
+        var allocatable = resources.Scalar("cpus") >= CpusMin || resources.Scalar("mem") >= MemMin;
+        return allocatable && claimant.IsLargeEnough(role, resources) && !claimant.Refuses(slot, role, resources, now) ? resources : null;
+    }
+
+    private Candidate[] Candidates() =>
+        [
+            .. from claimant in claimants
+            where claimant.Active
+            from role in claimant.Roles
+            where !claimant.Suppressed.Contains(role)
+            select new Candidate(claimant, role, Role(role), Count(claimant, role)),
+        ];
+
+    private void Sort(Candidate[] candidates)
+    {
+        foreach (var candidate in candidates)
+        {
+            candidate.RoleShare = candidate.InRole.DominantShare(total);
+            candidate.Share = candidate.Own.DominantShare(total);
+        }
+
+        // A stable sort: equal shares keep the order in which the frameworks came.
+        for (var i = 1; i < candidates.Length; i++)
+        {
+            var moved = candidates[i];
+            var at = i;
+            for (; at > 0 && moved.ComesBefore(candidates[at - 1]); at--)
+                candidates[at] = candidates[at - 1];
+            candidates[at] = moved;
+        }
+    }
+
+    private Quantities Role(string role)
+    {
+        if (!roles.TryGetValue(role, out var count))
+            roles[role] = count = new();
+        return count;
+    }
+
+    private static Quantities Count(Claimant claimant, string role)
+    {
+        if (!claimant.Allocated.TryGetValue(role, out var count))
+            claimant.Allocated[role] = count = new();
+        return count;
+    }
+
+    private sealed class Candidate(Claimant claimant, string role, Quantities inRole, Quantities own)
+    {
+        public Claimant Claimant { get; } = claimant;
+        public string Role { get; } = role;
+        public Quantities InRole { get; } = inRole;
+        public Quantities Own { get; } = own;
+        public double RoleShare { get; set; }
+        public double Share { get; set; }
+
+        public bool ComesBefore(Candidate other) => RoleShare != other.RoleShare ? RoleShare < other.RoleShare : Share < other.Share;
+    }
+}

@@ -1,0 +1,278 @@
+using Declarative.Mesos.Mini.Allocator;
+using Declarative.Mesos.Mini.Link;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.SchedulerApi;
+using Declarative.Mesos.Resources;
+using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
+
+namespace Declarative.Mesos.Mini.Master;
+
+/// <summary>
+/// The state of an embedded master and the small steps on it that its desks share. One writer at a time: everything here is called
+/// with the master's gate held.
+/// </summary>
+internal sealed class Cluster
+{
+    private readonly TimeProvider time;
+    private readonly Random random;
+    private readonly DateTimeOffset started;
+    private long offers;
+    private long frameworks;
+    private long agents;
+    private Deadlines.Deadline? batch;
+    private DateTimeOffset batchAt = DateTimeOffset.MaxValue;
+
+    public Cluster(MasterOptions options, TimeProvider time, Random random, Lock gate)
+    {
+        Options = options;
+        this.time = time;
+        this.random = random;
+        started = time.GetUtcNow();
+        MasterId = NewUuid();
+        Later = new Deadlines(time, gate);
+        Allocator = new OfferAllocator(random);
+    }
+
+    public MasterOptions Options { get; }
+    public string MasterId { get; }
+    public DateTimeOffset Started => started;
+    public Deadlines Later { get; }
+    public OfferAllocator Allocator { get; }
+    public OperatorEvents Operators { get; } = new();
+    public DateTimeOffset Now => time.GetUtcNow();
+
+    public Dictionary<string, Framework> Frameworks { get; } = new(StringComparer.Ordinal);
+    public OrderedDictionary<string, Framework> CompletedFrameworks { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, Agent> Agents { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, Offer> Offers { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Agents that were given up, with the time; they may come back.</summary>
+    public Dictionary<string, DateTimeOffset> UnreachableAgents { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Agents of the time before this master started that have not come back yet.</summary>
+    public Dictionary<string, AgentInfo> RecoveredAgents { get; } = new(StringComparer.Ordinal);
+
+    public double Timestamp => (Now - DateTimeOffset.UnixEpoch).Ticks / 1e7;
+
+    public static TimeInfo Nanoseconds(DateTimeOffset moment) => new() { Nanoseconds = (moment - DateTimeOffset.UnixEpoch).Ticks * 100 };
+
+    public string NextFrameworkId() => $"{MasterId}-{frameworks++:D4}";
+
+    public string NextAgentId() => $"{MasterId}-S{agents++}";
+
+    public string NewUuid()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        random.NextBytes(bytes);
+        bytes[7] = (byte)((bytes[7] & 0x0f) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        return new Guid(bytes).ToString();
+    }
+
+    /// <summary>Makes offers out of allocations: one event per framework.</summary>
+    public void MakeOffers(List<Allocation> allocations)
+    {
+        if (allocations.Count == 0)
+            return;
+        Dictionary<Framework, Event.Types.Offers> events = [];
+        foreach (var allocation in allocations)
+        {
+            var framework = Frameworks[allocation.Claimant.Id];
+            var agent = Agents[allocation.Slot.Id];
+            var offer = new Offer($"{MasterId}-O{offers++}", framework, agent, allocation.Role, allocation.Resources);
+            Offers.Add(offer.Id, offer);
+            framework.Offers.Add(offer.Id, offer);
+            agent.Offers.Add(offer.Id, offer);
+            if (Options.OfferTimeout is { } timeout)
+                offer.Timeout = Later.After(timeout, () => Rescind(offer));
+            if (!events.TryGetValue(framework, out var list))
+                events[framework] = list = new();
+            list.Offers_.Add(OfferMessages.Of(offer));
+        }
+
+        foreach (var (framework, list) in events)
+            framework.Send(new Event { Type = EventType.Offers, Offers = list });
+    }
+
+    /// <summary>Offers all that is free to whoever may have it, now.</summary>
+    public void Allocate()
+    {
+        MakeOffers(Allocator.Allocate(Now));
+        ScheduleBatch();
+    }
+
+    public void Allocate(Agent agent)
+    {
+        MakeOffers(Allocator.Allocate([agent.Slot], Now));
+        ScheduleBatch();
+    }
+
+    /// <summary>The next round is at the next full interval after something became free or a refusal ends; without either there is none.</summary>
+    public void ScheduleBatch()
+    {
+        var now = Now;
+        var wanted = Allocator.IsDirty ? now : Allocator.NextRefusalEnd(now);
+        if (wanted is not { } from)
+            return;
+        var interval = Options.AllocationInterval.Ticks;
+        var rounds = ((from - started).Ticks / interval) + 1;
+        var due = started.AddTicks(rounds * interval);
+        if (due >= batchAt && batchAt > now)
+            return;
+        batch?.Cancel();
+        batchAt = due;
+        batch = Later.At(
+            due,
+            () =>
+            {
+                batchAt = DateTimeOffset.MaxValue;
+                Allocate();
+            }
+        );
+    }
+
+    /// <summary>Takes an offer back and tells the framework so.</summary>
+    public void Rescind(Offer offer)
+    {
+        offer.Framework.Send(
+            new Event { Type = EventType.Rescind, Rescind = new() { OfferId = new() { Value = offer.Id } } }
+        );
+        Withdraw(offer);
+        Recover(offer);
+    }
+
+    /// <summary>The offer is no longer valid. Its resources are still counted as taken.</summary>
+    public void Withdraw(Offer offer)
+    {
+        offer.Timeout?.Cancel();
+        Offers.Remove(offer.Id);
+        offer.Framework.Offers.Remove(offer.Id);
+        offer.Agent.Offers.Remove(offer.Id);
+    }
+
+    public void Recover(Offer offer) => Recover(offer.Framework, offer.Agent, offer.Role, offer.Resources);
+
+    public void Recover(Framework framework, Agent agent, string role, ResourceBag resources)
+    {
+        if (resources.IsEmpty)
+            return;
+        Allocator.Recover(framework.Claimant, agent.Slot, role, resources);
+        ScheduleBatch();
+    }
+
+    /// <summary>An update that the master itself makes: without uuid, so nobody acknowledges it.</summary>
+    public TaskStatus MasterUpdate(string task, string? agent, TaskState state, TaskStatus.Types.Reason reason, string message)
+    {
+        var status = new TaskStatus
+        {
+            TaskId = new() { Value = task },
+            State = state,
+            Message = message,
+            Source = TaskStatus.Types.Source.Master,
+            Reason = reason,
+            Timestamp = Timestamp,
+        };
+        if (agent is not null)
+            status.AgentId = new() { Value = agent };
+        return status;
+    }
+
+    public static void Send(Framework framework, TaskStatus status) =>
+        framework.Send(new Event { Type = EventType.Update, Update = new() { Status = status } });
+
+    /// <summary>A task has reached a state that the master decided: the framework and the operators hear of it.</summary>
+    public void Announce(Launched task, TaskStatus status)
+    {
+        if (task.Record.ExecutorId is { } executor)
+            status.ExecutorId = executor;
+        Note(task, status, status.State);
+        Send(task.Framework, status);
+    }
+
+    /// <summary>Keeps the status in the task's record, the last one of each run of equal states, and tells the operators.</summary>
+    public void Note(Launched task, TaskStatus status, TaskState latest)
+    {
+        var record = task.Record;
+        record.State = latest;
+        var statuses = record.Statuses;
+        if (statuses.Count > 0 && statuses[^1].State == status.State)
+            statuses[^1] = status;
+        else
+            statuses.Add(status);
+        Operators.TaskUpdated(task, status, latest);
+    }
+
+    /// <summary>The task needs its resources no more.</summary>
+    public void Release(Launched task)
+    {
+        if (!task.HoldsResources)
+            return;
+        task.HoldsResources = false;
+        Recover(task.Framework, task.Agent, task.Role, task.Resources);
+    }
+
+    /// <summary>Forgets a task that is over; it stays in the list of completed ones.</summary>
+    public void Remove(Launched task)
+    {
+        Release(task);
+        task.Framework.Tasks.Remove(task.Id);
+        task.Agent.Tasks.Remove((task.Framework.Id, task.Id));
+        task.Framework.Complete(task, Options.MaxCompletedTasksPerFramework);
+    }
+
+    public void Remove(Executor executor)
+    {
+        executor.Framework.Executors.Remove((executor.Agent.Id, executor.Id));
+        executor.Agent.Executors.Remove((executor.Framework.Id, executor.Id));
+        Recover(executor.Framework, executor.Agent, executor.Role, executor.Resources);
+    }
+
+    /// <summary>
+    /// The framework is gone: its tasks are killed without updates, its offers withdrawn. Its id is not accepted again.
+    /// </summary>
+    public void Remove(Framework framework)
+    {
+        framework.Failover?.Cancel();
+        framework.Heartbeat?.Cancel();
+        framework.Claimant.Active = false;
+        foreach (var offer in framework.Offers.Values.ToList())
+        {
+            Withdraw(offer);
+            Recover(offer);
+        }
+
+        var agentsOfTasks = framework.Tasks.Values.Select(task => task.Agent).Concat(framework.Executors.Values.Select(one => one.Agent));
+        var shutdown = new ToAgent { ShutdownFramework = new() { FrameworkId = new() { Value = framework.Id } } };
+        foreach (var agent in agentsOfTasks.Distinct().ToList())
+            agent.Send(shutdown);
+        foreach (var task in framework.Tasks.Values.ToList())
+        {
+            if (!task.Record.State.IsTerminal())
+            {
+                var status = MasterUpdate(
+                    task.Id,
+                    task.Agent.Id,
+                    TaskState.TaskKilled,
+                    TaskStatus.Types.Reason.FrameworkRemoved,
+                    $"Framework {framework.Id} removed"
+                );
+                Note(task, status, TaskState.TaskKilled);
+            }
+
+            Remove(task);
+        }
+
+        foreach (var executor in framework.Executors.Values.ToList())
+            Remove(executor);
+        framework.Unregistered = Now;
+        framework.Stream?.Close();
+        framework.Stream = null;
+        Frameworks.Remove(framework.Id);
+        Allocator.Remove(framework.Claimant);
+        CompletedFrameworks[framework.Id] = framework;
+        if (CompletedFrameworks.Count > Options.MaxCompletedFrameworks)
+            CompletedFrameworks.RemoveAt(0);
+        Operators.FrameworkRemoved(framework);
+    }
+
+}

@@ -1,0 +1,37 @@
+using System.Threading.Channels;
+
+namespace Declarative.Mesos.Mini.Master;
+
+/// <summary>
+/// The events of one subscriber, in order. The master writes and never waits; one reader takes them out. A subscriber that falls too
+/// far behind loses its stream and subscribes again.
+/// </summary>
+internal sealed class EventStream<T>(string id)
+{
+    private readonly Channel<T> channel = Channel.CreateUnbounded<T>(new() { SingleReader = true });
+    private int queued;
+
+    /// <summary>The Mesos-Stream-Id.</summary>
+    public string Id { get; } = id;
+
+    public void Send(T message)
+    {
+        if (Interlocked.Increment(ref queued) > Limits.EventsQueuedMax)
+            channel.Writer.TryComplete();
+        else
+            channel.Writer.TryWrite(message);
+    }
+
+    /// <summary>No more events; the reader still gets those that were sent.</summary>
+    public void Close() => channel.Writer.TryComplete();
+
+    public ValueTask<bool> Wait(CancellationToken stop) => channel.Reader.WaitToReadAsync(stop);
+
+    public bool TryRead([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out T message)
+    {
+        if (!channel.Reader.TryRead(out message))
+            return false;
+        Interlocked.Decrement(ref queued);
+        return true;
+    }
+}

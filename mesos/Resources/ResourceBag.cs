@@ -1,0 +1,213 @@
+using System.Text;
+using Declarative.Mesos.Protocol;
+
+namespace Declarative.Mesos.Resources;
+
+/// <summary>
+/// A sum of resources with Mesos' algebra: scalars in thousandths, ranges and sets as sets; resources with different reservations or
+/// disks are different things. Mutable; a bag has few entries, so they are searched in order. Not thread-safe.
+/// </summary>
+public sealed class ResourceBag
+{
+    private readonly List<Entry> entries;
+
+    public ResourceBag() => entries = [];
+
+    private ResourceBag(List<Entry> entries) => this.entries = entries;
+
+    public bool IsEmpty => entries.Count == 0;
+
+    public static ResourceBag Of(IEnumerable<Resource> resources)
+    {
+        var bag = new ResourceBag();
+        foreach (var resource in resources)
+            bag.Add(resource);
+        return bag;
+    }
+
+    public ResourceBag Clone() => new([.. entries]);
+
+    /// <summary>Thousandths of all scalars of this name, whoever they are reserved for.</summary>
+    public long Scalar(string name)
+    {
+        long sum = 0;
+        foreach (var entry in entries)
+        {
+            if (entry.Identity.Name == name)
+                sum += entry.Milli;
+        }
+
+        return sum;
+    }
+
+    /// <summary>All ranges of this name, for example <c>ports</c>.</summary>
+    public RangeSet Ranges(string name)
+    {
+        var sum = RangeSet.Empty;
+        foreach (var entry in entries)
+        {
+            if (entry.Identity.Name == name)
+                sum = sum.Add(entry.Ranges);
+        }
+
+        return sum;
+    }
+
+    /// <summary>The names of the scalars in the bag with their thousandths, in the order in which they were added.</summary>
+    public IEnumerable<(string Name, long Milli)> Scalars =>
+        entries.Where(entry => entry.Identity.Type == Value.Types.Type.Scalar).Select(entry => (entry.Identity.Name, entry.Milli));
+
+    public void Add(Resource resource) => Add(EntryOf(resource));
+
+    public void Add(ResourceBag other)
+    {
+        foreach (var entry in other.entries)
+            Add(entry);
+    }
+
+    /// <exception cref="InvalidOperationException">The bag does not contain the other one.</exception>
+    public void Subtract(ResourceBag other)
+    {
+        foreach (var entry in other.entries)
+        {
+            var at = Find(entry.Identity);
+            if (at < 0 || !entries[at].Contains(entry))
+                throw new InvalidOperationException($"{this} does not contain {other}.");
+            var left = entries[at].Subtract(entry);
+            if (left.IsEmpty)
+                entries.RemoveAt(at);
+            else
+                entries[at] = left;
+        }
+    }
+
+    public bool Contains(ResourceBag other)
+    {
+        foreach (var entry in other.entries)
+        {
+            var at = Find(entry.Identity);
+            if (at < 0 || !entries[at].Contains(entry))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The part that is reserved for one of the roles or for nobody: what a framework in that role can be offered.</summary>
+    internal ResourceBag UsableBy(string role)
+    {
+        var all = true;
+        foreach (var entry in entries)
+            all &= Usable(entry.Identity, role);
+        return all ? Clone() : new([.. entries.Where(entry => Usable(entry.Identity, role))]);
+    }
+
+    /// <summary>The messages of the v1 API.</summary>
+    /// <param name="allocatedTo">The role in <c>allocation_info</c>, or null for none.</param>
+    public IEnumerable<Resource> ToProtocol(string? allocatedTo = null)
+    {
+        foreach (var entry in entries)
+        {
+            var resource = entry.Identity.ToProtocol();
+            switch (entry.Identity.Type)
+            {
+                case Value.Types.Type.Scalar:
+                    resource.Scalar = new() { Value = Milli.ToDouble(entry.Milli) };
+                    break;
+                case Value.Types.Type.Ranges:
+                    resource.Ranges = entry.Ranges.ToProtocol();
+                    break;
+                default:
+                    resource.Set = new();
+                    resource.Set.Item.Add(entry.Set);
+                    break;
+            }
+
+            if (allocatedTo is not null)
+                resource.AllocationInfo = new() { Role = allocatedTo };
+            yield return resource;
+        }
+    }
+
+    /// <summary>As Mesos prints it: <c>cpus:0.1; ports:[31000-31005]</c>.</summary>
+    public override string ToString() => ToText(null);
+
+    /// <summary>As Mesos prints it in its messages: <c>cpus(allocated: web):0.1; mem(allocated: web):32</c>.</summary>
+    public string ToText(string? allocatedTo)
+    {
+        if (IsEmpty)
+            return "{}";
+        var text = new StringBuilder();
+        foreach (var entry in entries)
+        {
+            if (text.Length > 0)
+                text.Append("; ");
+            entry.Identity.Print(text, allocatedTo);
+            text.Append(':');
+            _ = entry.Identity.Type switch
+            {
+                Value.Types.Type.Scalar => text.Append(Milli.ToText(entry.Milli)),
+                Value.Types.Type.Ranges => text.Append(entry.Ranges),
+                _ => text.Append('{').AppendJoin(", ", entry.Set).Append('}'),
+            };
+        }
+
+        return text.ToString();
+    }
+
+    private static bool Usable(ResourceIdentity identity, string role) =>
+        identity.ReservedFor is not { } owner || owner == role || role.StartsWith(owner + "/", StringComparison.Ordinal);
+
+    private static Entry EntryOf(Resource resource) =>
+        new(
+            ResourceIdentity.Of(resource),
+            resource.Type == Value.Types.Type.Scalar ? Milli.Of(resource.Scalar?.Value ?? 0) : 0,
+            resource.Type == Value.Types.Type.Ranges ? RangeSet.Of(resource.Ranges) : RangeSet.Empty,
+            resource is { Type: Value.Types.Type.Set, Set: { } set } ? [.. set.Item.Distinct()] : []
+        );
+
+    private void Add(Entry entry)
+    {
+        if (entry.IsEmpty)
+            return;
+        var at = Find(entry.Identity);
+        if (at < 0)
+            entries.Add(entry);
+        else
+            entries[at] = entries[at].Add(entry);
+    }
+
+    private int Find(ResourceIdentity identity)
+    {
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (ReferenceEquals(entries[i].Identity, identity) || entries[i].Identity.Equals(identity))
+                return i;
+        }
+
+        return -1;
+    }
+
+    private readonly record struct Entry(ResourceIdentity Identity, long Milli, RangeSet Ranges, string[] Set)
+    {
+        public bool IsEmpty => Milli == 0 && Ranges.IsEmpty && Set.Length == 0;
+
+        public bool Contains(Entry other) => Milli >= other.Milli && Ranges.Contains(other.Ranges) && other.Set.All(Set.Contains);
+
+        public Entry Add(Entry other) =>
+            this with
+            {
+                Milli = Milli + other.Milli,
+                Ranges = Ranges.Add(other.Ranges),
+                Set = other.Set.Length == 0 ? Set : [.. Set.Union(other.Set)],
+            };
+
+        public Entry Subtract(Entry other) =>
+            this with
+            {
+                Milli = Milli - other.Milli,
+                Ranges = Ranges.Subtract(other.Ranges),
+                Set = other.Set.Length == 0 ? Set : [.. Set.Except(other.Set)],
+            };
+    }
+}
