@@ -139,6 +139,14 @@ public sealed class EmulatedAgent : IDisposable
         }
     }
 
+    /// <summary>The agent keeps its id but has no tasks any more, as if its launches had never arrived.</summary>
+    public void LoseTasks()
+    {
+        Disconnect();
+        lock (gate)
+            tasks.Clear();
+    }
+
     public void Dispose()
     {
         Disconnect();
