@@ -11,7 +11,7 @@ internal enum Shape
     PartialMetadata,
 }
 
-internal enum Encoding
+internal enum MediaForm
 {
     Json,
     Protobuf,
@@ -23,9 +23,9 @@ internal enum Encoding
 /// (Kubernetes doc "API Concepts": <c>application/json;as=Table;v=v1;g=meta.k8s.io</c>).
 /// </summary>
 /// <param name="Version">v1 or v1beta1 of meta.k8s.io for Table and PartialObjectMetadata.</param>
-internal sealed record Accept(Shape Shape, string Version, Encoding Encoding)
+internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
 {
-    public static Accept Json { get; } = new(Shape.Object, "v1", Encoding.Json);
+    public static Accept Json { get; } = new(Shape.Object, "v1", MediaForm.Json);
 
     private const int CachedMax = 256;
     private static readonly ConcurrentDictionary<string, Accept?> Known = new(StringComparer.Ordinal);
@@ -49,17 +49,17 @@ internal sealed record Accept(Shape Shape, string Version, Encoding Encoding)
         Accept? protobuf = null;
         foreach (var parts in ranges)
         {
-            Encoding encoding;
+            MediaForm form;
             switch (parts[0].Trim())
             {
                 case "application/json" or "application/*" or "*/*":
-                    encoding = Encoding.Json;
+                    form = MediaForm.Json;
                     break;
                 case "application/vnd.kubernetes.protobuf":
-                    encoding = Encoding.Protobuf;
+                    form = MediaForm.Protobuf;
                     break;
                 case "application/yaml":
-                    encoding = Encoding.Yaml;
+                    form = MediaForm.Yaml;
                     break;
                 default:
                     continue;
@@ -81,13 +81,13 @@ internal sealed record Accept(Shape Shape, string Version, Encoding Encoding)
                 else if (part.StartsWith("g=", StringComparison.Ordinal)) group = part[2..];
             }
             if (!known || (shape != Shape.Object && (group != "meta.k8s.io" || version is not ("v1" or "v1beta1")))) continue;
-            if (encoding == Encoding.Protobuf)
+            if (form == MediaForm.Protobuf)
             {
                 // Objects are stored as JSON: a client that lists both gets JSON, whichever it names first.
-                if (shape == Shape.Object) protobuf ??= new(shape, version, encoding);
+                if (shape == Shape.Object) protobuf ??= new(shape, version, form);
                 continue;
             }
-            return encoding == Encoding.Json && shape == Shape.Object ? Json : new(shape, version, encoding);
+            return form == MediaForm.Json && shape == Shape.Object ? Json : new(shape, version, form);
         }
         return protobuf;
     }

@@ -16,13 +16,13 @@ internal static class Forms
 
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept) => accept switch
     {
-        { Shape: Shape.Object, Encoding: Encoding.Json } => Answers.Json(exchange.Context, code, stored.Json),
+        { Shape: Shape.Object, Form: MediaForm.Json } => Answers.Json(exchange.Context, code, stored.Json),
         _ => throw Status.NotAcceptable("only application/json is served"),
     };
 
     public static Task List(Exchange exchange, StoredList list, Accept accept) => accept switch
     {
-        { Shape: Shape.Object, Encoding: Encoding.Json } => JsonList(exchange, list),
+        { Shape: Shape.Object, Form: MediaForm.Json } => JsonList(exchange, list),
         _ => throw Status.NotAcceptable("only application/json is served"),
     };
 

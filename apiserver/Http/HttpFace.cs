@@ -25,6 +25,7 @@ public sealed class HttpFace : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly CancellationTokenSource _closing;
     private readonly TimeProvider _time;
+    private bool _disposed;
 
     private HttpFace(WebApplication app, CancellationTokenSource closing, Pki pki, TimeProvider time, HttpOptions options)
     {
@@ -123,6 +124,8 @@ public sealed class HttpFace : IAsyncDisposable
     /// <summary>Ends watches and log streams, then waits for the other requests, 5 s at most.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_disposed) return;
+        _disposed = true;
         _closing.Cancel();
         using var limit = new CancellationTokenSource(StopWithin, _time);
         await _app.StopAsync(limit.Token);

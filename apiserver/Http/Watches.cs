@@ -18,7 +18,7 @@ internal static class Watches
     public static async Task Stream(Exchange exchange, CancellationToken closing)
     {
         var accept = exchange.Accept;
-        if (accept.Encoding != Encoding.Json) throw Status.NotAcceptable("a watch is served as application/json");
+        if (accept.Form != MediaForm.Json) throw Status.NotAcceptable("a watch is served as application/json");
         var request = Request(exchange);
         var lines = new WatchLines(exchange, accept);
 
