@@ -127,6 +127,11 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
                 if (!await Pause(backoff, stop)) return;
                 continue;
             }
+            catch (ApiException e) when (e.Code is 404 or 405 && from == 0)
+            {
+                // This server does not serve the kind: there are no objects of it, until it does.
+                SetSynced();
+            }
             catch (Exception e) // the informer's bulkhead: a broken connection has many types, and none may end the view
             {
                 Log.Broken(Logger, Kind.Plural, e.Message);

@@ -39,6 +39,13 @@ public static class Body
         json.WriteEndArray();
     }
 
+    /// <summary>A count that Kubernetes leaves out where it is 0: in a merge patch that is null.</summary>
+    public static void NumberOrNull(this Utf8JsonWriter json, string name, int value)
+    {
+        if (value == 0) json.WriteNull(name);
+        else json.WriteNumber(name, value);
+    }
+
     public static void Strings(this Utf8JsonWriter json, string name, IEnumerable<string> values) => json.Array(name, values, json.WriteStringValue);
 
     /// <summary>A map, in ordinal order of its keys.</summary>

@@ -93,25 +93,35 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
         Interlocked.Increment(ref _runs);
         var plan = await reconcile(key, stop);
         var applied = await _applier.Apply(plan.Changes, stop);
-        foreach (var change in applied) await Seen(change, stop);
+        foreach (var change in applied)
+        {
+            if (change.IsAchieved) Record(plan.Tell?.Invoke(change));
+            await Seen(change, stop);
+        }
         var missed = applied.FirstOrDefault(x => !x.IsAchieved);
         if (missed is null)
         {
             Queue.Forget(key);
             if (plan.LookAgainIn is { } delay) Queue.AddAfter(key, delay);
-            if (Events is not null)
-            {
-                foreach (var note in plan.Events) Events.Record(note);
-            }
+            foreach (var note in plan.Events) Record(note);
             return;
         }
-        if (missed.Outcome == Outcome.Refused)
+        if (missed.Outcome == Outcome.Refused || (missed.Outcome == Outcome.NotFound && missed.Change is Create))
         {
             Interlocked.Increment(ref _failures);
             Log.Refused(Logger, name, key, missed.Change.Key.ToString(), missed.Error!.Message);
-            if (Events is not null && plan.OnRefused?.Invoke(missed) is { } note) Events.Record(note);
+            if (plan.OnRefused?.Invoke(missed) is { } then)
+            {
+                foreach (var change in await _applier.Apply(then.Changes, stop)) await Seen(change, stop);
+                foreach (var note in then.Events) Record(note);
+            }
         }
         Queue.Retry(key);
+    }
+
+    private void Record(EventNote? note)
+    {
+        if (note is not null) Events?.Record(note);
     }
 
     private async Task Seen(Applied applied, CancellationToken stop)

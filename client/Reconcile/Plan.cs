@@ -15,8 +15,11 @@ public sealed record Plan
     /// <summary>Recorded when all changes have been made.</summary>
     public IReadOnlyList<EventNote> Events { get; init; } = [];
 
-    /// <summary>The event that tells the user of a change that the server refused; null = none.</summary>
-    public Func<Applied, EventNote>? OnRefused { get; init; }
+    /// <summary>The event of one change that was made, where it can only be told then (the name of a created object); null = none.</summary>
+    public Func<Applied, EventNote?>? Tell { get; init; }
+
+    /// <summary>What to write and tell when the server refused a change. It is tried once, and the key is run again later in any case.</summary>
+    public Func<Applied, Plan>? OnRefused { get; init; }
 }
 
 /// <summary>An event to be recorded about an object.</summary>

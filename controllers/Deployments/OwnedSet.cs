@@ -1,0 +1,33 @@
+using System.Globalization;
+using Declarative.Api.Kinds;
+using Declarative.Client.Informers;
+using Declarative.Controllers.Workloads;
+
+namespace Declarative.Controllers.Deployments;
+
+/// <summary>One ReplicaSet of a Deployment. <see cref="Replicas"/> follows the plan while it is made; everything else is as stored.</summary>
+internal sealed class OwnedSet(ReplicaSet set, long storedRevision, byte[] template)
+{
+    public static OwnedSet Of(Entry<ReplicaSet> entry) => new(entry.Object, entry.Revision, TemplateJson.Of(entry.Json).Canonical());
+
+    public ReplicaSet Set => set;
+    public string Name => set.Name;
+
+    /// <summary>metadata.resourceVersion: writes are made against the state that was decided on.</summary>
+    public long StoredRevision => storedRevision;
+
+    /// <summary>spec.replicas as the plan leaves it.</summary>
+    public int Replicas { get; set; } = set.Spec.Replicas;
+
+    /// <summary>Available pods that the set still wants: a status that lags behind a scale-down must not count pods twice.</summary>
+    public int Available => Math.Min(set.Status.AvailableReplicas, Replicas);
+
+    public long Revision => Number(Annotations.Revision);
+    public long DesiredReplicas => Number(Annotations.DesiredReplicas);
+    public long MaxReplicas => Number(Annotations.MaxReplicas);
+
+    public bool HasTemplate(ReadOnlySpan<byte> canonical) => canonical.SequenceEqual(template);
+
+    private long Number(string annotation) =>
+        set.Metadata.Annotations.TryGetValue(annotation, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+}
