@@ -1,0 +1,30 @@
+using Declarative.Api;
+using Declarative.Controllers.Deployments;
+using Declarative.Controllers.ReplicaSets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.Controllers;
+
+/// <summary>One controller: its name, and its loop that runs until stopped.</summary>
+public sealed record ControllerRow(string Name, Func<IApi, TimeProvider, Random, CancellationToken, Task> Run);
+
+/// <summary>The controllers that work on the API alone. Each is its own unit with its own views; any of them may run without the others.</summary>
+public static class ControllerTable
+{
+    public static IReadOnlyList<ControllerRow> Rows(ILoggerFactory? logs = null)
+    {
+        logs ??= NullLoggerFactory.Instance;
+        return
+        [
+            Row(DeploymentController.Name, DeploymentController.Run),
+            Row(ReplicaSetController.Name, ReplicaSetController.Run),
+        ];
+
+        ControllerRow Row(string name, Func<IApi, TimeProvider, Random, ILogger, CancellationToken, Task> run)
+        {
+            var logger = logs.CreateLogger(name);
+            return new(name, (api, time, random, stop) => run(api, time, random, logger, stop));
+        }
+    }
+}
