@@ -1,5 +1,7 @@
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Client.Traffic;
 
@@ -22,11 +24,13 @@ public sealed class TrafficReporter(string role, string id)
 
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _registered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource _wake = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Signal? _signal;
     private Snapshot? _current;
     private Snapshot _written = Snapshot.Unknown;
 
     public string Name { get; } = $"{role}-{id}";
+
+    public ILogger Logger { get; init; } = NullLogger.Instance;
 
     /// <summary>Completes when the object exists and carries the first report: from then on the killing of tasks waits for this instance.</summary>
     public Task Registered => _registered.Task;
@@ -48,21 +52,21 @@ public sealed class TrafficReporter(string role, string id)
             _current = new(observedRevision, draining, awaitedRevision);
             if (!_current.IsUrgentAfter(_written)) return;
         }
-        Wake();
+        Volatile.Read(ref _signal)?.Set();
     }
 
     /// <summary>Runs until stopped, then deletes the object. To be stopped after the last request in flight is done.</summary>
     public async Task Run(IApi api, TimeProvider time, CancellationToken stop)
     {
         var report = new ReportObject(api, Name, role);
-        using var timer = time.CreateTimer(static state => ((TrafficReporter)state!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        using var stopping = stop.Register(static state => ((TrafficReporter)state!).Wake(), this);
+        using var signal = new Signal(time);
+        Volatile.Write(ref _signal, signal);
+        using var stopping = stop.Register(static x => ((Signal)x!).Set(), signal);
         var renewAt = DateTimeOffset.MinValue;
         var writeAt = DateTimeOffset.MinValue;
         var retry = TimeSpan.Zero;
         while (!stop.IsCancellationRequested)
         {
-            var woken = ResetWake();
             var now = time.GetUtcNow();
             Snapshot? current;
             bool urgent;
@@ -73,63 +77,46 @@ public sealed class TrafficReporter(string role, string id)
             }
             if (current is null)
             {
-                await woken;
+                await signal.Wait(DateTimeOffset.MaxValue);
                 continue;
             }
-            if (now >= writeAt && (urgent || now >= renewAt))
+            if (now < writeAt || (!urgent && now < renewAt))
             {
-                using var call = new CancellationTokenSource(CallTimeout, time);
-                try
-                {
-                    if (now >= renewAt)
-                    {
-                        if (await report.Renew(now, call.Token)) Forget();
-                        renewAt = now + RenewEvery;
-                    }
-                    if (!current.SameAs(_written))
-                    {
-                        await report.WriteStatus(current.ObservedRevision, current.Draining, call.Token);
-                        lock (_gate) _written = current;
-                    }
-                    _registered.TrySetResult();
-                    (retry, writeAt) = (TimeSpan.Zero, now + WriteSpacing);
-                }
-                catch (Exception e) when (ReportObject.IsOutage(e))
-                {
-                    // Gone, refused or out of reach: all end in the same way, asking again from the start.
-                    (renewAt, retry) = (DateTimeOffset.MinValue, retry == TimeSpan.Zero ? RetryFirst : Min(retry * 2, RenewEvery));
-                    writeAt = now + retry;
-                }
+                await signal.Wait(urgent || writeAt > renewAt ? writeAt : renewAt);
                 continue;
             }
-            var due = urgent || writeAt > renewAt ? writeAt : renewAt;
-            timer.Change(due - now, Timeout.InfiniteTimeSpan);
-            await woken;
+            using var call = new CancellationTokenSource(CallTimeout, time);
+            try
+            {
+                if (now >= renewAt)
+                {
+                    if (await report.Renew(now, call.Token)) Forget();
+                    renewAt = now + RenewEvery;
+                }
+                if (!current.SameAs(_written))
+                {
+                    await report.WriteStatus(current.ObservedRevision, current.Draining, call.Token);
+                    lock (_gate) _written = current;
+                }
+                _registered.TrySetResult();
+                (retry, writeAt) = (TimeSpan.Zero, now + WriteSpacing);
+            }
+            catch (Exception e) when (ReportObject.IsOutage(e))
+            {
+                // Gone, refused or out of reach: all end in the same way, asking again from the start.
+                (renewAt, retry) = (DateTimeOffset.MinValue, retry == TimeSpan.Zero ? RetryFirst : retry * 2 < RenewEvery ? retry * 2 : RenewEvery);
+                writeAt = now + retry;
+                Log.NotReported(Logger, Name, retry.TotalSeconds, e.Message);
+            }
         }
         using var last = new CancellationTokenSource(CallTimeout, time);
         await report.Delete(last.Token);
     }
 
-    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
-
     /// <summary>The object was made anew: what the old one said does not count.</summary>
     private void Forget()
     {
         lock (_gate) _written = Snapshot.Unknown;
-    }
-
-    private void Wake()
-    {
-        lock (_gate) _wake.TrySetResult();
-    }
-
-    private Task ResetWake()
-    {
-        lock (_gate)
-        {
-            if (_wake.Task.IsCompleted) _wake = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            return _wake.Task;
-        }
     }
 
     private sealed record Snapshot(long ObservedRevision, IReadOnlyList<DrainingPod> Draining, long? AwaitedRevision)

@@ -1,0 +1,9 @@
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Client.Traffic;
+
+internal static partial class Log
+{
+    [LoggerMessage(Level = LogLevel.Warning, Message = "traffic report {Name} could not be written, again in {Seconds} s: {Why}")]
+    public static partial void NotReported(ILogger logger, string name, double seconds, string why);
+}

@@ -1,0 +1,40 @@
+using System.Net;
+
+namespace Declarative.Lb;
+
+/// <summary>Settings of one balancer. Ports are given without the offset; 0 = do not listen there.</summary>
+public sealed record LbOptions
+{
+    /// <summary>Tells the instances apart: its TrafficReport is <c>lb-ID</c>. A DNS label.</summary>
+    public string Id { get; init; } = "local";
+
+    /// <summary>Where Services of type LoadBalancer, node ports, Ingress and the admin endpoints listen.</summary>
+    public IPAddress Address { get; init; } = IPAddress.Loopback;
+
+    /// <summary>Added to every port but node ports and those of cluster IPs.</summary>
+    public int PortOffset { get; init; }
+
+    /// <summary>Ingress, HTTP/1.1 and h2c.</summary>
+    public int HttpPort { get; init; } = 9080;
+
+    /// <summary>Ingress for clients that expect h2c on a port of its own.</summary>
+    public int H2cPort { get; init; } = 9081;
+
+    /// <summary><c>/metrics</c>, <c>/readyz</c>, <c>/_haproxy_health_check</c>.</summary>
+    public int AdminPort { get; init; } = 9090;
+
+    /// <summary>Cluster IPs inside this network are listened on; others belong to somebody else.</summary>
+    public IPNetwork ClusterIps { get; init; } = IPNetwork.Parse("127.64.0.0/12");
+
+    /// <summary>Ports of <see cref="Address"/> that other parts of the platform use (offset included), with the name of the part.</summary>
+    public IReadOnlyDictionary<int, string> PlatformPorts { get; init; } = new Dictionary<int, string>();
+
+    /// <summary>TCP connect to an endpoint (marathon-lb: 3 s).</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Without a byte in either direction for this long a request or a tunnel is ended (marathon-lb's tunnel timeout: 1 h).</summary>
+    public TimeSpan ActivityTimeout { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>A port whose protocol is not declared is HTTP if the client says so within this time, else a TCP connection (protocols where the server speaks first).</summary>
+    public TimeSpan SniffTimeout { get; init; } = TimeSpan.FromMilliseconds(200);
+}

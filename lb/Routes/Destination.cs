@@ -1,0 +1,58 @@
+using System.Net;
+
+namespace Declarative.Lb.Routes;
+
+/// <summary>
+/// One endpoint of a Service's port with its requests and connections in flight. It lives as long as the endpoint or its last request,
+/// across all changes around it.
+/// </summary>
+public sealed class Destination
+{
+    // The count, below zero (offset by int.MinValue) once the destination is closed: one word, so that a request that
+    // arrives while the destination is closed is either counted before the first zero is seen or turned away.
+    private int _state;
+    private readonly Action<Destination> _drained;
+
+    internal Destination(EndpointRoute route, Action<Destination> drained)
+    {
+        (Address, Port, PodUid, PodName, _drained) = (route.Address, route.Port, route.PodUid, route.PodName, drained);
+        EndPoint = new(IPAddress.Parse(route.Address), route.Port);
+        Prefix = $"http://{EndPoint}";
+    }
+
+    public string Address { get; }
+
+    /// <summary>The real port on the host.</summary>
+    public int Port { get; }
+    public string PodUid { get; }
+    public string PodName { get; }
+    public IPEndPoint EndPoint { get; }
+
+    /// <summary><c>http://ADDRESS:PORT</c></summary>
+    internal string Prefix { get; }
+
+    public int InFlight => Volatile.Read(ref _state) & int.MaxValue;
+
+    /// <summary>Takes no new requests: its pod is terminating or gone.</summary>
+    public bool IsClosed => Volatile.Read(ref _state) < 0;
+
+    /// <summary>Counts one request, unless the destination is closed.</summary>
+    internal bool TryEnter()
+    {
+        if (Interlocked.Increment(ref _state) > 0) return true;
+        Release();
+        return false;
+    }
+
+    /// <summary>Ends what a pick has begun; exactly once per pick.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _state) == int.MinValue) _drained(this);
+    }
+
+    internal void Close() => Interlocked.Or(ref _state, int.MinValue);
+
+    internal void Reopen() => Interlocked.And(ref _state, int.MaxValue);
+
+    public override string ToString() => PodName.Length == 0 ? EndPoint.ToString() : $"{PodName} ({EndPoint})";
+}

@@ -1,0 +1,102 @@
+using System.Collections.Immutable;
+using Declarative.Api.Kinds;
+
+namespace Declarative.Lb.Routes;
+
+/// <summary>One path of an Ingress. Of equal ones the oldest Ingress wins.</summary>
+/// <param name="Host">Lower case, "" = any, <c>*.name</c> = one label before the name.</param>
+/// <param name="Path">Without the slash at its end where it is a prefix, so that "" is the prefix of all.</param>
+internal sealed record HostRule(string Host, string Path, bool Exact, ServiceKey Service, string PortName, int Port, DateTimeOffset Created, string Uid) : IComparable<HostRule>
+{
+    public bool Matches(ReadOnlySpan<char> path)
+    {
+        if (!path.StartsWith(Path, StringComparison.Ordinal)) return false;
+        return path.Length == Path.Length || (!Exact && path[Path.Length] == '/');
+    }
+
+    /// <summary>Long before short, exact before prefix (Kubernetes doc "Ingress": multiple matches), old before young.</summary>
+    public int CompareTo(HostRule? other)
+    {
+        if (other is null) return 1;
+        if (Path.Length != other.Path.Length) return other.Path.Length.CompareTo(Path.Length);
+        if (Exact != other.Exact) return Exact ? -1 : 1;
+        if (Created.CompareTo(other.Created) is var age and not 0) return age;
+        if (string.CompareOrdinal(Uid, other.Uid) is var uid and not 0) return uid;
+        return string.CompareOrdinal(Path, other.Path);
+    }
+}
+
+/// <summary>All Ingress rules by host; immutable, a change costs the hosts of one Ingress.</summary>
+internal sealed class HostRules
+{
+    private readonly ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> _ingresses;
+
+    private HostRules(ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> ingresses, ImmutableSortedDictionary<string, ImmutableArray<HostRule>> hosts) =>
+        (_ingresses, ByHost) = (ingresses, hosts);
+
+    public static HostRules Empty { get; } = new(
+        ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>>.Empty,
+        ImmutableSortedDictionary.Create<string, ImmutableArray<HostRule>>(StringComparer.Ordinal));
+
+    public ImmutableSortedDictionary<string, ImmutableArray<HostRule>> ByHost { get; }
+
+    /// <summary>The rules of one Ingress; its default backend is the shortest prefix of any host.</summary>
+    public static ImmutableArray<HostRule> Read(Ingress ingress)
+    {
+        var rules = ImmutableArray.CreateBuilder<HostRule>();
+        foreach (var rule in ingress.Spec.Rules)
+        {
+            foreach (var path in rule.Http?.Paths ?? []) Add(rule.Host, path.Path, path.PathType == "Exact", path.Backend);
+        }
+        if (ingress.Spec.DefaultBackend is { } fallback) Add("", "", false, fallback);
+        return rules.ToImmutable();
+
+        void Add(string host, string path, bool exact, IngressBackend backend)
+        {
+            if (backend.Service is not { } service) return;
+            rules.Add(new(
+                host.ToLowerInvariant(), exact ? path : path.TrimEnd('/'), exact, new(ingress.Namespace, service.Name), service.Port.Name, service.Port.Number,
+                ingress.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue, ingress.Uid));
+        }
+    }
+
+    /// <param name="rules">Empty = the Ingress is gone.</param>
+    public HostRules With(ServiceKey ingress, ImmutableArray<HostRule> rules)
+    {
+        var hosts = ByHost.ToBuilder();
+        foreach (var rule in _ingresses.GetValueOrDefault(ingress, []))
+        {
+            var left = hosts[rule.Host].Remove(rule);
+            if (left.IsEmpty) hosts.Remove(rule.Host);
+            else hosts[rule.Host] = left;
+        }
+        foreach (var rule in rules)
+        {
+            var present = hosts.GetValueOrDefault(rule.Host, []);
+            var at = present.BinarySearch(rule);
+            hosts[rule.Host] = present.Insert(at < 0 ? ~at : at, rule);
+        }
+        return new(rules.IsEmpty ? _ingresses.Remove(ingress) : _ingresses.SetItem(ingress, rules), hosts.ToImmutable());
+    }
+
+    /// <summary>The rule for a request: the most telling host that has a matching path (exact, then wildcard, then any).</summary>
+    /// <param name="host">In any case, without a port.</param>
+    public HostRule? Find(string host, ReadOnlySpan<char> path)
+    {
+        host = host.ToLowerInvariant();
+        if (host.Length > 0 && Match(host, path) is { } exact) return exact;
+        var dot = host.IndexOf('.', StringComparison.Ordinal);
+        if (dot > 0 && Match("*" + host[dot..], path) is { } wildcard) return wildcard;
+        return Match("", path);
+    }
+
+    private HostRule? Match(string host, ReadOnlySpan<char> path)
+    {
+        if (!ByHost.TryGetValue(host, out var rules)) return null;
+        foreach (var rule in rules)
+        {
+            if (rule.Matches(path)) return rule;
+        }
+        return null;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Collections.Immutable;
+using System.Net;
+using Declarative.Api.Kinds;
+
+namespace Declarative.Lb.Routes;
+
+/// <summary>Service and slices → what the balancer does for them. Pure; looks at one Service at a time.</summary>
+internal static class RouteBuilder
+{
+    public const string Class = "declarative.mesos/lb";
+
+    public static ServiceRoutes Build(Service service, IReadOnlyList<EndpointSlice> slices, LbOptions options)
+    {
+        var key = new ServiceKey(service.Namespace, service.Name);
+        var created = service.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue;
+        if (service.Spec.Type == "ExternalName" || service.Metadata.IsDeleting) return new(key, service.Uid, created, []);
+        var ports = ImmutableArray.CreateBuilder<PortRoute>(service.Spec.Ports.Count);
+        foreach (var port in service.Spec.Ports)
+        {
+            var (claims, refusals) = Listeners(service, port, options);
+            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices) : [];
+            ports.Add(new(port.Name, port.Port, PortModes.Of(port), claims, refusals, endpoints));
+        }
+        return new(key, service.Uid, created, ports.ToImmutable());
+    }
+
+    /// <summary>True where the Service is this balancer's to publish.</summary>
+    public static bool IsOurs(Service service) => service.Spec.Type == "LoadBalancer" && service.Spec.LoadBalancerClass is "" or Class;
+
+    private static (ImmutableArray<Claim> Claims, ImmutableArray<Refusal> Refusals) Listeners(Service service, ServicePort port, LbOptions options)
+    {
+        var claims = ImmutableArray.CreateBuilder<Claim>();
+        var refusals = ImmutableArray.CreateBuilder<Refusal>();
+        if (IsOurs(service)) Add(ListenerPurpose.LoadBalancer, options.Address.ToString(), port.Port + options.PortOffset);
+        if (port.NodePort > 0 && service.Spec.Type is "LoadBalancer" or "NodePort") Add(ListenerPurpose.NodePort, options.Address.ToString(), port.NodePort);
+        foreach (var ip in service.Spec.ClusterIPs.Count > 0 ? service.Spec.ClusterIPs : [service.Spec.ClusterIP])
+        {
+            if (IPAddress.TryParse(ip, out var address) && options.ClusterIps.Contains(address)) Add(ListenerPurpose.ClusterIp, ip, port.Port);
+        }
+        return (claims.ToImmutable(), refusals.ToImmutable());
+
+        void Add(ListenerPurpose purpose, string address, int number)
+        {
+            if (port.Protocol != "TCP")
+            {
+                refusals.Add(new(purpose, number, "ProtocolNotSupported", $"port {port.Port}/{port.Protocol}: this balancer forwards TCP and HTTP"));
+            }
+            else if (number > IPEndPoint.MaxPort)
+            {
+                refusals.Add(new(purpose, number, "PortOutOfRange", $"port {port.Port} with the port offset {options.PortOffset} is {number}, the highest port is {IPEndPoint.MaxPort}"));
+            }
+            else if (purpose != ListenerPurpose.ClusterIp && Holder(number, options) is { } holder)
+            {
+                refusals.Add(new(purpose, number, "PortTaken", $"port {number} on {address} is used by the platform: {holder}"));
+            }
+            else claims.Add(new(new(address, number), purpose));
+        }
+    }
+
+    private static string? Holder(int port, LbOptions options)
+    {
+        if (options.PlatformPorts.TryGetValue(port, out var part)) return part;
+        var own = port - options.PortOffset;
+        if (own <= 0) return null;
+        if (own == options.HttpPort) return "load balancer, Ingress over HTTP";
+        if (own == options.H2cPort) return "load balancer, Ingress over h2c";
+        return own == options.AdminPort ? "load balancer, admin" : null;
+    }
+
+    private static ImmutableArray<EndpointRoute> Endpoints(ServicePort port, IReadOnlyList<EndpointSlice> slices)
+    {
+        var found = new List<EndpointRoute>();
+        foreach (var slice in slices)
+        {
+            if (slice.AddressType == "FQDN" || slice.Metadata.IsDeleting) continue;
+            var number = 0;
+            foreach (var candidate in slice.Ports)
+            {
+                if (candidate.Name == port.Name && candidate.Protocol == port.Protocol) number = candidate.Port;
+            }
+            if (number == 0) continue;
+            foreach (var endpoint in slice.Endpoints)
+            {
+                var terminating = endpoint.Conditions.IsTerminating;
+                foreach (var address in endpoint.Addresses)
+                {
+                    if (!IPAddress.TryParse(address, out _)) continue;
+                    found.Add(new(address, number, endpoint.TargetRef?.Uid ?? "", endpoint.TargetRef?.Name ?? "", endpoint.Conditions.IsReady && !terminating, terminating));
+                }
+            }
+        }
+        found.Sort();
+        // An endpoint may stand in two slices while it is moved from one to the other: terminating wins, then ready.
+        var kept = 0;
+        for (var i = 1; i < found.Count; i++)
+        {
+            if (found[i].Key != found[kept].Key) found[++kept] = found[i];
+            else
+            {
+                var terminating = found[kept].Terminating || found[i].Terminating;
+                found[kept] = found[kept] with { Terminating = terminating, Ready = !terminating && (found[kept].Ready || found[i].Ready) };
+            }
+        }
+        if (found.Count > 0) found.RemoveRange(kept + 1, found.Count - kept - 1);
+        return [.. found];
+    }
+}

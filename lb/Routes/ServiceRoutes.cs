@@ -1,0 +1,42 @@
+using System.Collections.Immutable;
+
+namespace Declarative.Lb.Routes;
+
+/// <summary>Why a Service listens at an address.</summary>
+public enum ListenerPurpose
+{
+    LoadBalancer,
+    NodePort,
+    ClusterIp,
+}
+
+/// <summary>What one Service and its slices ask of the balancer: the outcome of <see cref="RouteBuilder"/>.</summary>
+/// <param name="Created">Of claims to one address the oldest wins, then the one with the smaller <paramref name="Uid"/>.</param>
+internal sealed record ServiceRoutes(ServiceKey Service, string Uid, DateTimeOffset Created, ImmutableArray<PortRoute> Ports);
+
+/// <param name="Claims">The addresses that this port wants.</param>
+/// <param name="Refusals">The addresses that it cannot have, whoever else wants them.</param>
+/// <param name="Endpoints">Ordered by address and port, each pod once.</param>
+internal sealed record PortRoute(
+    string Name,
+    int Number,
+    PortMode Mode,
+    ImmutableArray<Claim> Claims,
+    ImmutableArray<Refusal> Refusals,
+    ImmutableArray<EndpointRoute> Endpoints);
+
+internal sealed record Claim(ListenerKey Listener, ListenerPurpose Purpose);
+
+/// <param name="Reason">CamelCase, for a condition.</param>
+internal sealed record Refusal(ListenerPurpose Purpose, int Port, string Reason, string Message);
+
+internal readonly record struct EndpointRoute(string Address, int Port, string PodUid, string PodName, bool Ready, bool Terminating) : IComparable<EndpointRoute>
+{
+    public (string Address, int Port, string PodUid) Key => (Address, Port, PodUid);
+
+    public int CompareTo(EndpointRoute other)
+    {
+        if (string.CompareOrdinal(Address, other.Address) is var address and not 0) return address;
+        return Port.CompareTo(other.Port) is var port and not 0 ? port : string.CompareOrdinal(PodUid, other.PodUid);
+    }
+}
