@@ -118,6 +118,7 @@ public sealed record ObjectReference
 public sealed record Ingress : ApiObject
 {
     public IngressSpec Spec { get; init; } = new();
+    public IngressStatus Status { get; init; } = new();
 
     public static new Ingress Read(ReadOnlyMemory<byte> json) => ViewJson.Read<Ingress>(json);
 }
@@ -128,6 +129,11 @@ public sealed record IngressSpec
     public IngressBackend? DefaultBackend { get; init; }
     public IReadOnlyList<IngressRule> Rules { get; init; } = [];
     public IReadOnlyList<IngressTls> Tls { get; init; } = [];
+}
+
+public sealed record IngressStatus
+{
+    public LoadBalancerStatus LoadBalancer { get; init; } = new();
 }
 
 public sealed record IngressRule

@@ -23,7 +23,7 @@ public sealed class TrafficReporter(string role, string id)
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(3);
 
     private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _registered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _registered = new();
     private Signal? _signal;
     private Snapshot? _current;
     private Snapshot _written = Snapshot.Unknown;

@@ -22,6 +22,9 @@ public sealed class Cluster
 
     /// <summary>All endpoints, those not ready or terminating too, by address and port.</summary>
     public IReadOnlyList<Destination> Destinations => Volatile.Read(ref _snapshot).All;
+    /// <summary>What has happened on this port since it exists.</summary>
+    public ClusterCounts Counts { get; } = new();
+
     public int ReadyCount => Volatile.Read(ref _snapshot).Ready.Length;
 
     /// <summary>

@@ -40,6 +40,8 @@ internal sealed class HostRules
 
     public ImmutableSortedDictionary<string, ImmutableArray<HostRule>> ByHost { get; }
 
+    public IEnumerable<ServiceKey> Ingresses => _ingresses.Keys;
+
     /// <summary>The rules of one Ingress; its default backend is the shortest prefix of any host.</summary>
     public static ImmutableArray<HostRule> Read(Ingress ingress)
     {

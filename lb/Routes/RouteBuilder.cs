@@ -19,7 +19,7 @@ internal static class RouteBuilder
         {
             var (claims, refusals) = Listeners(service, port, options);
             var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices) : [];
-            ports.Add(new(port.Name, port.Port, PortModes.Of(port), claims, refusals, endpoints));
+            ports.Add(new(port.Name, port.Port, port.Protocol, PortModes.Of(port), claims, refusals, endpoints));
         }
         return new(key, service.Uid, created, ports.ToImmutable());
     }

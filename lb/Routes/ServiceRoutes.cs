@@ -20,6 +20,7 @@ internal sealed record ServiceRoutes(ServiceKey Service, string Uid, DateTimeOff
 internal sealed record PortRoute(
     string Name,
     int Number,
+    string Protocol,
     PortMode Mode,
     ImmutableArray<Claim> Claims,
     ImmutableArray<Refusal> Refusals,

@@ -1,0 +1,71 @@
+using Declarative.Api;
+using Declarative.Lb.Proxy;
+using Declarative.Lb.Routes;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.Lb;
+
+/// <summary>The balancer with its sockets: <see cref="LbRoutes"/> decides, the proxy carries it out.</summary>
+public sealed class LbPart : IDisposable
+{
+    /// <summary>On a stop, requests in flight have this long to end.</summary>
+    private static readonly TimeSpan LeaveAfter = TimeSpan.FromSeconds(5);
+
+    private readonly LbOptions _options;
+    private readonly ListenerSockets _sockets;
+    private readonly HttpEdge _http;
+    private bool _open;
+
+    public LbPart(LbOptions options, ILoggerFactory? loggers = null)
+    {
+        loggers ??= NullLoggerFactory.Instance;
+        _options = options;
+        _sockets = new(options, loggers.CreateLogger("lb"));
+        Routes = new(options, loggers)
+        {
+            Bind = _sockets.Bind,
+            Unbind = _sockets.Unbind,
+            IngressPort = () => options.HttpPort == 0 ? 0 : options.HttpPort + options.PortOffset,
+        };
+        _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers);
+        _sockets.Http = _http;
+    }
+
+    public LbRoutes Routes { get; }
+
+    /// <summary>True once everything that was there at the start is routed and listened on.</summary>
+    public bool IsReady => Routes.IsServing;
+
+    /// <summary>Binds the shared ports, so that a port that is taken is known before anything else starts; <see cref="Run"/> does it where nobody has.</summary>
+    /// <exception cref="IOException">A port cannot be listened on; the message names it and says why.</exception>
+    public async Task Open(CancellationToken stop = default)
+    {
+        if (_open) return;
+        await _http.Start(stop);
+        foreach (var (port, target) in new[] { (_options.HttpPort, ListenerTarget.Ingress), (_options.H2cPort, ListenerTarget.Ingress), (_options.AdminPort, ListenerTarget.Admin) })
+        {
+            if (port == 0) continue;
+            if (_sockets.Open(new(_options.Address.ToString(), port + _options.PortOffset), target) is { } failure) throw new IOException($"load balancer: {failure.Message}");
+        }
+        _open = true;
+    }
+
+    /// <summary>Runs until stopped; then takes no new connections, lets requests in flight end for up to 5 s and deletes its TrafficReport.</summary>
+    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
+    {
+        await Open(stop);
+        await Routes.Run(api, time, random, stop, () => Leave(time));
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task Leave(TimeProvider time)
+    {
+        using var atOnce = new CancellationTokenSource(LeaveAfter, time);
+        await _sockets.StopAccepting();
+        var drained = _sockets.Drain(atOnce.Token);
+        await _http.Stop(atOnce.Token);
+        await drained;
+    }
+}

@@ -1,0 +1,283 @@
+using System.Collections.Concurrent;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Informers;
+using Declarative.Client.Reconcile;
+using Declarative.Client.Traffic;
+using Declarative.Lb.Drain;
+using Declarative.Lb.Routes;
+using Declarative.Lb.Status;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.Lb;
+
+/// <summary>
+/// The balancer without its sockets: follows Services, EndpointSlices and Ingresses, keeps the <see cref="RouteTable"/>, stops traffic to pods
+/// that go away and reports their requests in flight (architecture.md, decision 12), and writes statuses while it holds Lease
+/// <c>kube-system/lb-status</c>. Runs on real threads under <see cref="LbPart"/> and in the simulated world alone.
+/// </summary>
+public sealed class LbRoutes
+{
+    private static readonly TimeSpan BindAgainEvery = TimeSpan.FromSeconds(2);
+
+    /// <summary>Counts that change without reaching zero, and revisions that nobody waits for, are brought up to date this often.</summary>
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
+
+    private readonly LbOptions _options;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly DrainBook _drain = new();
+    private readonly Lock _gate = new();
+    private readonly HashSet<ResourceKey> _dirtySeen = [];
+    private readonly List<ResourceKey> _dirty = [];
+    private readonly SortedDictionary<ListenerKey, BindFailure> _failures = [];
+    private readonly ConcurrentDictionary<ServiceKey, Standing> _standings = new();
+    private RouteTable _table = RouteTable.Empty;
+    private Signal? _signal;
+    private long _awaited;
+    private volatile bool _serving;
+
+    public LbRoutes(LbOptions options, ILoggerFactory? loggers = null)
+    {
+        _options = options;
+        _loggers = loggers ?? NullLoggerFactory.Instance;
+        _logger = _loggers.CreateLogger("lb");
+        Reporter = new("lb", options.Id) { Logger = _logger };
+    }
+
+    public TrafficReporter Reporter { get; }
+
+    public RouteTable Table => Volatile.Read(ref _table);
+
+    /// <summary>True once everything that was there at the start is routed.</summary>
+    public bool IsServing => _serving;
+
+    /// <summary>Opens a listener, or points an open one to its new holder; null = it listens. Without sockets every address is free.</summary>
+    internal Func<Listener, BindFailure?> Bind { get; init; } = static _ => null;
+
+    internal Action<ListenerKey> Unbind { get; init; } = static _ => { };
+
+    /// <summary>Where Ingress is served, offset included, 0 = nowhere.</summary>
+    internal Func<int> IngressPort { get; init; } = static () => 0;
+
+    /// <summary>
+    /// What a client that connects to this address would reach, with the request counted on it; null where nothing listens or no endpoint is
+    /// ready. To be given back by <see cref="Destination.Release"/>.
+    /// </summary>
+    public Destination? Pick(string address, int port) =>
+        Table.Listeners.TryGetValue(new(address, port), out var listener) ? listener.Cluster.Pick() : null;
+
+    /// <param name="leave">Runs after the last change was taken in and before the TrafficReport is deleted: lets requests in flight end.</param>
+    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop, Func<Task>? leave = null)
+    {
+        using var signal = new Signal(time);
+        Volatile.Write(ref _signal, signal);
+        using var reporting = new CancellationTokenSource();
+        var reports = Reporter.Run(api, time, reporting.Token);
+        try
+        {
+            // Registered before the first look at the slices: whatever is marked from now on waits until this instance has seen it.
+            Reporter.Report(0, []);
+            await Reporter.Registered.WaitAsync(stop);
+            await Follow(api, signal, time, random, stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            _serving = false;
+        }
+        if (leave is not null) await leave();
+        reporting.Cancel();
+        await reports;
+    }
+
+    private async Task Follow(IApi api, Signal signal, TimeProvider time, Random random, CancellationToken stop)
+    {
+        var services = new Informer<Service>(api, Kind.Service, Service.Read, time, random) { Logger = _logger };
+        var slices = new Informer<EndpointSlice>(api, Kind.EndpointSlice, EndpointSlice.Read, time, random) { Logger = _logger };
+        var ingresses = new Informer<Ingress>(api, Kind.Ingress, Ingress.Read, time, random) { Logger = _logger };
+        var classes = new Informer<IngressClass>(api, Kind.IngressClass, IngressClass.Read, time, random) { Logger = _logger };
+        services.OnChange(x => Touch(Kind.Service, x.Object.Namespace, x.Object.Name));
+        slices.AddIndex("service", static x => x.ServiceName.Length == 0 ? [] : [$"{x.Namespace}/{x.ServiceName}"]).OnChange(TouchSlice);
+        ingresses.OnChange(x => Touch(Kind.Ingress, x.Object.Namespace, x.Object.Name));
+        classes.OnChange(_ =>
+        {
+            foreach (var ingress in ingresses.List()) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
+        });
+        LeaderLease lease = new(api, "kube-system", "lb-status", $"lb-{_options.Id}", time, random) { Logger = _logger };
+        var statuses = new Controller<ResourceKey>("lb", api, time, (key, _) => ValueTask.FromResult(lease.IsLeading ? StatusOf(key, services, ingresses, classes, time) : Plan.Nothing))
+        {
+            Views = [services, ingresses],
+            Events = new(api, "lb", time, random) { Logger = _logger },
+            Workers = 2,
+            Logger = _logger,
+        };
+        using var stopping = stop.Register(signal.Set);
+        Task[] loops =
+        [
+            statuses.Run(stop),
+            slices.Run(stop),
+            classes.Run(stop),
+            lease.Run(term => Lead(statuses, term), stop),
+        ];
+        try
+        {
+            foreach (var view in (Informer[])[services, slices, ingresses, classes]) await view.Synced.WaitAsync(stop);
+            var bindAgain = DateTimeOffset.MaxValue;
+            while (!stop.IsCancellationRequested)
+            {
+                long awaited;
+                lock (_gate) awaited = _awaited;
+                // The informer says that it has seen a change after it has told of it.
+                await slices.WaitFor(awaited, stop);
+                // Read before the keys are taken: every change up to it has been noted by then.
+                var revision = slices.Revision;
+                Apply(TakeDirty(), services, slices, ingresses, classes, statuses);
+                var now = time.GetUtcNow();
+                if (now >= bindAgain) BindAgain(statuses);
+                if (_failures.Count == 0) bindAgain = DateTimeOffset.MaxValue;
+                else if (now >= bindAgain || bindAgain == DateTimeOffset.MaxValue) bindAgain = now + BindAgainEvery;
+                Reporter.Report(revision, _drain.Report(), awaited);
+                if (!_serving)
+                {
+                    _serving = true;
+                    Log.Serving(_logger, _options.Id, Table.Services.Count(), Table.Listeners.Count);
+                }
+                await signal.Wait(now + ReportEvery);
+            }
+        }
+        finally
+        {
+            foreach (var loop in loops) await loop;
+        }
+    }
+
+    private void TouchSlice(Change<EndpointSlice> change)
+    {
+        lock (_gate)
+        {
+            if (change.New is { } slice && slice.Endpoints.Any(x => x.Conditions.IsTerminating)) _awaited = Math.Max(_awaited, change.Revision);
+        }
+        if (change.Old is { } old) Touch(Kind.Service, old.Namespace, old.ServiceName);
+        if (change.New is { } now && now.ServiceName != change.Old?.ServiceName) Touch(Kind.Service, now.Namespace, now.ServiceName);
+    }
+
+    private void Touch(Kind kind, string ns, string name)
+    {
+        lock (_gate)
+        {
+            var key = new ResourceKey(kind, ns, name);
+            if (_dirtySeen.Add(key)) _dirty.Add(key);
+        }
+        _signal?.Set();
+    }
+
+    private ResourceKey[] TakeDirty()
+    {
+        lock (_gate)
+        {
+            ResourceKey[] taken = [.. _dirty];
+            _dirty.Clear();
+            _dirtySeen.Clear();
+            return taken;
+        }
+    }
+
+    private void Apply(
+        ResourceKey[] keys, Informer<Service> services, Informer<EndpointSlice> slices, Informer<Ingress> ingresses, Informer<IngressClass> classes, Controller<ResourceKey> statuses)
+    {
+        foreach (var key in keys)
+        {
+            var service = new ServiceKey(key.Namespace, key.Name);
+            try
+            {
+                if (key.Kind.Equals(Kind.Ingress))
+                {
+                    ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes);
+                    statuses.Queue.Add(key);
+                }
+                else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses);
+            }
+            catch (Exception e) // the bulkhead of one object: the others go on
+            {
+                Log.LeftOut(_logger, key.Kind.Name, service.ToString(), e);
+            }
+        }
+    }
+
+    private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses)
+    {
+        var changes = new RouteChanges(Drained);
+        var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options), changes);
+        Volatile.Write(ref _table, table);
+        _drain.Apply(changes);
+        foreach (var gone in changes.Removed)
+        {
+            _failures.Remove(gone);
+            Unbind(gone);
+        }
+        foreach (var listener in changes.Set) TryBind(listener);
+        changes.StatusOf.Add(key);
+        foreach (var other in changes.StatusOf) Stand(other, statuses);
+    }
+
+    private void ApplyIngress(ServiceKey key, Ingress? ingress, Informer<IngressClass> classes)
+    {
+        var rules = ingress is null || !IsOurs(ingress, classes) ? [] : HostRules.Read(ingress);
+        Volatile.Write(ref _table, Table.With(Table.Hosts.With(key, rules)));
+    }
+
+    /// <summary>An Ingress without a class is served, as by a default class; one with a class only where the class is this balancer's.</summary>
+    private static bool IsOurs(Ingress ingress, Informer<IngressClass> classes) =>
+        ingress.Spec.IngressClassName.Length == 0 || classes.Get("", ingress.Spec.IngressClassName)?.Spec.Controller == RouteBuilder.Class;
+
+    private bool TryBind(Listener listener)
+    {
+        var failure = Bind(listener);
+        var before = _failures.GetValueOrDefault(listener.Key);
+        if (failure is null) _failures.Remove(listener.Key);
+        else _failures[listener.Key] = failure;
+        if (failure is not null && failure != before) Log.NotListening(_logger, listener.Key.ToString(), failure.Message);
+        return failure != before;
+    }
+
+    /// <summary>Ports that others held may be free by now.</summary>
+    private void BindAgain(Controller<ResourceKey> statuses)
+    {
+        foreach (var key in _failures.Keys.ToList())
+        {
+            if (!Table.Listeners.TryGetValue(key, out var listener) || !TryBind(listener)) continue;
+            foreach (var contender in listener.Contenders) Stand(contender.Service, statuses);
+        }
+    }
+
+    private void Stand(ServiceKey key, Controller<ResourceKey> statuses)
+    {
+        if (Table.Routes(key) is { } routes) _standings[key] = Standing.Of(routes, Table, _failures);
+        else _standings.TryRemove(key, out _);
+        statuses.Queue.Add(new(Kind.Service, key.Namespace, key.Name));
+    }
+
+    private Plan StatusOf(ResourceKey key, Informer<Service> services, Informer<Ingress> ingresses, Informer<IngressClass> classes, TimeProvider time)
+    {
+        if (key.Kind.Equals(Kind.Ingress))
+        {
+            return ingresses.Get(key.Namespace, key.Name) is { } ingress && IsOurs(ingress, classes) ? StatusPlan.Compute(ingress, IngressPort(), _options) : Plan.Nothing;
+        }
+        if (services.Get(key.Namespace, key.Name) is not { } service || service.Metadata.IsDeleting) return Plan.Nothing;
+        var standing = _standings.GetValueOrDefault(new(key.Namespace, key.Name)) ?? new(service.Uid, []);
+        return standing.Uid == service.Uid ? StatusPlan.Compute(service, standing, _options, time.GetUtcNow()) : Plan.Nothing;
+    }
+
+    /// <summary>What another balancer wrote may be older than this one's view: everything is looked at once.</summary>
+    private async Task Lead(Controller<ResourceKey> statuses, CancellationToken term)
+    {
+        foreach (var service in Table.Services) statuses.Queue.Add(new(Kind.Service, service.Namespace, service.Name));
+        foreach (var ingress in Table.Hosts.Ingresses) statuses.Queue.Add(new(Kind.Ingress, ingress.Namespace, ingress.Name));
+        var ended = new TaskCompletionSource();
+        using var ending = term.Register(ended.SetResult);
+        await ended.Task;
+    }
+
+    private void Drained(Destination destination) => _signal?.Set();
+}

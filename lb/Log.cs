@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Lb;
+
+internal static partial class Log
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "balancer {Id}: {Services} services on {Listeners} listeners")]
+    public static partial void Serving(ILogger logger, string id, int services, int listeners);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "cannot listen on {Listener}: {Why}")]
+    public static partial void NotListening(ILogger logger, string listener, string why);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{What} {Key} is left out: its routes could not be made")]
+    public static partial void LeftOut(ILogger logger, string what, string key, Exception error);
+}

@@ -1,0 +1,57 @@
+using System.Net;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Declarative.Lb.Proxy;
+
+/// <summary>What changes between the client's request and the one to the endpoint, and back: forwarded headers, and answers that must not be held back.</summary>
+/// <param name="rawTarget">
+/// Send the request target as the client wrote it. Not where a path decides the route: there the endpoint must see the path that was looked at.
+/// </param>
+internal sealed class ForwardTransformer(bool rawTarget) : HttpTransformer
+{
+    private const string ForwardedFor = "X-Forwarded-For";
+    private static readonly UriCreationOptions AsIs = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
+    public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        var request = httpContext.Request;
+        var client = httpContext.Features.Get<ClientConnection>()!;
+        var headers = proxyRequest.Headers;
+        if (request.Headers.TryGetValue(ForwardedFor, out var before))
+        {
+            headers.Remove(ForwardedFor);
+            headers.TryAddWithoutValidation(ForwardedFor, $"{before}, {client.ClientAddress}");
+        }
+        else headers.TryAddWithoutValidation(ForwardedFor, client.ClientAddress);
+        Set("X-Forwarded-Proto", request.Scheme);
+        Set("X-Forwarded-Port", client.Listener.PortText);
+        if (request.Host.HasValue) Set("X-Forwarded-Host", request.Host.Value);
+        if (rawTarget && httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget is ['/', ..] target)
+        {
+            proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsIs);
+        }
+
+        void Set(string name, string value)
+        {
+            if (request.Headers.ContainsKey(name)) headers.Remove(name);
+            headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        var copyBody = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        // Kestrel keeps the head of an answer until its first byte of body: a watch or a stream of events would seem to hang until its first event.
+        if (copyBody && proxyResponse is not null && IsStream(httpContext, proxyResponse)) await httpContext.Response.Body.FlushAsync(cancellationToken);
+        return copyBody;
+    }
+
+    private static bool IsStream(HttpContext context, HttpResponseMessage answer) =>
+        answer.StatusCode is >= HttpStatusCode.OK and not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified)
+        && answer.Content.Headers.ContentLength is null
+        && !HttpMethods.IsHead(context.Request.Method)
+        && context.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true };
+}

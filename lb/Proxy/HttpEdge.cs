@@ -1,0 +1,103 @@
+using System.Text;
+using Declarative.Lb.Routes;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Abstractions;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Socket = System.Net.Sockets.Socket;
+
+namespace Declarative.Lb.Proxy;
+
+/// <summary>The HTTP side: one Kestrel without a host for all listeners, and what it does with a request.</summary>
+internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposable
+{
+    private readonly Handoff _handoff = new();
+    private readonly KestrelServer _server;
+    private readonly SocketConnectionContextFactory _connections;
+    private readonly Forwarder _forwarder;
+    private readonly LbRoutes _routes;
+    private readonly Func<HttpContext, Task> _admin;
+
+    public HttpEdge(LbOptions options, LbRoutes routes, Func<HttpContext, Task> admin, ILoggerFactory loggers)
+    {
+        (_routes, _admin, _forwarder) = (routes, admin, new(options));
+        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowResponseHeaderCompression = true };
+        // Sizes and rates of bodies are the endpoint's matter; the balancer holds none of them.
+        kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MinRequestBodyDataRate = null;
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.Listen(Handoff.Http1, x => x.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(Handoff.Http2, x => x.Protocols = HttpProtocols.Http2);
+        _server = new(Options.Create(kestrel), _handoff, loggers);
+        _connections = new(new SocketConnectionFactoryOptions(), loggers.CreateLogger("lb.connections"));
+    }
+
+    public Task Start(CancellationToken stop) => _server.StartAsync(this, stop);
+
+    /// <summary>Lets requests in flight end until the token says that it has been long enough.</summary>
+    public Task Stop(CancellationToken atOnce) => _server.StopAsync(atOnce);
+
+    /// <summary>Takes over the socket; what was looked at of it is still in it.</summary>
+    public void Take(Socket socket, OpenListener listener, bool http2)
+    {
+        var client = new ClientConnection(listener, ((System.Net.IPEndPoint)socket.RemoteEndPoint!).Address.ToString());
+        var connection = _connections.Create(socket);
+        connection.Features.Set(client);
+        if (!_handoff.TryGive(connection, http2)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+    }
+
+    public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
+    {
+        if (contextFeatures is not IHostContextContainer<DefaultHttpContext> container) return new(contextFeatures);
+        if (container.HostContext is { } used)
+        {
+            used.Initialize(contextFeatures);
+            return used;
+        }
+        return container.HostContext = new(contextFeatures);
+    }
+
+    public Task ProcessRequestAsync(DefaultHttpContext context)
+    {
+        var listener = context.Features.Get<ClientConnection>()!.Listener;
+        return listener.Target switch
+        {
+            ListenerTarget.Service when listener.Cluster is { } cluster => _forwarder.Send(context, cluster, byPath: false),
+            ListenerTarget.Service => Gone(context),
+            ListenerTarget.Ingress => ByHostAndPath(context),
+            _ => _admin(context),
+        };
+    }
+
+    public void DisposeContext(DefaultHttpContext context, Exception? exception) => context.Uninitialize();
+
+    public void Dispose()
+    {
+        _server.Dispose();
+        _connections.Dispose();
+        _forwarder.Dispose();
+    }
+
+    private Task ByHostAndPath(HttpContext context)
+    {
+        var table = _routes.Table;
+        var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
+        if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");
+        if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return _forwarder.Send(context, cluster, byPath: true);
+        var port = rule.Port == 0 ? $"\"{rule.PortName}\"" : rule.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return Answers.Text(context, 503, $"An Ingress sends this to Service {rule.Service} port {port}, which does not exist.\n");
+    }
+
+    private static Task Gone(HttpContext context)
+    {
+        context.Response.Headers.Connection = "close";
+        return Answers.Text(context, 503, "The Service of this port has been deleted.\n");
+    }
+}

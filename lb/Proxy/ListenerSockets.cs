@@ -1,0 +1,161 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using Declarative.Lb.Routes;
+using Declarative.Lb.Status;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Lb.Proxy;
+
+/// <summary>
+/// All bound sockets and their accept loops. Adding or removing one costs one socket and touches no other listener and no connection.
+/// Bind and Unbind are called by one loop; connections come on any thread.
+/// </summary>
+internal sealed class ListenerSockets(LbOptions options, ILogger logger)
+{
+    /// <summary>A connection to a port that speaks HTTP may wait for its first request as long as Kestrel lets one wait for the next.</summary>
+    private static readonly TimeSpan FirstRequestWait = TimeSpan.FromSeconds(130);
+    private static readonly TimeSpan AcceptRetry = TimeSpan.FromMilliseconds(20);
+
+    private readonly Dictionary<ListenerKey, OpenListener> _open = [];
+    private readonly ConcurrentDictionary<OpenListener, Task> _loops = new();
+
+    /// <summary>Connections that are not (or not yet) Kestrel's, with the task that carries each.</summary>
+    private readonly ConcurrentDictionary<Socket, Task> _connections = new();
+    private readonly CancellationTokenSource _stop = new();
+
+    /// <summary>Set before the first listener is opened.</summary>
+    public HttpEdge Http { get; set; } = null!;
+
+    public int Count => _loops.Count;
+
+    public int OpenConnections => _connections.Count;
+
+    public BindFailure? Bind(Listener listener)
+    {
+        if (_open.TryGetValue(listener.Key, out var open))
+        {
+            open.Cluster = listener.Cluster;
+            return null;
+        }
+        return Open(listener.Key, ListenerTarget.Service, listener.Cluster);
+    }
+
+    public BindFailure? Open(ListenerKey key, ListenerTarget target, Cluster? cluster = null)
+    {
+        try
+        {
+            var open = new OpenListener(key, target, cluster);
+            _open.Add(key, open);
+            _loops[open] = AcceptAll(open);
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return Explain(key, e.SocketErrorCode);
+        }
+    }
+
+    public void Unbind(ListenerKey key)
+    {
+        if (!_open.Remove(key, out var open)) return;
+        open.Cluster = null;
+        open.Dispose();
+    }
+
+    /// <summary>Takes no new connections; those that are open go on.</summary>
+    public async Task StopAccepting()
+    {
+        foreach (var open in _open.Values) open.Dispose();
+        _stop.Cancel();
+        foreach (var loop in _loops.Values) await loop;
+    }
+
+    /// <summary>Waits for the connections that are not Kestrel's, and ends them when the token says so.</summary>
+    public async Task Drain(CancellationToken atOnce)
+    {
+        using var ending = atOnce.Register(() =>
+        {
+            foreach (var socket in _connections.Keys) socket.Dispose();
+        });
+        foreach (var connection in _connections.Values) await connection;
+    }
+
+    internal static BindFailure Explain(ListenerKey key, SocketError error) => error switch
+    {
+        SocketError.AddressAlreadyInUse => new("PortTaken", $"port {key.Port} on {key.Address} is in use by another program"),
+        SocketError.AccessDenied => new("PortNotPermitted", $"port {key.Port} on {key.Address}: ports below 1024 need the capability CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"),
+        SocketError.AddressNotAvailable => new("AddressNotAvailable", $"{key.Address} is not an address of this machine"),
+        SocketError.TooManyOpenSockets => new("TooManyOpenSockets", $"port {key.Port} on {key.Address}: the limit of open files is reached"),
+        _ => new("CannotListen", $"port {key.Port} on {key.Address}: {error}"),
+    };
+
+    private async Task AcceptAll(OpenListener listener)
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = await listener.Accept(_stop.Token);
+            }
+            catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+            {
+                _loops.TryRemove(listener, out _);
+                return;
+            }
+            catch (SocketException e)
+            {
+                // Out of descriptors, or a connection that was gone before it was taken: the listener outlives both.
+                ProxyLog.AcceptFailed(logger, listener.Key.ToString(), e.Message);
+                await Task.Delay(AcceptRetry, CancellationToken.None);
+                continue;
+            }
+            _connections[socket] = Task.CompletedTask;
+            var connection = Carry(socket, listener);
+            _connections.TryUpdate(socket, connection, Task.CompletedTask); // not where it has ended already and is gone
+        }
+    }
+
+    /// <summary>The bulkhead of one connection.</summary>
+    private async Task Carry(Socket socket, OpenListener listener)
+    {
+        var handedOver = false;
+        try
+        {
+            socket.NoDelay = true;
+            handedOver = await Serve(socket, listener);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
+        {
+            ProxyLog.ConnectionLost(logger, listener.Key.ToString(), e.Message);
+        }
+        catch (Exception e)
+        {
+            ProxyLog.ConnectionFailed(logger, listener.Key.ToString(), e);
+        }
+        finally
+        {
+            _connections.TryRemove(socket, out _);
+            if (!handedOver) socket.Dispose();
+        }
+    }
+
+    /// <returns>True where Kestrel has the socket now.</returns>
+    private async Task<bool> Serve(Socket socket, OpenListener listener)
+    {
+        var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
+        var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+        switch (first)
+        {
+            case FirstBytes.Closed:
+            case FirstBytes.Silent when mode != PortMode.Sniff:
+                return false;
+            case FirstBytes.Other or FirstBytes.Silent when mode is PortMode.Tcp or PortMode.Sniff:
+                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, options);
+                return false;
+            default:
+                Http.Take(socket, listener, first == FirstBytes.Http2);
+                return true;
+        }
+    }
+}

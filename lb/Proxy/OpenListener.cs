@@ -1,0 +1,59 @@
+using System.Net;
+using System.Net.Sockets;
+using Declarative.Lb.Routes;
+
+namespace Declarative.Lb.Proxy;
+
+internal enum ListenerTarget
+{
+    Service,
+    Ingress,
+    Admin,
+}
+
+/// <summary>One bound socket. Its target can change while connections go on; closing it touches no connection.</summary>
+internal sealed class OpenListener : IDisposable
+{
+    // The kernel cuts it to net.core.somaxconn.
+    private const int Backlog = 4096;
+
+    private readonly Socket _socket;
+    private Cluster? _cluster;
+
+    /// <exception cref="SocketException">The address cannot be listened on.</exception>
+    public OpenListener(ListenerKey key, ListenerTarget target, Cluster? cluster)
+    {
+        (Key, Target, _cluster) = (key, target, cluster);
+        var address = IPAddress.Parse(key.Address);
+        _socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            _socket.Bind(new IPEndPoint(address, key.Port));
+            _socket.Listen(Backlog);
+        }
+        catch
+        {
+            _socket.Dispose();
+            throw;
+        }
+        PortText = key.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    public ListenerKey Key { get; }
+    public ListenerTarget Target { get; }
+    public string PortText { get; }
+
+    /// <summary>Where new requests and connections go; null for shared listeners and after the Service has gone.</summary>
+    public Cluster? Cluster
+    {
+        get => Volatile.Read(ref _cluster);
+        set => Volatile.Write(ref _cluster, value);
+    }
+
+    public ValueTask<Socket> Accept(CancellationToken stop) => _socket.AcceptAsync(stop);
+
+    public void Dispose() => _socket.Dispose();
+}
+
+/// <summary>What a request needs to know of the connection it came on; a feature of the connection.</summary>
+internal sealed record ClientConnection(OpenListener Listener, string ClientAddress);

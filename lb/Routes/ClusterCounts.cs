@@ -1,0 +1,26 @@
+namespace Declarative.Lb.Routes;
+
+/// <summary>Monotonic counts of one cluster; written with Interlocked, read at any time.</summary>
+public sealed class ClusterCounts
+{
+    /// <summary>HTTP requests routed, whatever came of them.</summary>
+    internal long RequestCount;
+    internal long ConnectionCount;
+    internal long RetryCount;
+    internal long NoEndpointCount;
+    internal long FailureCount;
+
+    public long Requests => Volatile.Read(ref RequestCount);
+
+    /// <summary>TCP connections passed through.</summary>
+    public long Connections => Volatile.Read(ref ConnectionCount);
+
+    /// <summary>Requests and connections sent to a second endpoint because the first did not answer.</summary>
+    public long Retries => Volatile.Read(ref RetryCount);
+
+    /// <summary>Requests and connections refused because no endpoint was ready.</summary>
+    public long NoEndpoint => Volatile.Read(ref NoEndpointCount);
+
+    /// <summary>Requests answered with 502 or 504 or cut, and connections whose endpoints could not be reached.</summary>
+    public long Failures => Volatile.Read(ref FailureCount);
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using System.Text.Json;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Client.Reconcile;
+using Declarative.Lb.Routes;
+
+namespace Declarative.Lb.Status;
+
+/// <summary>What <c>status</c> of a Service or an Ingress has to say, and the patch that makes it say so. Pure.</summary>
+internal static class StatusPlan
+{
+    private const string PortAvailable = "PortAvailable";
+
+    public static Plan Compute(Service service, Standing standing, LbOptions options, DateTimeOffset now)
+    {
+        var ingress = Wanted(service, standing, options);
+        var condition = Wanted(service, standing, now);
+        var before = service.Status.Conditions.FirstOrDefault(x => x.Type == PortAvailable);
+        var sameIngress = Same(service.Status.LoadBalancer, ingress);
+        if (sameIngress && condition == before) return Plan.Nothing;
+
+        var events = new List<EventNote>();
+        var about = Body.Reference(Kind.Service, service);
+        if (condition is { IsTrue: false } && before?.Message != condition.Message) events.Add(EventNote.Warning(about, "PortUnavailable", condition.Message));
+        if (!sameIngress && ingress is not null)
+        {
+            events.Add(EventNote.Normal(about, "EnsuredLoadBalancer", "Listening on " + string.Join(", ", ingress.Ports.Where(x => x.Error.Length == 0).Select(x => $"{ingress.Ip}:{x.Port}"))));
+        }
+        var patch = Body.Status(json =>
+        {
+            if (!sameIngress) json.Object("loadBalancer", x => WriteIngress(x, ingress));
+            if (condition == before) return;
+            json.Conditions([.. service.Status.Conditions.Where(x => x.Type != PortAvailable), .. condition is null ? Array.Empty<Condition>() : [condition]]);
+        });
+        return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Service, service.Namespace, service.Name), patch, "status")], Events = events };
+    }
+
+    /// <param name="port">Where Ingress is served over HTTP, 0 = nowhere or by another controller.</param>
+    public static Plan Compute(Ingress ingress, int port, LbOptions options)
+    {
+        var wanted = port == 0 ? null : new LoadBalancerIngress { Ip = Advertised(options), Ports = [new() { Port = port }] };
+        if (Same(ingress.Status.LoadBalancer, wanted)) return Plan.Nothing;
+        var patch = Body.Status(json => json.Object("loadBalancer", x => WriteIngress(x, wanted)));
+        return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Ingress, ingress.Namespace, ingress.Name), patch, "status")] };
+    }
+
+    private static LoadBalancerIngress? Wanted(Service service, Standing standing, LbOptions options)
+    {
+        if (!RouteBuilder.IsOurs(service)) return null;
+        var ports = standing.Ports.Where(x => x.Purpose == ListenerPurpose.LoadBalancer).ToList();
+        if (ports.TrueForAll(x => x.Reason.Length > 0)) return null;
+        return new()
+        {
+            Ip = Advertised(options),
+            Ports = [.. ports.Select(x => new LoadBalancerPort { Port = x.Port, Protocol = x.Protocol, Error = x.Reason.Length == 0 ? "" : "declarative.mesos/" + x.Reason })],
+        };
+    }
+
+    private static Condition? Wanted(Service service, Standing standing, DateTimeOffset now)
+    {
+        var before = service.Status.Conditions.FirstOrDefault(x => x.Type == PortAvailable);
+        var problems = standing.Ports.Where(x => x.Reason.Length > 0).ToList();
+        var (status, reason, message) = problems.Count > 0 ? ("False", problems[0].Reason, string.Join("; ", problems.Select(x => x.Message))) : ("True", "Listening", "");
+        // A Service that nobody expects to be published says nothing while all is well.
+        if (problems.Count == 0 && !RouteBuilder.IsOurs(service)) return null;
+        if (before is not null && before.Status == status && before.Reason == reason && before.Message == message) return before;
+        return new() { Type = PortAvailable, Status = status, Reason = reason, Message = message, LastTransitionTime = before?.Status == status ? before.LastTransitionTime : now };
+    }
+
+    private static string Advertised(LbOptions options) =>
+        options.Address.Equals(IPAddress.Any) || options.Address.Equals(IPAddress.IPv6Any) ? IPAddress.Loopback.ToString() : options.Address.ToString();
+
+    private static bool Same(LoadBalancerStatus status, LoadBalancerIngress? wanted) =>
+        wanted is null ? status.Ingress.Count == 0
+        : status.Ingress.Count == 1 && status.Ingress[0].Ip == wanted.Ip && status.Ingress[0].Hostname.Length == 0 && status.Ingress[0].Ports.SequenceEqual(wanted.Ports);
+
+    private static void WriteIngress(Utf8JsonWriter json, LoadBalancerIngress? ingress)
+    {
+        if (ingress is null)
+        {
+            json.WriteNull("ingress"u8);
+            return;
+        }
+        json.Array("ingress", [ingress], x =>
+        {
+            json.WriteStartObject();
+            json.WriteString("ip"u8, x.Ip);
+            json.Array("ports", x.Ports, port =>
+            {
+                json.WriteStartObject();
+                json.WriteNumber("port"u8, port.Port);
+                json.WriteString("protocol"u8, port.Protocol);
+                if (port.Error.Length > 0) json.WriteString("error"u8, port.Error);
+                json.WriteEndObject();
+            });
+            json.WriteEndObject();
+        });
+    }
+}
