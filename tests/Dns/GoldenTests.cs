@@ -5,7 +5,7 @@ namespace Declarative.Tests.Dns;
 
 public class GoldenTests
 {
-    private static string Folder([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden", "dns");
+    internal static string Folder([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden", "dns");
 
     public static TheoryData<string> Cases() => [.. Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
 
