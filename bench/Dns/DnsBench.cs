@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Declarative.Dns;
+using Declarative.Dns.Server;
+using Declarative.Dns.Wire;
+using Declarative.Dns.Zones;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Declarative.Bench.Dns;
+
+/// <summary>
+/// Load on the DNS server over UDP on this machine: queries per second, latency, CPU of the server per query, memory per name, cost of a
+/// change. The zone is made of services: an A name of ten addresses, an SRV name of ten targets, and those ten.
+/// </summary>
+public static class DnsBench
+{
+    private const string Usage = """
+        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf]
+          --names    sizes of the zone in names (default 100,10000)
+          --seconds  length of each measurement (default 3)
+          --clients  client threads (default 2)
+          --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
+        """;
+    private const int NamesPerService = 12;
+
+    /// <summary>Exit code: 0, or 2 for wrong options.</summary>
+    public static int Run(string[] args)
+    {
+        int[] sizes = [100, 10_000];
+        int seconds = 3, clients = 2;
+        var dnsperf = false;
+        for (var i = 0; i < args.Length; i++)
+        {
+            var value = i + 1 < args.Length ? args[i + 1] : "";
+            switch (args[i])
+            {
+                case "--names" when value.Split(',').All(v => int.TryParse(v, out var n) && n > 0):
+                    sizes = [.. value.Split(',').Select(int.Parse)];
+                    i++;
+                    break;
+                case "--seconds" when int.TryParse(value, out seconds) && seconds > 0:
+                    i++;
+                    break;
+                case "--clients" when int.TryParse(value, out clients) && clients > 0:
+                    i++;
+                    break;
+                case "--dnsperf":
+                    dnsperf = true;
+                    break;
+                default:
+                    Console.Error.WriteLine($"bench dns: unknown or incomplete option {args[i]}\n{Usage}");
+                    return 2;
+            }
+        }
+        foreach (var size in sizes)
+            Measure(size, seconds, clients, dnsperf);
+        return 0;
+    }
+
+    private static void Measure(int size, int seconds, int clients, bool dnsperf)
+    {
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var contents = new ZoneContents([(ZoneNames.Default.Mesos, ZoneNames.Default.Times)], serial: 1);
+        var services = Math.Max(1, size / NamesPerService);
+        for (var i = 0; i < services; i++)
+            contents.Put($"service/{i}", Service(i, 0));
+        contents.Publish(1);
+        var names = contents.Current.Names.Count;
+        var perName = (GC.GetTotalMemory(forceFullCollection: true) - before) / names;
+        var (update, allocated) = Update(contents, services);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{names} names: {perName} bytes/name with records; one service of {NamesPerService} names changed in {update.TotalMicroseconds:F0} µs, {allocated / 1024} KiB allocated"));
+
+        var zones = new DnsZones(new DnsOptions(), NullLogger.Instance);
+        zones.Cell.Publish(contents.Current);
+        using var sockets = DnsSockets.Bind(new IPEndPoint(IPAddress.Loopback, 0), 2);
+        sockets.Start(zones, NullLogger.Instance);
+        Console.WriteLine("  question     queries/s   p50 µs   p99 µs   server CPU µs/query   lost");
+        foreach (var (label, type, name) in new (string, RecordType, Func<int, string>)[]
+        {
+            ("A (10)", RecordType.A, i => $"w{i % services}.declarative.mesos"),
+            ("SRV (10+10)", RecordType.Srv, i => $"_w{i % services}._tcp.declarative.mesos"),
+            ("NXDOMAIN", RecordType.A, i => $"missing{i % 1000}.declarative.mesos"),
+        })
+        {
+            if (dnsperf)
+                Dnsperf.Run(sockets.Address, label, type, name, seconds);
+            else
+                Console.WriteLine(Load.Run(sockets.Address, type, name, seconds, clients).Line(label));
+        }
+    }
+
+    /// <summary>Median of 100 changes of one service.</summary>
+    private static (TimeSpan Time, long Bytes) Update(ZoneContents contents, int services)
+    {
+        var times = new List<(TimeSpan Time, long Bytes)>();
+        for (var i = 0; i < 100; i++)
+        {
+            var records = Service(i % services, i + 1);
+            var bytes = GC.GetAllocatedBytesForCurrentThread();
+            var start = Stopwatch.GetTimestamp();
+            contents.Put($"service/{i % services}", records);
+            contents.Publish(1);
+            times.Add((Stopwatch.GetElapsedTime(start), GC.GetAllocatedBytesForCurrentThread() - bytes));
+        }
+        times.Sort();
+        return times[50];
+    }
+
+    private static List<Record> Service(int number, int version)
+    {
+        var records = new List<Record>();
+        var name = DnsName.Parse($"w{number}.declarative.mesos");
+        var srv = DnsName.Parse($"_w{number}._tcp.declarative.mesos");
+        for (var i = 0; i < 10; i++)
+        {
+            var address = new IPAddress([10, (byte)(number >> 8), (byte)number, (byte)(i + version)]);
+            var task = Record.OfAddress(DnsName.Parse($"w{number}-{i}-s1.declarative.mesos"), 5, address, $"{number}-{i}");
+            records.Add(Record.OfAddress(name, 5, address, task.PodUid));
+            records.Add(task);
+            records.Add(Record.OfSrv(srv, 5, 0, 1, (ushort)(31000 + i), task.Name) with { Targets = [task], PodUid = task.PodUid });
+        }
+        return records;
+    }
+}
