@@ -1,0 +1,61 @@
+namespace Declarative.Mesos.Mini.Agents;
+
+/// <summary>One embedded agent that runs processes. Memory and disk in MB, as Mesos counts them.</summary>
+public sealed record AgentOptions
+{
+    /// <summary>Sandboxes and checkpoints; a later agent with the same directory is the same agent and finds its tasks again.</summary>
+    public required string WorkDirectory { get; init; }
+    public required string Hostname { get; init; }
+
+    /// <summary>Where tasks and the agent's own API are reached.</summary>
+    public string Ip { get; init; } = "127.0.0.1";
+    public int Port { get; init; } = 5051;
+    public required double Cpus { get; init; }
+    public required double MemoryMegabytes { get; init; }
+    public required double DiskMegabytes { get; init; }
+
+    /// <summary>Both inclusive.</summary>
+    public required (int Begin, int End) Ports { get; init; }
+    public IReadOnlyList<(string Name, string Value)> Attributes { get; init; } = [];
+
+    /// <summary>Variables that every task gets unless it sets them itself; nothing of the agent's own environment is passed on.</summary>
+    public IReadOnlyList<(string Name, string Value)> TaskEnvironment { get; init; } =
+        [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")];
+
+    /// <summary>How long the sandbox of an ended task is kept (Mesos' gc_delay).</summary>
+    public TimeSpan SandboxAge { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>The version of Mesos that it says it is (architecture.md, decision 16).</summary>
+    public string Version { get; init; } = "1.11.0";
+    public bool UseCgroups { get; init; } = true;
+
+    /// <summary>
+    /// One of <paramref name="count"/> agents that share this machine and offer 31000–32000 in disjoint equal blocks
+    /// (architecture.md, decision 13).
+    /// </summary>
+    /// <param name="dataDirectory">The agents' work directories are <c>agents/agent-N</c> in it.</param>
+    /// <param name="index">From 0.</param>
+    /// <param name="port">Of this agent's own API.</param>
+    public static AgentOptions ForThisMachine(string dataDirectory, int index, int count, int port)
+    {
+        const int firstPort = 31000;
+        const int ports = 1001;
+        var block = ports / count;
+        var megabytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1024.0 * 1024);
+        var name = $"agent-{index}";
+        var directory = Path.GetFullPath(Path.Combine(dataDirectory, "agents", name));
+        Directory.CreateDirectory(directory);
+        var disk = new DriveInfo(directory).AvailableFreeSpace / (1024.0 * 1024);
+        return new()
+        {
+            WorkDirectory = directory,
+            Hostname = name,
+            Port = port,
+            Cpus = Math.Round((double)Environment.ProcessorCount / count, 2),
+            // As Mesos does: 1 GB is left to the system, or half where there is little.
+            MemoryMegabytes = Math.Floor((megabytes > 2048 ? megabytes - 1024 : megabytes / 2) / count),
+            DiskMegabytes = Math.Floor((disk > 10240 ? disk - 5120 : disk / 2) / count),
+            Ports = (firstPort + index * block, firstPort + (index + 1) * block - 1),
+        };
+    }
+}
