@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.Controllers.Deployments;
+using Declarative.Controllers.Endpoints;
 using Declarative.Controllers.ReplicaSets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -19,6 +20,7 @@ public static class ControllerTable
         [
             Row(DeploymentController.Name, DeploymentController.Run),
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
+            Row(EndpointsController.Name, EndpointsController.Run),
         ];
 
         ControllerRow Row(string name, Func<IApi, TimeProvider, Random, ILogger, CancellationToken, Task> run)

@@ -28,6 +28,9 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
     /// <summary>Where the events of plans go; run by <see cref="Run"/>.</summary>
     public EventRecorder? Events { get; init; }
 
+    /// <summary>Called after each run of a key, when the views show its writes: whether all of its plan was achieved.</summary>
+    public Action<TKey, bool>? Finished { get; init; }
+
     /// <summary>Keys worked on at once.</summary>
     public int Workers { get; init; } = 4;
 
@@ -67,9 +70,10 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
     {
         while (await Queue.Take() is { IsOpen: true, Key: var key })
         {
+            var achieved = false;
             try
             {
-                await RunKey(key, stop);
+                achieved = await RunKey(key, stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -83,12 +87,13 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             }
             finally
             {
+                Finished?.Invoke(key, achieved);
                 Queue.Done(key);
             }
         }
     }
 
-    private async Task RunKey(TKey key, CancellationToken stop)
+    private async Task<bool> RunKey(TKey key, CancellationToken stop)
     {
         Interlocked.Increment(ref _runs);
         var plan = await reconcile(key, stop);
@@ -104,7 +109,7 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             Queue.Forget(key);
             if (plan.LookAgainIn is { } delay) Queue.AddAfter(key, delay);
             foreach (var note in plan.Events) Record(note);
-            return;
+            return true;
         }
         if (missed.Outcome == Outcome.Refused || (missed.Outcome == Outcome.NotFound && missed.Change is Create))
         {
@@ -117,6 +122,7 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             }
         }
         Queue.Retry(key);
+        return false;
     }
 
     private void Record(EventNote? note)

@@ -52,6 +52,8 @@ internal sealed class Cluster : IAsyncDisposable
     public Task<Stored> Merge(Kind kind, string name, string json, string ns = "default") =>
         Api.Patch(ResourceKey.Of(kind, ns, name), PatchKind.Merge, Encoding.UTF8.GetBytes(json));
 
+    public Task<Stored> Delete(Kind kind, string name, DeleteOptions? options = null, string ns = "default") => Api.Delete(ResourceKey.Of(kind, ns, name), options);
+
     public async Task<T?> Find<T>(Kind kind, string name, Func<ReadOnlyMemory<byte>, T> read, string ns = "default") where T : class
     {
         try
