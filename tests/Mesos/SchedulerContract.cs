@@ -9,11 +9,11 @@ using Reason = Declarative.Mesos.Protocol.TaskStatus.Types.Reason;
 namespace Declarative.Tests.Mesos;
 
 /// <summary>What every way to a master must do, as recorded from a real one.</summary>
-public abstract class SchedulerContract
+public abstract class SchedulerContract : IAsyncDisposable
 {
     internal abstract Task<IMaster> Client(MasterWorld world);
 
-    internal virtual ValueTask Close() => ValueTask.CompletedTask;
+    public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private async Task<TestFramework> Framework(MasterWorld world, FrameworkInfo? info = null) =>
         new(world, await Client(world)) { Info = info ?? TestFramework.Describe() };
@@ -36,7 +36,6 @@ public abstract class SchedulerContract
         Assert.Equal(["cpus", "mem", "disk", "ports"], offer.Resources.Select(one => one.Name));
         Assert.All(offer.Resources, one => Assert.Equal("test", one.AllocationInfo.Role));
         await world.Until(() => framework.Events.Count(one => one.Type == EventType.Heartbeat) == 3, "two more beats", 1);
-        await Close();
     }
 
     [Fact]
@@ -62,7 +61,6 @@ public abstract class SchedulerContract
         Assert.Equal(0.1, fragment.Resources.Single(one => one.Name == "cpus").Scalar.Value);
         await framework.Accept([rest, fragment], 0, TestFramework.TaskOf("t3", offer, cpus: 7.9));
         await framework.Update("t3", TaskState.TaskRunning);
-        await Close();
     }
 
     [Fact]
@@ -106,7 +104,6 @@ public abstract class SchedulerContract
         await framework.Accept([rest], 0, new Operation { Type = Operation.Types.Type.LaunchGroup, LaunchGroup = bad });
         Assert.Equal(Reason.TaskGroupInvalid, (await framework.Update("a2", TaskState.TaskError)).Reason);
         await framework.Update("b2", TaskState.TaskError);
-        await Close();
     }
 
     [Fact]
@@ -130,7 +127,6 @@ public abstract class SchedulerContract
         Assert.Equal(3, framework.Offers.Count());
         await framework.Send(CallType.Revive, call => call.Revive = new() { Roles = { "test" } });
         await framework.Offer(count: 4);
-        await Close();
     }
 
     [Fact]
@@ -144,7 +140,6 @@ public abstract class SchedulerContract
         Assert.Empty(framework.Offers);
         await framework.Send(CallType.Revive);
         await framework.Offer();
-        await Close();
     }
 
     [Fact]
@@ -176,7 +171,6 @@ public abstract class SchedulerContract
         var twice = await framework.Update("good", TaskState.TaskError);
         Assert.Equal("Task has duplicate ID: good", twice.Message);
         Assert.Equal(TaskState.TaskRunning, world.Agents.SelectMany(agent => agent.Tasks).Single(task => task.Id == "good").State);
-        await Close();
     }
 
     [Fact]
@@ -198,7 +192,6 @@ public abstract class SchedulerContract
         await framework.Update("t", TaskState.TaskRunning, Answer, 3);
         await framework.Kill("no");
         await framework.Update("no", TaskState.TaskUnknown, Answer, 3);
-        await Close();
     }
 
     [Fact]
@@ -216,7 +209,6 @@ public abstract class SchedulerContract
         Assert.DoesNotContain(framework.Updates, status => status.State == TaskState.TaskRunning);
         await framework.Acknowledge(again);
         await framework.Update("t", TaskState.TaskRunning);
-        await Close();
     }
 
     [Fact]
@@ -236,7 +228,6 @@ public abstract class SchedulerContract
         Assert.Equal(id, framework.Id.Value);
         await framework.Update("t", TaskState.TaskStarting, count: 2);
         await framework.Update("t", TaskState.TaskRunning);
-        await Close();
     }
 
     [Fact]
@@ -252,7 +243,6 @@ public abstract class SchedulerContract
         Assert.Equal("Framework failed over", old.Events[^1].Error.Message);
         await Assert.ThrowsAsync<CallRefused>(() => old.Send(CallType.Revive));
         await young.Offer();
-        await Close();
     }
 
     [Fact]
@@ -270,7 +260,6 @@ public abstract class SchedulerContract
         Assert.Equal((400, "Framework cannot be found"), (refused.Status, refused.Text));
         await framework.Subscribe();
         Assert.Equal("Framework has been removed", framework.Events[^1].Error.Message);
-        await Close();
     }
 
     [Fact]
@@ -284,7 +273,6 @@ public abstract class SchedulerContract
             "'FrameworkInfo.roles' contains invalid role: Role component 'a b' is invalid because it contains backspace or whitespace",
             Assert.Single(framework.Events).Error.Message
         );
-        await Close();
     }
 
     [Fact]
@@ -300,7 +288,6 @@ public abstract class SchedulerContract
         await world.Until(() => world.Agents[0].Tasks.Count == 0, "the task's end");
         await framework.Subscribe();
         Assert.Equal("Framework has been removed", framework.Events[^1].Error.Message);
-        await Close();
     }
 
     [Fact]
@@ -310,7 +297,6 @@ public abstract class SchedulerContract
         await using var framework = await Framework(world);
         await framework.Subscribe();
         world.Master.Dispose();
-        await Close();
         await world.Until(() => framework.Lost is not null, "the loss");
         Assert.IsType<MasterUnavailable>(framework.Lost);
         await Assert.ThrowsAsync<MasterUnavailable>(() => framework.Send(CallType.Revive));

@@ -1,0 +1,56 @@
+using System.IO.Compression;
+using System.Text;
+using Declarative.Mesos.Protocol;
+using Google.Protobuf;
+using Microsoft.AspNetCore.Http;
+
+namespace Declarative.Mesos.Mini.Http;
+
+/// <summary>The forms of answers that Mesos gives.</summary>
+internal static class Answer
+{
+    // Mesos compresses what is larger than this, for those who accept it.
+    private const int GzipBytesMin = 1024;
+
+    public static async Task Text(HttpContext context, int status, string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.ContentLength = bytes.Length;
+        if (!HttpMethods.IsHead(context.Request.Method))
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+    }
+
+    public static Task Empty(HttpContext context, int status)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentLength = 0;
+        return Task.CompletedTask;
+    }
+
+    public static Task Message(HttpContext context, IMessage message, MediaType type) =>
+        Body(context, type == MediaType.Json ? MesosJson.Write(message) : message.ToByteArray(), type.Name());
+
+    public static async Task Body(HttpContext context, ReadOnlyMemory<byte> bytes, string contentType)
+    {
+        var response = context.Response;
+        response.StatusCode = 200;
+        response.ContentType = contentType;
+        if (bytes.Length > GzipBytesMin && AcceptsGzip(context.Request))
+        {
+            using var packed = new MemoryStream();
+            await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+                await gzip.WriteAsync(bytes, context.RequestAborted);
+            bytes = packed.ToArray();
+            response.Headers.ContentEncoding = "gzip";
+        }
+
+        response.ContentLength = bytes.Length;
+        if (!HttpMethods.IsHead(context.Request.Method))
+            await response.Body.WriteAsync(bytes, context.RequestAborted);
+    }
+
+    private static bool AcceptsGzip(HttpRequest request) =>
+        request.Headers.AcceptEncoding.ToString().Split(',').Any(part => part.Split(';')[0].Trim() == "gzip");
+}

@@ -1,0 +1,108 @@
+using System.Net;
+using Declarative.Mesos.Mini.Master;
+using Declarative.Mesos.Scheduler;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Mesos.Mini.Http;
+
+/// <summary>The HTTP face of an embedded master: the scheduler API, the operator API and the read endpoints that others poll.</summary>
+public sealed class MasterServer : IAsyncDisposable
+{
+    private readonly WebApplication app;
+    private MiniMaster? master;
+
+    private MasterServer(IPEndPoint endpoint)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = Limits.CallBytesMax;
+            kestrel.Limits.MinResponseDataRate = null;
+            kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        app = builder.Build();
+        app.Run(Handle);
+    }
+
+    /// <summary>The port it listens on.</summary>
+    public int Port { get; private set; }
+
+    public MiniMaster Master => master ?? throw new InvalidOperationException("The server has not started.");
+
+    /// <summary>Listens, and makes the master when the port is known.</summary>
+    /// <param name="endpoint">Port 0 takes a free one.</param>
+    /// <param name="make">Makes the master that answers; <see cref="MasterOptions.Port"/> should be the port it is given.</param>
+    /// <param name="stop">Gives up starting.</param>
+    /// <exception cref="IOException">The port is taken.</exception>
+    public static async Task<MasterServer> Start(IPEndPoint endpoint, Func<int, MiniMaster> make, CancellationToken stop)
+    {
+        var server = new MasterServer(endpoint);
+        try
+        {
+            await server.app.StartAsync(stop);
+            server.Port = new Uri(server.app.Urls.First()).Port;
+            server.master = make(server.Port);
+            return server;
+        }
+        catch
+        {
+            await server.app.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops the master, ends all streams and closes the port.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        master?.Dispose();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        await app.StopAsync(patience.Token);
+        await app.DisposeAsync();
+    }
+
+    private async Task Handle(HttpContext context)
+    {
+        if (master is not { } current)
+        {
+            await Answer.Text(context, 503, "The master is starting");
+            return;
+        }
+
+        var path = Path(context.Request.Path.Value ?? "/");
+        try
+        {
+            if (path == "/api/v1/scheduler")
+                await SchedulerEndpoint.Handle(context, current);
+            else if (path == "/api/v1" || path.StartsWith("/api/v1/", StringComparison.Ordinal))
+                await OperatorEndpoint.Handle(context, current);
+            else if (!await ReadEndpoints.Handle(context, current, path))
+                await Answer.Text(context, 404, "404 Not Found.");
+        }
+        catch (MasterUnavailable gone)
+        {
+            await Answer.Text(context, 503, gone.Message);
+        }
+        catch (Microsoft.AspNetCore.Http.BadHttpRequestException bad)
+        {
+            await Answer.Text(context, bad.StatusCode, bad.Message);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client has gone.
+        }
+    }
+
+    // Every path also answers below /master, and with a slash behind.
+    private static string Path(string path)
+    {
+        if (path.Length > 1 && path.EndsWith('/'))
+            path = path[..^1];
+        return path.StartsWith("/master/", StringComparison.Ordinal) ? path["/master".Length..] : path;
+    }
+}

@@ -1,0 +1,211 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.SchedulerApi;
+using Google.Protobuf;
+using CallType = Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type;
+using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
+
+namespace Declarative.Mesos.Scheduler.Http;
+
+/// <summary>
+/// A master over the v1 scheduler HTTP API, real or embedded. The event stream has a connection of its own (a master answers a call
+/// on that connection into the stream); calls share others.
+/// </summary>
+public sealed class HttpMaster : IMaster, IDisposable
+{
+    private const string StreamIdHeader = "Mesos-Stream-Id";
+    private const int RedirectsMax = 5;
+
+    private readonly HttpMasterOptions options;
+    private readonly TimeProvider time;
+    private readonly HttpClient streams = Client(connections: int.MaxValue);
+    private readonly HttpClient calls = Client(connections: 16);
+    private readonly string mediaType;
+    private int next;
+    private volatile Subscription? subscription;
+
+    public HttpMaster(HttpMasterOptions options, TimeProvider time)
+    {
+        this.options = options;
+        this.time = time;
+        mediaType = options.Json ? "application/json" : "application/x-protobuf";
+    }
+
+    public async IAsyncEnumerable<Event> Subscribe(
+        Call.Types.Subscribe subscribe,
+        FrameworkID? id,
+        [EnumeratorCancellation] CancellationToken stop
+    )
+    {
+        var call = new Call { Type = CallType.Subscribe, Subscribe = subscribe.Clone() };
+        if (id is not null)
+            call.FrameworkId = call.Subscribe.FrameworkInfo.Id = id.Clone();
+        var (response, address) = await Open(Encode(call), stop);
+        using var disposed = response;
+        if (!response.Headers.TryGetValues(StreamIdHeader, out var streamIds))
+            throw new MasterUnavailable($"{address} answered a subscription without {StreamIdHeader}.");
+        var mine = new Subscription(address, streamIds.First());
+        subscription = mine;
+        await using var records = new RecordReader(await response.Content.ReadAsStreamAsync(stop));
+        using var watchdog = new CancellationTokenSource(options.CallTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(watchdog.Token, stop);
+        var patience = options.CallTimeout;
+        var ended = false;
+        while (await Next(records, address, either.Token, stop) is { } message)
+        {
+            if (message.Type == EventType.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
+                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
+            ended |= message.Type == EventType.Error;
+            yield return message;
+            watchdog.CancelAfter(patience);
+        }
+
+        if (!ended && !mine.IsTornDown)
+            throw new MasterUnavailable($"{address} ended the event stream.");
+    }
+
+    public async Task Call(Call call, CancellationToken stop)
+    {
+        var current = subscription ?? throw new MasterUnavailable("Not subscribed.");
+        using var request = Request(current.Address, Encode(call));
+        request.Headers.Add(StreamIdHeader, current.StreamId);
+        if (call.Type == CallType.Teardown)
+            current.IsTornDown = true;
+        using var timeout = new CancellationTokenSource(options.CallTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+        try
+        {
+            using var response = await calls.SendAsync(request, either.Token);
+            if (response.IsSuccessStatusCode)
+                return;
+            throw await Refusal(response, current.Address, either.Token);
+        }
+        catch (Exception lost) when (lost is HttpRequestException or IOException)
+        {
+            throw new MasterUnavailable($"The call {call.Type} to {current.Address} failed: {lost.Message}", lost);
+        }
+        catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
+        {
+            throw new MasterUnavailable($"The call {call.Type} to {current.Address} got no answer in {options.CallTimeout}.", late);
+        }
+    }
+
+    public void Dispose()
+    {
+        streams.Dispose();
+        calls.Dispose();
+    }
+
+    private static HttpClient Client(int connections) =>
+        new(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+                MaxConnectionsPerServer = connections,
+                ConnectTimeout = TimeSpan.FromSeconds(5),
+            }
+        )
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+
+    /// <summary>Finds the leading master: follows redirects, and begins with another address each time one does not answer.</summary>
+    private async Task<(HttpResponseMessage Response, Uri Address)> Open(byte[] body, CancellationToken stop)
+    {
+        var address = options.Masters[next % options.Masters.Count];
+        for (var redirects = 0; redirects <= RedirectsMax; redirects++)
+        {
+            using var request = Request(address, body);
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(mediaType));
+            using var timeout = new CancellationTokenSource(options.CallTimeout, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+            HttpResponseMessage response;
+            try
+            {
+                response = await streams.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            }
+            catch (Exception lost) when (lost is HttpRequestException or IOException or OperationCanceledException)
+            {
+                stop.ThrowIfCancellationRequested();
+                next++;
+                throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
+            }
+
+            if (response.StatusCode == HttpStatusCode.OK)
+                return (response, address);
+            using (response)
+            {
+                if (response.StatusCode != HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
+                {
+                    next++;
+                    throw await Refusal(response, address, stop);
+                }
+
+                address = Redirected(address, location);
+            }
+        }
+
+        next++;
+        throw new MasterUnavailable($"{address} redirects in a circle.");
+    }
+
+    // Mesos leaves the scheme out: //10.0.0.2:5050/master/api/v1/scheduler.
+    private static Uri Redirected(Uri from, Uri location)
+    {
+        var target = new Uri(from, location);
+        return new Uri(target.GetLeftPart(UriPartial.Authority));
+    }
+
+    private async Task<Event?> Next(RecordReader records, Uri address, CancellationToken either, CancellationToken stop)
+    {
+        try
+        {
+            return await records.Read(either) is { } record ? Decode(record) : null;
+        }
+        catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
+        {
+            throw new MasterUnavailable($"{address} sends no heartbeats any more.", late);
+        }
+        catch (Exception lost)
+            when (lost is HttpRequestException or IOException or InvalidDataException or InvalidProtocolBufferException or FormatException)
+        {
+            throw new MasterUnavailable($"The event stream of {address} broke: {lost.Message}", lost);
+        }
+    }
+
+    private Event Decode(ReadOnlySequence<byte> record) =>
+        options.Json
+            ? MesosJson.Read<Event>(record.IsSingleSegment ? record.FirstSpan : record.ToArray())
+            : Event.Parser.ParseFrom(record);
+
+    private byte[] Encode(Call call) => options.Json ? MesosJson.Write(call) : call.ToByteArray();
+
+    private HttpRequestMessage Request(Uri address, byte[] body)
+    {
+        var content = new ByteArrayContent(body);
+        content.Headers.ContentType = new MediaTypeHeaderValue(mediaType);
+        return new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1/scheduler")) { Content = content };
+    }
+
+    // 403 is "not subscribed" and 307 "not leading any more": both mean that a new subscription is needed.
+    private static async Task<Exception> Refusal(HttpResponseMessage response, Uri address, CancellationToken stop)
+    {
+        var text = await response.Content.ReadAsStringAsync(stop);
+        var status = (int)response.StatusCode;
+        return status is >= 400 and < 500 and not 403 and not 408 and not 429
+            ? new CallRefused(status, text)
+            : new MasterUnavailable($"{address} answered {status}: {text}");
+    }
+
+    private sealed class Subscription(Uri address, string streamId)
+    {
+        public Uri Address { get; } = address;
+        public string StreamId { get; } = streamId;
+        public bool IsTornDown { get; set; }
+    }
+}
