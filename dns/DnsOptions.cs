@@ -7,7 +7,7 @@ namespace Declarative.Dns;
 public sealed record DnsOptions
 {
     /// <summary>Tells the instances of one platform apart: the TrafficReport is called <c>dns-ID</c>. A DNS label.</summary>
-    public string Id { get; init; } = "0";
+    public string Id { get; init; } = "local";
 
     /// <summary>UDP and TCP; port 0 takes a free one.</summary>
     public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 8053);

@@ -12,11 +12,11 @@ public sealed class DnsPart : IAsyncDisposable
     private readonly DnsServer server;
 
     /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
-    public DnsPart(DnsOptions options, ILogger? logger = null)
+    public DnsPart(DnsOptions options, ILoggerFactory? loggers = null)
     {
-        var log = logger ?? NullLogger.Instance;
-        Zones = new DnsZones(options, log);
-        server = new DnsServer(options, Zones, log);
+        loggers ??= NullLoggerFactory.Instance;
+        Zones = new DnsZones(options, loggers);
+        server = new DnsServer(options, Zones, loggers.CreateLogger("dns"));
     }
 
     public DnsZones Zones { get; }
@@ -24,13 +24,18 @@ public sealed class DnsPart : IAsyncDisposable
     /// <summary>Completes when the zones hold what the API has; before that every answer is SERVFAIL.</summary>
     public Task Ready => Zones.Synced;
 
+    public bool IsReady => Zones.Synced.IsCompleted;
+
     /// <summary>Where DNS is answered, after <see cref="Open"/>.</summary>
     public IPEndPoint Address => server.Address;
 
     /// <summary>Mesos-DNS' HTTP API as <c>http://address:port</c>, after <see cref="Open"/>; null: not served.</summary>
     public string? HttpAddress => server.HttpAddress;
 
-    /// <summary>Binds all addresses and starts to answer. Before <see cref="Run"/>.</summary>
+    /// <summary>
+    /// Binds all addresses, so that a port that is taken is known before anything else starts, and answers SERVFAIL until <see cref="Ready"/>;
+    /// <see cref="Run"/> does it where nobody has.
+    /// </summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
     public Task Open() => server.Start();
 
@@ -39,6 +44,7 @@ public sealed class DnsPart : IAsyncDisposable
     /// </summary>
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
+        await Open();
         using var zonesStop = new CancellationTokenSource();
         var zones = Zones.Run(api, time, random, zonesStop.Token);
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

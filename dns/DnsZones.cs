@@ -8,6 +8,7 @@ using Declarative.Client.Traffic;
 using Declarative.Dns.Wire;
 using Declarative.Dns.Zones;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Dns;
 
@@ -37,13 +38,13 @@ public sealed class DnsZones
     private uint rotation;
 
     /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
-    public DnsZones(DnsOptions options, ILogger logger)
+    public DnsZones(DnsOptions options, ILoggerFactory? loggers = null)
     {
         this.options = options;
-        this.logger = logger;
+        logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger("dns");
         names = new ZoneNames(DnsName.Parse(options.MesosDomain), DnsName.Parse(options.ClusterDomain), options.Framework,
             options.Times, options.HealthAware, options.SrvWeight);
-        reporter = new TrafficReporter("dns", options.Id);
+        reporter = new TrafficReporter("dns", options.Id) { Logger = logger };
     }
 
     /// <summary>Completes when the zones hold everything there was at the start; before that every answer is SERVFAIL.</summary>

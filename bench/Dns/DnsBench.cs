@@ -72,7 +72,7 @@ public static class DnsBench
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{names} names: {perName} bytes/name with records; one service of {NamesPerService} names changed in {update.TotalMicroseconds:F0} µs, {allocated / 1024} KiB allocated"));
 
-        var zones = new DnsZones(new DnsOptions(), NullLogger.Instance);
+        var zones = new DnsZones(new DnsOptions());
         zones.Cell.Publish(contents.Current);
         using var sockets = DnsSockets.Bind(new IPEndPoint(IPAddress.Loopback, 0), 2);
         sockets.Start(zones, NullLogger.Instance);

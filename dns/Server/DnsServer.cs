@@ -19,9 +19,12 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
 
     public string? HttpAddress => http?.Address;
 
+    /// <summary>Only the first call does anything.</summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
     public async Task Start()
     {
+        if (sockets.Count > 0)
+            return;
         sockets.Add(Bind(options.Listen, options.UdpThreads));
         if (options.ClusterListen is { } cluster)
         {

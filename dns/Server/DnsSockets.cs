@@ -9,6 +9,9 @@ internal sealed class DnsSockets : IDisposable
 {
     private const int SocketLevel = 1; // SOL_SOCKET
     private const int ReusePort = 15; // SO_REUSEPORT
+    private const int PacketInfo = 8; // IP_PKTINFO
+    private const int PacketInfo6 = 49; // IPV6_RECVPKTINFO
+    private static readonly byte[] On = BitConverter.GetBytes(1);
     private const int AttemptsForOnePort = 20;
 
     private readonly List<Socket> udp = [];
@@ -36,6 +39,9 @@ internal sealed class DnsSockets : IDisposable
             }
         }
     }
+
+    /// <summary>All addresses of this machine: then each answer must leave from the one that was asked.</summary>
+    public static bool IsWildcard(IPEndPoint address) => address.Address.Equals(IPAddress.Any) || address.Address.Equals(IPAddress.IPv6Any);
 
     /// <summary>Starts answering UDP; TCP is accepted by <see cref="TcpListeners"/>.</summary>
     public void Start(DnsZones zones, ILogger logger)
@@ -72,7 +78,11 @@ internal sealed class DnsSockets : IDisposable
                 var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
                 sockets.udp.Add(socket);
                 if (LinuxBatch.IsSupported)
-                    socket.SetRawSocketOption(SocketLevel, ReusePort, BitConverter.GetBytes(1));
+                {
+                    socket.SetRawSocketOption(SocketLevel, ReusePort, On);
+                    if (IsWildcard(bound))
+                        AskForDestination(socket);
+                }
                 socket.Bind(bound);
             }
             return sockets;
@@ -82,5 +92,13 @@ internal sealed class DnsSockets : IDisposable
             sockets.Dispose();
             throw;
         }
+    }
+
+    private static void AskForDestination(Socket socket)
+    {
+        if (socket.AddressFamily == AddressFamily.InterNetwork)
+            socket.SetRawSocketOption((int)SocketOptionLevel.IP, PacketInfo, On);
+        else
+            socket.SetRawSocketOption((int)SocketOptionLevel.IPv6, PacketInfo6, On);
     }
 }

@@ -13,15 +13,19 @@ internal sealed unsafe class LinuxBatch : IDisposable
     private const int WaitForOne = 0x10000; // MSG_WAITFORONE
     private const int TruncatedFlag = 0x20; // MSG_TRUNC
     private const int AddressSize = 128; // sockaddr_storage
+    private const int ControlSize = 64; // a struct cmsghdr of 16 bytes and a struct in_pktinfo or in6_pktinfo
+    private const int InterfaceOffset = 16; // in_pktinfo.ipi_ifindex
     private const int QuerySize = DnsLimits.QueryBytesMax;
     private const int AnswerSize = Answer.UdpSizeMax;
 
     private readonly int socket;
     private readonly int count;
+    private readonly int controlSize;
     private readonly byte* queries;
     private readonly byte* answers;
     private readonly byte* addresses;
     private readonly IoVector* vectors;
+    private readonly byte* controls;
     private readonly MessageHeader* received;
     private readonly MessageHeader* sent;
     private int pending;
@@ -30,10 +34,16 @@ internal sealed unsafe class LinuxBatch : IDisposable
 
     /// <param name="socket">A bound UDP socket's descriptor, blocking, with a receive timeout.</param>
     /// <param name="count">Packets per call.</param>
-    public LinuxBatch(int socket, int count)
+    /// <param name="manyAddresses">
+    /// The socket is bound to the wildcard and asks for the packets' destinations (IP_PKTINFO): an answer leaves from the address that the
+    /// query came to.
+    /// </param>
+    public LinuxBatch(int socket, int count, bool manyAddresses)
     {
         this.socket = socket;
         this.count = count;
+        controlSize = manyAddresses ? ControlSize : 0;
+        controls = (byte*)NativeMemory.AllocZeroed((nuint)(count * ControlSize));
         queries = (byte*)NativeMemory.Alloc((nuint)(count * QuerySize));
         answers = (byte*)NativeMemory.Alloc((nuint)(count * AnswerSize));
         addresses = (byte*)NativeMemory.Alloc((nuint)(count * AddressSize));
@@ -44,7 +54,7 @@ internal sealed unsafe class LinuxBatch : IDisposable
         {
             vectors[i] = new IoVector { Base = queries + i * QuerySize, Length = QuerySize };
             vectors[count + i] = new IoVector { Base = answers + i * AnswerSize };
-            received[i] = new MessageHeader { Name = addresses + i * AddressSize, Vector = vectors + i, VectorLength = 1 };
+            received[i] = new MessageHeader { Name = addresses + i * AddressSize, Vector = vectors + i, VectorLength = 1, Control = controls + i * ControlSize };
             sent[i] = new MessageHeader { Vector = vectors + count + i, VectorLength = 1 };
         }
     }
@@ -53,7 +63,10 @@ internal sealed unsafe class LinuxBatch : IDisposable
     public int Receive()
     {
         for (var i = 0; i < count; i++)
+        {
             received[i].NameLength = AddressSize;
+            received[i].ControlLength = (nuint)controlSize;
+        }
         pending = 0;
         var got = recvmmsg(socket, received, (uint)count, WaitForOne, null);
         return got >= 0 ? got : -Marshal.GetLastPInvokeError();
@@ -72,6 +85,11 @@ internal sealed unsafe class LinuxBatch : IDisposable
         sent[pending].Vector->Length = (nuint)length;
         sent[pending].Name = received[query].Name;
         sent[pending].NameLength = received[query].NameLength;
+        sent[pending].Control = received[query].Control;
+        sent[pending].ControlLength = received[query].ControlLength;
+        // For IPv4 the local address alone says where from; the interface is for routing to choose.
+        if (received[query].ControlLength > 0 && *(int*)(received[query].Control + 8) == 0)
+            *(int*)(received[query].Control + InterfaceOffset) = 0;
         pending++;
     }
 
@@ -102,6 +120,7 @@ internal sealed unsafe class LinuxBatch : IDisposable
         NativeMemory.Free(answers);
         NativeMemory.Free(addresses);
         NativeMemory.Free(vectors);
+        NativeMemory.Free(controls);
         NativeMemory.Free(received);
         NativeMemory.Free(sent);
     }
@@ -128,6 +147,8 @@ internal sealed unsafe class LinuxBatch : IDisposable
         [FieldOffset(8)] public uint NameLength;
         [FieldOffset(16)] public IoVector* Vector;
         [FieldOffset(24)] public nuint VectorLength;
+        [FieldOffset(32)] public byte* Control;
+        [FieldOffset(40)] public nuint ControlLength;
         [FieldOffset(48)] public int Flags;
         [FieldOffset(56)] public uint Received;
     }

@@ -48,7 +48,7 @@ internal sealed class UdpLoop : IDisposable
 
     private void RunBatched()
     {
-        using var batch = new LinuxBatch((int)socket.SafeHandle.DangerousGetHandle(), DnsLimits.UdpBatchPackets);
+        using var batch = new LinuxBatch((int)socket.SafeHandle.DangerousGetHandle(), DnsLimits.UdpBatchPackets, DnsSockets.IsWildcard(address));
         while (!stopping)
         {
             var got = batch.Receive();

@@ -8,7 +8,7 @@ namespace Declarative.Tests.Dns;
 
 public class ReportTests
 {
-    private static readonly ResourceKey ReportKey = ResourceKey.Of(Kind.TrafficReport, "", "dns-0");
+    private static readonly ResourceKey ReportKey = ResourceKey.Of(Kind.TrafficReport, "", "dns-local");
 
     private const string Pod = """
         apiVersion: v1

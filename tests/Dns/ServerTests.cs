@@ -141,7 +141,7 @@ public class ServerTests
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var address = (IPEndPoint)socket.LocalEndPoint!;
-        using var loop = new UdpLoop(socket, new DnsZones(new DnsOptions(), NullLogger.Instance), NullLogger.Instance, batched: false);
+        using var loop = new UdpLoop(socket, new DnsZones(new DnsOptions()), NullLogger.Instance, batched: false);
         using var client = new UdpClient();
         client.Connect(address);
         var query = new byte[100];
@@ -151,6 +151,48 @@ public class ServerTests
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         // Zones that have not been read yet: SERVFAIL, which nobody caches as "no such name".
         Assert.Equal(ResponseCode.ServFail, Message.Read((await client.ReceiveAsync(limit.Token)).Buffer)!.Code);
+    }
+
+    /// <summary>A connected client takes answers only from the address it asked.</summary>
+    [Fact]
+    public async Task WildcardSocketAnswersFromTheAddressThatWasAsked()
+    {
+        await using var part = new DnsPart(new DnsOptions { Listen = new IPEndPoint(IPAddress.Any, 0), ClusterListen = null, Http = null });
+        await part.Open();
+        foreach (var address in new[] { "127.0.0.1", "127.0.0.5", "127.64.0.77" })
+        {
+            using var client = new UdpClient();
+            client.Connect(new IPEndPoint(IPAddress.Parse(address), part.Address.Port));
+            var query = new byte[100];
+            await client.SendAsync(query.AsMemory(0, Query.Write(query, 5, DnsName.Parse("ns1.mesos").Wire, RecordType.A)), Stop);
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            Assert.Equal(ResponseCode.ServFail, Message.Read((await client.ReceiveAsync(limit.Token)).Buffer)!.Code);
+        }
+    }
+
+    [Fact]
+    public async Task LargeAnswersAreFetchedOverTcp()
+    {
+        await using var dns = await RunningDns.Start();
+        var endpoints = string.Join(", ", Enumerable.Range(1, 100).Select(i => $"{{addresses: [10.0.0.{i}], conditions: {{ready: true}}}}"));
+        await dns.Apply($"apiVersion: v1\nkind: Service\nmetadata: {{name: big}}\nspec: {{clusterIP: None, ports: [{{port: 80}}]}}");
+        await dns.Apply($"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: big-a, labels: {{kubernetes.io/service-name: big}}}}\naddressType: IPv4\nendpoints: [{endpoints}]\nports: [{{port: 80, protocol: TCP}}]");
+        await Eventually(dns, "10-0-0-100.big.default.svc.cluster.local", RecordType.A, 1);
+        Assert.True((await dns.Ask("big.default.svc.cluster.local", RecordType.A))!.Truncated);
+        var lines = await Run("dig", $"@127.0.0.1 -p {dns.Address.Port} big.default.svc.cluster.local +short");
+        Assert.Equal(100, lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task ClusterAddressIsServedWhereItMayBe()
+    {
+        // On a port of its own choice the address can be bound by anybody; a port that is taken is left out, and the rest works.
+        await using var part = new DnsPart(new DnsOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), ClusterListen = null, Http = null });
+        await part.Open();
+        await using var second = new DnsPart(new DnsOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), ClusterListen = part.Address, Http = null });
+        await second.Open();
+        Assert.NotEqual(part.Address, second.Address);
+        Assert.Contains("SERVFAIL", await Run("dig", $"@127.0.0.1 -p {second.Address.Port} mesos"), StringComparison.Ordinal);
     }
 
     [Fact]

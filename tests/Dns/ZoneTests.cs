@@ -149,4 +149,26 @@ public class ZoneTests
         mark.Answered(120);
         Assert.Equal((100L, 120L), (withdrawal.Mark.Last(120, 50), mark.Last(120, 50)));
     }
+
+    /// <summary>While a loop still answers from the version before, it cannot be said that no such answer is to come.</summary>
+    [Fact]
+    public void CellIsQuietWhenNoLoopHoldsAnOlderVersion()
+    {
+        var contents = ZoneCase.NewContents();
+        var cell = new ZoneCell();
+        var reader = cell.Open();
+        var other = cell.Open();
+        cell.Publish(contents.Current);
+        Assert.Same(contents.Current, reader.Enter());
+        contents.Put("x", [Record.OfAddress(DnsName.Parse("x.mesos"), 5, IPAddress.Loopback)]);
+        contents.Publish(1);
+        cell.Publish(contents.Current);
+        Assert.False(cell.IsQuiet);
+        Assert.Same(contents.Current, other.Enter());
+        Assert.False(cell.IsQuiet);
+        reader.Exit();
+        Assert.True(cell.IsQuiet);
+        reader.Enter();
+        Assert.True(cell.IsQuiet);
+    }
 }
