@@ -84,7 +84,7 @@ public sealed class LbRoutes
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            _serving = false;
+            Log.Stopping(_logger, _options.Id);
         }
         if (leave is not null) await leave();
         reporting.Cancel();
@@ -145,9 +145,11 @@ public sealed class LbRoutes
                 }
                 await signal.Wait(now + ReportEvery);
             }
+            stop.ThrowIfCancellationRequested();
         }
         finally
         {
+            _serving = false;
             foreach (var loop in loops) await loop;
         }
     }

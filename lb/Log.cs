@@ -7,6 +7,9 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Information, Message = "balancer {Id}: {Services} services on {Listeners} listeners")]
     public static partial void Serving(ILogger logger, string id, int services, int listeners);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "balancer {Id} takes no new connections")]
+    public static partial void Stopping(ILogger logger, string id);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot listen on {Listener}: {Why}")]
     public static partial void NotListening(ILogger logger, string listener, string why);
 

@@ -36,7 +36,8 @@ public sealed class Cluster
     {
         var ready = Volatile.Read(ref _snapshot).Ready;
         if (ready.Length == 0) return null;
-        var turn = Interlocked.Increment(ref _turn);
+        // A second attempt takes no turn of its own: with two endpoints every first attempt would go to the same one.
+        var turn = but is null ? Interlocked.Increment(ref _turn) : Volatile.Read(ref _turn);
         for (var i = 0; i < ready.Length; i++)
         {
             var destination = ready[(int)((turn + (uint)i) % (uint)ready.Length)];

@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Declarative.Tests.Client;
+using Xunit;
+
+namespace Declarative.Tests.Lb;
+
+public sealed class TcpTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("tcp", false)]
+    [InlineData("", false)] // found by the first bytes
+    [InlineData("", true)] // found by the client's silence: the server speaks first
+    [InlineData("mysql", true)]
+    public async Task ConnectionsPassThroughWithHalfClose(string appProtocol, bool serverFirst)
+    {
+        await using var world = await LbWorld.Start();
+        using var server = new EchoServer(serverFirst ? "hello " : "");
+        var port = await Publish(world, server.Port, appProtocol);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        var stream = client.GetStream();
+        if (serverFirst) Assert.Equal("hello ", await Read(stream, 6));
+        await stream.WriteAsync("\u0001\u0002 not HTTP\n"u8.ToArray(), Stop);
+        Assert.Equal("\u0001\u0002 not HTTP\n", await Read(stream, 12));
+        var destination = world.Lb.Routes.Table.Clusters.Single().Destinations.Single();
+        Assert.Equal(1, destination.InFlight);
+        client.Client.Shutdown(SocketShutdown.Send);
+        Assert.Equal("end of input", await Read(stream, 12)); // the answer to our end arrives after it
+        Assert.Equal(0, await stream.ReadAsync(new byte[1], Stop));
+        await Eventually.True(() => destination.InFlight == 0, "the count returns to zero");
+    }
+
+    [Fact]
+    public async Task ManyBytesPassInBothDirectionsAtOnce()
+    {
+        await using var world = await LbWorld.Start();
+        using var server = new EchoServer("");
+        var port = await Publish(world, server.Port, "tcp");
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        var sent = new byte[5_000_000];
+        new Random(2).NextBytes(sent);
+        var writing = client.GetStream().WriteAsync(sent, Stop).AsTask();
+        var got = new byte[sent.Length];
+        await client.GetStream().ReadExactlyAsync(got, Stop);
+        await writing;
+        Assert.True(sent.AsSpan().SequenceEqual(got));
+    }
+
+    [Fact]
+    public async Task ATerminatingPodGetsNoNewConnectionAndKeepsTheOpenOne()
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new EchoServer("a");
+        using var b = new EchoServer("b");
+        var port = await Publish(world, a.Port, "tcp");
+        using var first = new TcpClient();
+        await first.ConnectAsync(IPAddress.Loopback, port, Stop);
+        Assert.Equal("a", await Read(first.GetStream(), 1));
+        await world.Slice("db", [new("a", a.Port, Ready: false, Terminating: true), new("b", b.Port)]);
+        await LbWorld.Until(world.Report, x => x.Status.Draining is [{ PodUID: "uid-a", InFlight: 1 }], "the connection is reported");
+        using var second = new TcpClient();
+        await second.ConnectAsync(IPAddress.Loopback, port, Stop);
+        Assert.Equal("b", await Read(second.GetStream(), 1));
+        await first.GetStream().WriteAsync("still"u8.ToArray(), Stop);
+        Assert.Equal("still", await Read(first.GetStream(), 5));
+        first.Close();
+        await LbWorld.Until(world.Report, x => x.Status.Draining is [{ InFlight: 0 }], "its end is reported");
+    }
+
+    [Fact]
+    public async Task ADeadEndpointIsPassedOver()
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new EchoServer("a");
+        var port = await Publish(world, a.Port, "tcp");
+        await world.Slice("db", [new("a", a.Port), new("dead", LbWorld.FreePort())]);
+        await world.Routed("db", 2);
+        for (var i = 0; i < 6; i++)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+            Assert.Equal("a", await Read(client.GetStream(), 1));
+        }
+    }
+
+    private static async Task<int> Publish(LbWorld world, int endpoint, string appProtocol)
+    {
+        var port = LbWorld.FreePort();
+        await world.Service("db", port, appProtocol);
+        await world.Slice("db", [new("a", endpoint)]);
+        await world.Routed("db", 1);
+        return port;
+    }
+
+    private static async Task<string> Read(NetworkStream stream, int count)
+    {
+        var buffer = new byte[count];
+        await stream.ReadExactlyAsync(buffer, Stop);
+        return Encoding.ASCII.GetString(buffer);
+    }
+
+    /// <summary>Sends a greeting, echoes, and says "end of input" when the client has finished sending.</summary>
+    private sealed class EchoServer : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Task _loop;
+
+        public EchoServer(string greeting)
+        {
+            _listener.Start();
+            _loop = Loop(greeting);
+        }
+
+        public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+        public void Dispose() => _listener.Dispose();
+
+        private async Task Loop(string greeting)
+        {
+            while (true)
+            {
+                TcpClient client;
+                try
+                {
+                    client = await _listener.AcceptTcpClientAsync();
+                }
+                catch (Exception e) when (e is SocketException or ObjectDisposedException)
+                {
+                    return;
+                }
+                _ = Serve(client, greeting);
+            }
+        }
+
+        private static async Task Serve(TcpClient client, string greeting)
+        {
+            using var mine = client;
+            var stream = client.GetStream();
+            if (greeting.Length > 0) await stream.WriteAsync(Encoding.ASCII.GetBytes(greeting));
+            var buffer = new byte[65536];
+            try
+            {
+                while (await stream.ReadAsync(buffer) is > 0 and var count) await stream.WriteAsync(buffer.AsMemory(0, count));
+                await stream.WriteAsync("end of input"u8.ToArray());
+            }
+            catch (IOException)
+            {
+                return; // reset by the test's end
+            }
+        }
+    }
+}
