@@ -50,7 +50,6 @@ internal static class AccessReviews
                 Attribute(spec, "subresource"), Attribute(spec, "namespace"), Attribute(spec, "name"));
         }
         json.WriteBoolean("allowed"u8, allowed);
-        if (!allowed) json.WriteString("reason"u8, $"no role that is bound to \"{user.Name}\" or to its groups allows it");
     }
 
     private static void WriteRules(Utf8JsonWriter json, IReadOnlyList<Rule> rules)

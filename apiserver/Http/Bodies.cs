@@ -1,6 +1,7 @@
 using System.Buffers;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Http;
 
 namespace Declarative.ApiServer.Http;
@@ -39,6 +40,8 @@ internal static class Bodies
         {
             case "" or "application/json" or "*/*":
                 return body;
+            case ProtobufCodec.MediaType:
+                return ProtobufCodec.ToJson(body.Span);
             default:
                 throw UnknownType("application/json, application/yaml, application/vnd.kubernetes.protobuf");
         }

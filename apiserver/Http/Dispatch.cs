@@ -61,10 +61,10 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 (verb, resource) = ("get", "document");
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/metrics") await _metrics.Answer(context, _inFlight);
-                else if (!await _documents.Answer(context, path)) throw Status.PageNotFound();
+                else if (!await _documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path)) throw Status.PageNotFound();
                 return;
             }
-            var exchange = new Exchange(context, caller.User, caller.Api, asked, query);
+            var exchange = new Exchange(context, caller.User, caller.Api, asked, query, time);
             (verb, resource) = (exchange.Verb, asked.Kind.Plural);
             await Serve(exchange);
         }

@@ -62,20 +62,21 @@ internal sealed class Documents
             context.Response.Headers.Vary = "Accept";
             if (AggregatedForm(context.Request.Headers.Accept.ToString()) is { } form) document = _aggregated[(path, form)];
         }
-        await Answer(context, document);
+        await Answer(context, document.ETag, document.ContentType, document.Body);
         return true;
     }
 
-    public static Task Answer(HttpContext context, Document document)
+    /// <summary>The document, or 304 for a client that has it already.</summary>
+    public static Task Answer(HttpContext context, string etag, string contentType, ReadOnlyMemory<byte> body)
     {
-        context.Response.Headers.ETag = document.ETag;
+        context.Response.Headers.ETag = etag;
         context.Response.Headers.CacheControl = "public";
-        if (context.Request.Headers.IfNoneMatch.ToString().Contains(document.ETag, StringComparison.Ordinal))
+        if (context.Request.Headers.IfNoneMatch.ToString().Contains(etag, StringComparison.Ordinal))
         {
             context.Response.StatusCode = 304;
             return Task.CompletedTask;
         }
-        return Answers.Bytes(context, 200, document.ContentType, document.Body);
+        return Answers.Bytes(context, 200, contentType, body);
     }
 
     /// <summary>v2, v2beta1, or null for the old form: whichever the client names first.</summary>

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Declarative.ApiServer.Http;
 
 /// <summary>One request for a resource: who asks, for what, and how the answer shall look.</summary>
-internal sealed class Exchange(HttpContext context, User user, IApi api, RequestPath path, RequestQuery query)
+internal sealed class Exchange(HttpContext context, User user, IApi api, RequestPath path, RequestQuery query, TimeProvider time)
 {
     public HttpContext Context => context;
     public User User => user;
@@ -12,6 +12,7 @@ internal sealed class Exchange(HttpContext context, User user, IApi api, Request
     public RequestPath Path => path;
     public RequestQuery Query => query;
     public HttpResponse Response => context.Response;
+    public DateTimeOffset Now => time.GetUtcNow();
     public CancellationToken Aborted => context.RequestAborted;
 
     /// <summary>The verb of authorization and metrics: get, list, watch, create, update, patch, delete, deletecollection.</summary>

@@ -1,9 +1,12 @@
 using System.Buffers;
+using System.Globalization;
 using System.IO.Compression;
 using System.IO.Pipelines;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Protobuf;
+using Declarative.ApiServer.Tables;
 using Microsoft.AspNetCore.Http;
 
 namespace Declarative.ApiServer.Http;
@@ -14,17 +17,78 @@ internal static class Forms
     /// <summary>Written to the connection in pieces of about this size.</summary>
     private const int FlushBytes = 256 * 1024;
 
-    public static Task Object(Exchange exchange, int code, Stored stored, Accept accept) => accept switch
-    {
-        { Shape: Shape.Object, Form: MediaForm.Json } => Answers.Json(exchange.Context, code, stored.Json),
-        _ => throw Status.NotAcceptable("only application/json is served"),
-    };
+    /// <summary>Rows from which a table is taken for large enough to be compressed.</summary>
+    private const int GzipRowsMin = 200;
 
-    public static Task List(Exchange exchange, StoredList list, Accept accept) => accept switch
+    public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
-        { Shape: Shape.Object, Form: MediaForm.Json } => JsonList(exchange, list),
-        _ => throw Status.NotAcceptable("only application/json is served"),
-    };
+        if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, code, stored.Json);
+        if (accept.Form != MediaForm.Json) throw OnlyJson();
+        if (accept.Shape == Shape.Object) return Answers.Json(exchange.Context, code, stored.Json);
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
+        {
+            if (accept.Shape == Shape.PartialMetadata) TableWriter.WritePartial(json, stored.Json, accept.Version);
+            else WriteTable(json, Rows(exchange, accept), stored.Revision, accept, columns: true, stored);
+        }
+        return Answers.Json(exchange.Context, code, buffer.WrittenMemory);
+    }
+
+    public static Task List(Exchange exchange, StoredList list, Accept accept)
+    {
+        if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, 200, JsonBytes(exchange, list));
+        if (accept.Form != MediaForm.Json) throw OnlyJson();
+        return accept.Shape == Shape.Object ? JsonList(exchange, list) : WrittenList(exchange, list, accept);
+    }
+
+    /// <summary>A table of one object, as watches send them.</summary>
+    public static void WriteTable(Utf8JsonWriter json, TableWriter rows, long revision, Accept accept, bool columns, Stored stored)
+    {
+        json.WriteStartObject();
+        json.WriteString("kind"u8, "Table"u8);
+        json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
+        json.WriteStartObject("metadata"u8);
+        json.WriteString("resourceVersion"u8, revision.ToString(CultureInfo.InvariantCulture));
+        json.WriteEndObject();
+        if (columns) rows.WriteColumns(json);
+        else json.WriteNull("columnDefinitions"u8);
+        json.WriteStartArray("rows"u8);
+        rows.WriteRow(json, stored);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Throws 400 where <c>includeObject</c> is none of its values.</summary>
+    public static TableWriter Rows(Exchange exchange, Accept accept)
+    {
+        var carried = exchange.Query.Text("includeObject") switch
+        {
+            "" or "Metadata" => RowObject.Metadata,
+            "None" => RowObject.None,
+            "Object" => RowObject.Object,
+            var other => throw Status.BadRequest($"includeObject: Unsupported value: \"{other}\": supported values: \"Metadata\", \"None\", \"Object\""),
+        };
+        return new(Printer.Of(exchange.Path.Kind, exchange.Path.Subresource), accept.Version, carried, exchange.Now);
+    }
+
+    private static Task Protobuf(Exchange exchange, int code, ReadOnlyMemory<byte> json) =>
+        ProtobufCodec.FromJson(json) is { } bytes ? Answers.Bytes(exchange.Context, code, ProtobufCodec.MediaType, bytes) : throw OnlyJson();
+
+    private static byte[] JsonBytes(Exchange exchange, StoredList list)
+    {
+        var kind = exchange.Path.Kind;
+        var buffer = new ArrayBufferWriter<byte>(list.Items.Sum(x => x.Json.Length + 1) + 256);
+        buffer.Write(ListHead(kind.Name + "List", kind.ApiVersion, list));
+        for (var i = 0; i < list.Items.Count; i++)
+        {
+            if (i > 0) buffer.Write(","u8);
+            buffer.Write(list.Items[i].Json.Span);
+        }
+        buffer.Write("]}"u8);
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static ApiException OnlyJson() => Status.NotAcceptable("only the following media types are accepted: application/json");
 
     private static async Task JsonList(Exchange exchange, StoredList list)
     {
@@ -34,17 +98,12 @@ internal static class Forms
         foreach (var item in list.Items) length += item.Json.Length;
 
         var context = exchange.Context;
-        var response = Answers.Begin(context, 200, Answers.JsonType);
         if (length >= Limits.GzipBytesMin && Answers.AcceptsGzip(context))
         {
-            response.Headers.ContentEncoding = "gzip";
-            response.Headers.Vary = "Accept-Encoding";
-            await using var gzip = new GZipStream(response.BodyWriter.AsStream(leaveOpen: true), CompressionLevel.Fastest);
-            var pipe = PipeWriter.Create(gzip, new StreamPipeWriterOptions(leaveOpen: true, minimumBufferSize: 64 * 1024));
-            await WriteItems(pipe, head, list, context.RequestAborted);
-            await pipe.CompleteAsync();
+            await Compressed(context, writer => WriteItems(writer, head, list, context.RequestAborted));
             return;
         }
+        var response = Answers.Begin(context, 200, Answers.JsonType);
         response.ContentLength = length;
         if (HttpMethods.IsHead(context.Request.Method)) return;
         await WriteItems(response.BodyWriter, head, list, context.RequestAborted);
@@ -67,8 +126,59 @@ internal static class Forms
         await writer.FlushAsync(stop);
     }
 
+    private static async Task WrittenList(Exchange exchange, StoredList list, Accept accept)
+    {
+        var context = exchange.Context;
+        var rows = Rows(exchange, accept);
+        if (list.Items.Count >= GzipRowsMin && Answers.AcceptsGzip(context))
+        {
+            await Compressed(context, writer => WriteRows(writer, list, accept, rows, context.RequestAborted));
+            return;
+        }
+        var response = Answers.Begin(context, 200, Answers.JsonType);
+        if (HttpMethods.IsHead(context.Request.Method)) return;
+        await WriteRows(response.BodyWriter, list, accept, rows, context.RequestAborted);
+    }
+
+    private static async ValueTask WriteRows(PipeWriter writer, StoredList list, Accept accept, TableWriter rows, CancellationToken stop)
+    {
+        await using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer, new JsonWriterOptions { SkipValidation = true });
+        var isTable = accept.Shape == Shape.Table;
+        json.WriteStartObject();
+        json.WriteString("kind"u8, isTable ? "Table"u8 : "PartialObjectMetadataList"u8);
+        json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
+        WriteListMeta(json, list);
+        if (isTable) rows.WriteColumns(json);
+        json.WriteStartArray(isTable ? "rows"u8 : "items"u8);
+        var flushed = 0L;
+        foreach (var item in list.Items)
+        {
+            if (isTable) rows.WriteRow(json, item);
+            else TableWriter.WritePartial(json, item.Json, accept.Version);
+            if (json.BytesCommitted + json.BytesPending - flushed < FlushBytes) continue;
+            json.Flush();
+            flushed = json.BytesCommitted;
+            await writer.FlushAsync(stop);
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+        json.Flush();
+        await writer.FlushAsync(stop);
+    }
+
+    private static async Task Compressed(HttpContext context, Func<PipeWriter, ValueTask> write)
+    {
+        var response = Answers.Begin(context, 200, Answers.JsonType);
+        response.Headers.ContentEncoding = "gzip";
+        response.Headers.Vary = "Accept-Encoding";
+        await using var gzip = new GZipStream(response.BodyWriter.AsStream(leaveOpen: true), CompressionLevel.Fastest);
+        var pipe = PipeWriter.Create(gzip, new StreamPipeWriterOptions(leaveOpen: true, minimumBufferSize: 64 * 1024));
+        await write(pipe);
+        await pipe.CompleteAsync();
+    }
+
     /// <summary>Everything of a list before its first item, up to <c>"items":[</c>.</summary>
-    internal static byte[] ListHead(string kind, string apiVersion, StoredList list)
+    private static byte[] ListHead(string kind, string apiVersion, StoredList list)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
@@ -82,10 +192,10 @@ internal static class Forms
         return buffer.WrittenSpan.ToArray();
     }
 
-    internal static void WriteListMeta(Utf8JsonWriter json, StoredList list)
+    private static void WriteListMeta(Utf8JsonWriter json, StoredList list)
     {
         json.WriteStartObject("metadata"u8);
-        json.WriteString("resourceVersion"u8, list.Revision.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        json.WriteString("resourceVersion"u8, list.Revision.ToString(CultureInfo.InvariantCulture));
         if (list.Continue.Length > 0) json.WriteString("continue"u8, list.Continue);
         if (list.RemainingItems is { } remaining && list.Continue.Length > 0) json.WriteNumber("remainingItemCount"u8, remaining);
         json.WriteEndObject();

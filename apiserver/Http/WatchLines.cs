@@ -4,12 +4,15 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Tables;
 
 namespace Declarative.ApiServer.Http;
 
 /// <summary>Writes the lines of one watch in the form its client asked for.</summary>
 internal sealed class WatchLines(Exchange exchange, Accept accept)
 {
+    private bool _columnsSent;
+
     public string ContentType => Answers.JsonType;
 
     /// <summary>Returns the bytes written.</summary>
@@ -30,9 +33,26 @@ internal sealed class WatchLines(Exchange exchange, Accept accept)
             writer.Write(stored.Json.Span);
             length = stored.Json.Length;
         }
-        else throw Status.NotAcceptable("only application/json is served");
+        else length = WriteShaped(writer, stored);
         writer.Write("}\n"u8);
         return type.Length + length + 2;
+    }
+
+    private int WriteShaped(PipeWriter writer, Stored stored)
+    {
+        using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer, new JsonWriterOptions { SkipValidation = true });
+        if (accept.Shape == Shape.PartialMetadata)
+        {
+            TableWriter.WritePartial(json, stored.Json, accept.Version);
+        }
+        else
+        {
+            // The columns stand in the first table only; clients keep them.
+            Forms.WriteTable(json, Forms.Rows(exchange, accept), stored.Revision, accept, columns: !_columnsSent, stored);
+            _columnsSent = true;
+        }
+        json.Flush();
+        return (int)json.BytesCommitted;
     }
 
     public static void WriteError(PipeWriter writer, Status status)

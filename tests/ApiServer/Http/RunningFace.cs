@@ -24,11 +24,13 @@ public sealed class RunningFace : IAsyncDisposable
     {
         _api = api;
         Face = face;
+        Authorizer = authorizer;
         Directory = directory;
         _authorizing = authorizer.Run(api.Server.As(User.ApiServer), TimeProvider.System, _stop.Token);
     }
 
     public HttpFace Face { get; }
+    public Authorizer Authorizer { get; }
     public string Directory { get; }
     public IApi Admin => _api.Admin;
 

@@ -1,0 +1,37 @@
+using Declarative.ApiServer.OpenApi;
+using Microsoft.AspNetCore.Http;
+
+namespace Declarative.ApiServer.Http;
+
+/// <summary><c>/openapi/v2</c>, <c>/openapi/v3</c> and <c>/openapi/v3/apis/GROUP/VERSION</c>, made when first asked for.</summary>
+internal static class OpenApiPaths
+{
+    private const string V3 = "/openapi/v3";
+
+    /// <summary>False where there is no document at this path.</summary>
+    public static async Task<bool> Answer(HttpContext context, string path)
+    {
+        var (document, type) = Find(context, path);
+        if (document is null) return false;
+        await Documents.Answer(context, $"\"{document.Hash}\"", type, document.Bytes);
+        return true;
+    }
+
+    private static (OpenApiDocument?, string Type) Find(HttpContext context, string path)
+    {
+        if (path == "/openapi/v2")
+        {
+            var protobuf = context.Request.Headers.Accept.ToString().Contains("proto-openapi.spec.v2", StringComparison.Ordinal);
+            context.Response.Headers.Vary = "Accept";
+            return protobuf ? (OpenApiV2.Protobuf(), OpenApiV2.ProtobufContentType) : (OpenApiV2.Json(), Answers.JsonType);
+        }
+        if (path == V3) return (OpenApiV3.Index(), Answers.JsonType);
+        if (!path.StartsWith(V3 + "/", StringComparison.Ordinal)) return default;
+        return path[(V3.Length + 1)..].Split('/') switch
+        {
+            ["api", var version] => (OpenApiV3.Document("", version), Answers.JsonType),
+            ["apis", var group, var version] => (OpenApiV3.Document(group, version), Answers.JsonType),
+            _ => default,
+        };
+    }
+}

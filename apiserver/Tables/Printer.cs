@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Declarative.Api.Kinds;
+
+namespace Declarative.ApiServer.Tables;
+
+/// <summary>How objects of a kind are shown as rows (the words and order that kubectl users know). A kind adds a row to the table below.</summary>
+internal sealed class Printer
+{
+    private readonly Func<JsonElement, DateTimeOffset, Cell[]> _cells;
+    private readonly bool _named;
+
+    /// <param name="named">The object's name is the first cell.</param>
+    private Printer(string columns, Func<JsonElement, DateTimeOffset, Cell[]> cells, bool named = true) =>
+        (Columns, _cells, _named) = (Column.Parse(columns, named), cells, named);
+
+    public IReadOnlyList<Column> Columns { get; }
+
+    private static readonly Printer NameAndAge = new("Age", (o, _) => [o.Created()]);
+    private static readonly Printer NameAndCreation = new("Created At", ClusterRows.CreatedAt);
+    private static readonly Printer OfScale = new(WorkloadRows.ScaleColumns, WorkloadRows.Scale);
+
+    private static readonly Dictionary<(string Group, string Plural), Printer> Table = new()
+    {
+        [("", "pods")] = new(PodRows.Columns, PodRows.Print),
+        [("apps", "deployments")] = new(WorkloadRows.DeploymentColumns, WorkloadRows.Deployment),
+        [("apps", "replicasets")] = new(WorkloadRows.ReplicaSetColumns, WorkloadRows.ReplicaSet),
+        [("", "replicationcontrollers")] = new(WorkloadRows.ReplicaSetColumns, WorkloadRows.ReplicaSet),
+        [("apps", "statefulsets")] = new(WorkloadRows.StatefulSetColumns, WorkloadRows.StatefulSet),
+        [("apps", "daemonsets")] = new(WorkloadRows.DaemonSetColumns, WorkloadRows.DaemonSet),
+        [("apps", "controllerrevisions")] = new(WorkloadRows.RevisionColumns, WorkloadRows.Revision),
+        [("batch", "jobs")] = new(WorkloadRows.JobColumns, WorkloadRows.Job),
+        [("batch", "cronjobs")] = new(WorkloadRows.CronJobColumns, WorkloadRows.CronJob),
+        [("autoscaling", "horizontalpodautoscalers")] = new(WorkloadRows.AutoscalerColumns, WorkloadRows.Autoscaler),
+        [("", "services")] = new(NetworkRows.ServiceColumns, NetworkRows.Service),
+        [("", "endpoints")] = new(NetworkRows.EndpointsColumns, NetworkRows.Endpoints),
+        [("discovery.k8s.io", "endpointslices")] = new(NetworkRows.SliceColumns, NetworkRows.Slice),
+        [("networking.k8s.io", "ingresses")] = new(NetworkRows.IngressColumns, NetworkRows.Ingress),
+        [("networking.k8s.io", "ingressclasses")] = new(NetworkRows.IngressClassColumns, NetworkRows.IngressClass),
+        [("networking.k8s.io", "networkpolicies")] = new(NetworkRows.PolicyColumns, NetworkRows.Policy),
+        [("declarative.mesos", "trafficreports")] = new(NetworkRows.TrafficColumns, NetworkRows.Traffic),
+        [("", "configmaps")] = new("#Data|Age", ClusterRows.ConfigMap),
+        [("", "secrets")] = new("Type|#Data|Age", ClusterRows.Secret),
+        [("", "serviceaccounts")] = new("#Secrets|Age", ClusterRows.ServiceAccount),
+        [("", "namespaces")] = new("Status|Age", ClusterRows.Namespace),
+        [("", "nodes")] = new(ClusterRows.NodeColumns, ClusterRows.Node),
+        [("", "events")] = new(ClusterRows.EventColumns, ClusterRows.Event, named: false),
+        [("events.k8s.io", "events")] = new(ClusterRows.EventColumns, ClusterRows.Event, named: false),
+        [("coordination.k8s.io", "leases")] = new("Holder|Age", ClusterRows.Lease),
+        [("", "persistentvolumes")] = new(ClusterRows.VolumeColumns, ClusterRows.Volume),
+        [("", "persistentvolumeclaims")] = new(ClusterRows.ClaimColumns, ClusterRows.Claim),
+        [("", "resourcequotas")] = new(ClusterRows.QuotaColumns, ClusterRows.Quota),
+        [("", "limitranges")] = NameAndCreation,
+        [("storage.k8s.io", "storageclasses")] = new(ClusterRows.StorageClassColumns, ClusterRows.StorageClass),
+        [("scheduling.k8s.io", "priorityclasses")] = new(ClusterRows.PriorityColumns, ClusterRows.Priority),
+        [("policy", "poddisruptionbudgets")] = new(ClusterRows.BudgetColumns, ClusterRows.Budget),
+        [("rbac.authorization.k8s.io", "roles")] = NameAndCreation,
+        [("rbac.authorization.k8s.io", "clusterroles")] = NameAndCreation,
+        [("rbac.authorization.k8s.io", "rolebindings")] = new(ClusterRows.BindingColumns, ClusterRows.Binding),
+        [("rbac.authorization.k8s.io", "clusterrolebindings")] = new(ClusterRows.BindingColumns, ClusterRows.Binding),
+        [("apiextensions.k8s.io", "customresourcedefinitions")] = NameAndCreation,
+        [("admissionregistration.k8s.io", "validatingwebhookconfigurations")] = new("#Webhooks|Age", ClusterRows.Webhooks),
+        [("admissionregistration.k8s.io", "mutatingwebhookconfigurations")] = new("#Webhooks|Age", ClusterRows.Webhooks),
+    };
+
+    public static Printer Of(Kind kind, string subresource) =>
+        subresource == "scale" ? OfScale : Table.GetValueOrDefault((kind.Group, kind.Plural), NameAndAge);
+
+    public void WriteCells(Utf8JsonWriter json, JsonElement o, DateTimeOffset now)
+    {
+        if (_named) json.WriteStringValue(o.At("metadata").Text("name"));
+        foreach (var cell in _cells(o, now)) cell.Write(json, now);
+    }
+}
