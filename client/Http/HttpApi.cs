@@ -1,0 +1,215 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Declarative.Api;
+using Declarative.Api.Objects;
+using Declarative.Client.Reconcile;
+
+namespace Declarative.Client.Http;
+
+/// <summary>
+/// The API of a remote server over HTTPS, as the user of the kubeconfig. What breaks on the way (no connection, a broken stream, no answer in
+/// time) is thrown as an <see cref="ApiException"/> too: 503 and 504, which are retryable.
+/// A deletion that removed the object at once is answered by the server with a Status: the result then has revision 0 and no object.
+/// </summary>
+public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAgent = "declarative") : IApi, IDisposable
+{
+    /// <summary>Of a request that is no watch.</summary>
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+
+    private readonly Connection _connection = new(config, userAgent);
+
+    public Uri Server => config.Server;
+
+    public async Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default) =>
+        StoredJson.Read(key, await Send(HttpMethod.Get, RequestUrl.Object(key, subresource), null, null, stop));
+
+    public async Task<StoredList> List(ListRequest request, CancellationToken stop = default)
+    {
+        if (request.Labels.IsNothing) return new([], 0, "", 0);
+        var url = RequestUrl.Collection(request.Kind, request.Namespace)
+            .With("labelSelector", request.Labels.ToString())
+            .With("fieldSelector", request.Fields.ToString())
+            .With("limit", request.Limit > 0 ? request.Limit : null)
+            .With("continue", request.Continue)
+            .With("resourceVersion", request.Revision)
+            .With("resourceVersionMatch", request.ExactRevision ? "Exact" : "");
+        return StoredJson.ReadList(request.Kind, await Send(HttpMethod.Get, url, null, null, stop));
+    }
+
+    public async Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
+    {
+        options ??= new();
+        var answer = await Send(HttpMethod.Post, RequestUrl.New(key, options.Subresource).With(options), Json(json, "application/json"), options.Warnings, stop);
+        // A binding or an eviction is answered with a bare success; what was written is the pod.
+        return options.Subresource is "binding" ? await Get(key, stop: stop) : StoredJson.Read(key, answer);
+    }
+
+    public async Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
+    {
+        options ??= new();
+        return StoredJson.Read(key, await Send(HttpMethod.Put, RequestUrl.Object(key, options.Subresource).With(options), Json(json, "application/json"), options.Warnings, stop));
+    }
+
+    public async Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default)
+    {
+        options ??= new();
+        var type = kind switch
+        {
+            PatchKind.Json => "application/json-patch+json",
+            PatchKind.Merge => "application/merge-patch+json",
+            PatchKind.Strategic => "application/strategic-merge-patch+json",
+            _ => "application/apply-patch+yaml",
+        };
+        return StoredJson.Read(key, await Send(HttpMethod.Patch, RequestUrl.Object(key, options.Subresource).With(options), Json(patch, type), options.Warnings, stop));
+    }
+
+    public async Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default)
+    {
+        options ??= new();
+        var body = Json(DeleteBody(options), "application/json");
+        var answer = await Send(HttpMethod.Delete, RequestUrl.Object(key, ""), body, options.Warnings, stop);
+        var stored = StoredJson.Read(key, answer);
+        return stored.Uid.Length > 0 ? stored : stored with { Uid = Status.Read(200, answer.Span).Uid };
+    }
+
+    public async IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, [EnumeratorCancellation] CancellationToken stop = default)
+    {
+        var url = RequestUrl.Collection(request.Kind, request.Namespace)
+            .With("watch", true)
+            .With("labelSelector", request.Labels.ToString())
+            .With("fieldSelector", request.Fields.ToString())
+            .With("resourceVersion", request.From)
+            .With("allowWatchBookmarks", request.Bookmarks)
+            .With("sendInitialEvents", request.SendInitialEvents)
+            .With("resourceVersionMatch", request.SendInitialEvents ? "NotOlderThan" : "")
+            .With("timeoutSeconds", request.Timeout is { } timeout ? Math.Max(1, (long)timeout.TotalSeconds) : null);
+        using var response = await Begin(url, stop);
+        await using var body = await response.Content.ReadAsStreamAsync(stop);
+        var reader = PipeReader.Create(body, new(bufferSize: 16 * 1024));
+        try
+        {
+            while (await Fill(reader, stop) is { } filled)
+            {
+                var buffer = filled.Buffer;
+                while (TakeLine(ref buffer, out var line))
+                {
+                    if (!line.IsEmpty) yield return Event(request, line);
+                }
+                reader.AdvanceTo(buffer.Start, buffer.End);
+                if (filled.IsCompleted) yield break;
+            }
+        }
+        finally
+        {
+            await reader.CompleteAsync();
+        }
+    }
+
+    public void Dispose() => _connection.Dispose();
+
+    private async Task<HttpResponseMessage> Begin(RequestUrl url, CancellationToken stop)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, url.ToString());
+            var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            if (response.IsSuccessStatusCode) return response;
+            using (response) throw new ApiException(Status.Read((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(stop)));
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw Broken(e);
+        }
+    }
+
+    private async Task<ReadResult?> Fill(PipeReader reader, CancellationToken stop)
+    {
+        try
+        {
+            return await reader.ReadAsync(stop);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw Broken(e);
+        }
+    }
+
+    private static bool TakeLine(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> line)
+    {
+        line = default;
+        if (buffer.PositionOf((byte)'\n') is not { } end) return false;
+        line = buffer.Slice(0, end);
+        buffer = buffer.Slice(buffer.GetPosition(1, end));
+        return true;
+    }
+
+    private static WatchEvent Event(WatchRequest request, in ReadOnlySequence<byte> line)
+    {
+        if (line.IsSingleSegment) return StoredJson.ReadEvent(request.Kind, line.FirstSpan);
+        var rented = ArrayPool<byte>.Shared.Rent((int)line.Length);
+        line.CopyTo(rented);
+        try
+        {
+            return StoredJson.ReadEvent(request.Kind, rented.AsSpan(0, (int)line.Length));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> Send(HttpMethod method, RequestUrl url, HttpContent? content, ICollection<string>? warnings, CancellationToken stop)
+    {
+        using var deadline = new CancellationTokenSource(Deadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stop);
+        try
+        {
+            using var request = new HttpRequestMessage(method, url.ToString()) { Content = content };
+            using var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            var body = await response.Content.ReadAsByteArrayAsync(either.Token);
+            if (warnings is not null) TakeWarnings(response.Headers, warnings);
+            return response.IsSuccessStatusCode ? body : throw new ApiException(Status.Read((int)response.StatusCode, body));
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested && deadline.IsCancellationRequested)
+        {
+            throw Status.Timeout($"{config.Server}: no answer to {method} {url} within {Deadline.TotalSeconds} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw Broken(e);
+        }
+    }
+
+    private ApiException Broken(Exception e)
+    {
+        var cause = e;
+        while (cause.InnerException is { } inner) cause = inner;
+        return Status.Unavailable($"{config.Server}: {cause.Message}");
+    }
+
+    /// <summary><c>Warning: 299 - "text"</c> (RFC 7234 section 5.5).</summary>
+    private static void TakeWarnings(HttpResponseHeaders headers, ICollection<string> warnings)
+    {
+        foreach (var warning in headers.Warning) warnings.Add(warning.Text.Trim('"').Replace("\\\"", "\"", StringComparison.Ordinal).Replace("\\\\", "\\", StringComparison.Ordinal));
+    }
+
+    private static ReadOnlyMemoryContent Json(ReadOnlyMemory<byte> json, string type) => new(json) { Headers = { ContentType = new(type) } };
+
+    private static byte[] DeleteBody(DeleteOptions options) => Body.Of(json =>
+    {
+        json.WriteString("apiVersion"u8, "v1"u8);
+        json.WriteString("kind"u8, "DeleteOptions"u8);
+        if (options.GracePeriodSeconds is { } grace) json.WriteNumber("gracePeriodSeconds"u8, grace);
+        if (options.Propagation != Propagation.Default) json.WriteString("propagationPolicy"u8, options.Propagation.ToString());
+        if (options.DryRun) json.Strings("dryRun", ["All"]);
+        if (options.Uid is null && options.Revision is null) return;
+        json.Object("preconditions", x =>
+        {
+            if (options.Uid is { } uid) x.WriteString("uid"u8, uid);
+            if (options.Revision is { } revision) x.WriteString("resourceVersion"u8, revision.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        });
+    });
+}
