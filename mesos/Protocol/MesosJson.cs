@@ -80,6 +80,9 @@ public static class MesosJson
         for (var line = broken.LineNumber ?? 0; line > 0; line--)
             json = json[(json.IndexOf((byte)'\n') + 1)..];
         var start = (int)Math.Min(broken.BytePositionInLine ?? 0, json.Length);
+        // What is missing is missing behind the comma.
+        if (start < json.Length && json[start] == (byte)',')
+            start++;
         return System.Text.Encoding.UTF8.GetString(json[start..Math.Min(json.Length, start + 30)]);
     }
 }

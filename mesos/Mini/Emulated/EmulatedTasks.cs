@@ -306,7 +306,9 @@ internal sealed class EmulatedTasks : IDisposable
         };
         if (agent is not null)
             status.AgentId = agent;
-        status.ContainerStatus.NetworkInfos.Add(network);
+        // A real agent knows the address of a pod's container only while it runs.
+        if (task.Executor is null || state == TaskState.TaskRunning)
+            status.ContainerStatus.NetworkInfos.Add(network);
         return status;
     }
 

@@ -22,6 +22,8 @@ public sealed class MasterServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            // A request whose target names another host than its Host header is answered, as by a real master.
+            kestrel.AllowHostHeaderOverride = true;
             kestrel.Limits.MaxRequestBodySize = Limits.CallBytesMax;
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
