@@ -86,9 +86,17 @@ internal sealed partial class PlacementDesk
                 break;
             default:
                 StopWaiting(record);
+                if (record.Phase is LaunchPhase.Sent && record.SilentUntil <= now) AskIfSilent(record);
                 break;
         }
         Refresh(record);
+    }
+
+    private void AskIfSilent(PodRecord record)
+    {
+        record.SilentUntil = null;
+        if (record.Track is { } track && track.Containers.Any(x => x.State is not Mesos.Protocol.TaskState.TaskStaging)) return;
+        AskLater(record);
     }
 
     private void StepUnplaced(PodRecord record, DateTimeOffset now)

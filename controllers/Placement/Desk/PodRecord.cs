@@ -47,7 +47,19 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     public IReadOnlyDictionary<string, int> Ports { get; set; } = new Dictionary<string, int>();
     public AttemptTrack? Track { get; set; }
     public DateTimeOffset? SentAt { get; set; }
+
+    /// <summary>When to ask for a launch of which nothing was heard.</summary>
+    public DateTimeOffset? SilentUntil { get; set; }
+
+    /// <summary>The node that the desk has chosen; "" where the pod's own spec says it.</summary>
+    public string Node { get; set; } = "";
     public DateTimeOffset? SentAt { get; set; }
+
+    /// <summary>When to ask for a launch of which nothing was heard.</summary>
+    public DateTimeOffset? SilentUntil { get; set; }
+
+    /// <summary>The node that the desk has chosen; "" where the pod's own spec says it.</summary>
+    public string Node { get; set; } = "";
     public Verdict Verdict { get; set; }
 
     /// <summary>What it takes of its agent while placed.</summary>
@@ -83,8 +95,9 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     public DateTimeOffset? DeletionSeen { get; set; }
     public long DeletionRevision { get; set; }
 
-    /// <summary>The revision R of decision 12, once the slices have been read; null before.</summary>
-    public long? SlicesRevision { get; set; }
+    /// <summary>The pod's slices, read after endpoints had seen its deletion (R of decision 12); null before.</summary>
+    public SliceView? Slices { get; set; }
+    public string WaitsFor { get; set; } = "";
     public bool DrainDone { get; set; }
     public DateTimeOffset? KilledAt { get; set; }
     public TimeSpan KillGrace { get; set; }
