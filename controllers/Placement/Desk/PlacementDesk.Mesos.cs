@@ -2,6 +2,7 @@ using Declarative.Controllers.Placement.Tasks;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Declarative.Mesos.Scheduler;
+using Task = System.Threading.Tasks.Task;
 
 namespace Declarative.Controllers.Placement.Desk;
 

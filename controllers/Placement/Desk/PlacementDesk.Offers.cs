@@ -1,3 +1,4 @@
+using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement.Matching;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;

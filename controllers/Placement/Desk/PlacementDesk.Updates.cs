@@ -27,23 +27,9 @@ internal sealed partial class PlacementDesk
         if (status.State is TaskState.TaskError && !status.HasUuid && record.Track is { HasStarted: true }) return;
         Remember(record, status);
         if (record.Phase is LaunchPhase.Held or LaunchPhase.Intending) record.Phase = LaunchPhase.Sent; // it was taken after all
-        var known = status;
-        if (status.State is TaskState.TaskUnknown)
-        {
-            // No agent has the task and no agent is awaited: it is lost, or it never came to be.
-            known = status.Clone();
-            known.State = TaskState.TaskLost;
-            known.Reason = MesosStatus.Types.Reason.AgentUnknown;
-        }
         record.Track ??= AttemptTrack.New(record.Pod, record.Attempt);
         var before = record.Track;
-        if (known.State is TaskState.TaskLost or TaskState.TaskGone && !before.HasStarted && !known.HasUuid && known.Reason is MesosStatus.Types.Reason.Reconciliation or MesosStatus.Types.Reason.AgentUnknown)
-        {
-            // An intent of an earlier Placement that never reached an agent.
-            known = known == status ? status.Clone() : known;
-            known.State = TaskState.TaskDropped;
-        }
-        record.Track = before.After(record.Pod, task, known, now);
+        record.Track = before.After(record.Pod, task, Meant(status, before), now);
         if (!before.HasStarted && record.Track.HasStarted && !record.Gone) Tell(record, warning: false, "Started", $"Started container {Names(record)}");
         if (record.Track.IsEnded) OnEnded(record, now);
         if (record.Gone)
@@ -53,6 +39,19 @@ internal sealed partial class PlacementDesk
             return;
         }
         Step(record);
+    }
+
+    /// <summary>Answers to a reconciliation that say "there is no such task" say why it is not there only together with what was known before.</summary>
+    private static MesosStatus Meant(MesosStatus status, AttemptTrack before)
+    {
+        var unknown = status.State is TaskState.TaskUnknown;
+        var absent = unknown || status.State is TaskState.TaskGone && status.Reason is MesosStatus.Types.Reason.Reconciliation;
+        if (!absent || before.HasStarted && !unknown) return status;
+        var meant = status.Clone();
+        // It never ran: an intent of an earlier Placement that did not reach an agent. Else the agent is gone, and it with it.
+        meant.State = before.HasStarted ? TaskState.TaskLost : TaskState.TaskDropped;
+        if (unknown) meant.Reason = MesosStatus.Types.Reason.AgentUnknown;
+        return meant;
     }
 
     private void OnEnded(PodRecord record, DateTimeOffset now)
@@ -94,14 +93,14 @@ internal sealed partial class PlacementDesk
             Count("strays");
             SendKill(status.TaskId.Value, status.AgentId?.Value ?? "", TimeSpan.Zero);
         }
-        if (status.HasUuid && status.Uuid.Length > 0) Acknowledge(new(status.TaskId.Value, status.AgentId, status.Uuid));
+        if (status.HasUuid && status.Uuid.Length > 0) Acknowledge(new(status.TaskId.Value, status.AgentId ?? new(), status.Uuid));
     }
 
     private static void Remember(PodRecord record, MesosStatus status)
     {
         // Updates made by the master carry no uuid: these are not acknowledged.
         if (!status.HasUuid || status.Uuid.Length == 0) return;
-        var acknowledgement = new Acknowledgement(status.TaskId.Value, status.AgentId, status.Uuid);
+        var acknowledgement = new Acknowledgement(status.TaskId.Value, status.AgentId ?? new(), status.Uuid);
         if (!record.Acknowledgements.Contains(acknowledgement)) record.Acknowledgements.Add(acknowledgement);
     }
 

@@ -53,13 +53,6 @@ internal sealed class PodRecord(ResourceKey key, string uid)
 
     /// <summary>The node that the desk has chosen; "" where the pod's own spec says it.</summary>
     public string Node { get; set; } = "";
-    public DateTimeOffset? SentAt { get; set; }
-
-    /// <summary>When to ask for a launch of which nothing was heard.</summary>
-    public DateTimeOffset? SilentUntil { get; set; }
-
-    /// <summary>The node that the desk has chosen; "" where the pod's own spec says it.</summary>
-    public string Node { get; set; } = "";
     public Verdict Verdict { get; set; }
 
     /// <summary>What it takes of its agent while placed.</summary>
