@@ -36,6 +36,9 @@ public sealed class JsonTree
 
     public static JsonTree List() => new(JsonValueKind.Array);
 
+    /// <summary>Canonical JSON that was written by our own code and is written out as it is; the tree does not show its parts.</summary>
+    public static JsonTree Verbatim(byte[] json) => new(JsonValueKind.Undefined, json);
+
     public static JsonTree Null() => new(JsonValueKind.Null, "null"u8.ToArray());
 
     public static JsonTree String(string value)

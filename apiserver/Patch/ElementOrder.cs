@@ -50,21 +50,30 @@ internal static class ElementOrder
         }
 
         list.Clear();
+        Interleave([.. named.OrderBy(x => rank[x.Key])], others, place, list);
+    }
+
+    /// <summary>The named elements in their order; each other before the first named one that it stood before.</summary>
+    /// <param name="named">With the key of each.</param>
+    /// <param name="others">With the original place of each, ascending.</param>
+    /// <param name="places">The original places of all elements by key.</param>
+    public static void Interleave(List<(JsonTree Item, string Key)> named, List<(JsonTree Item, int Place)> others, Dictionary<string, int> places, List<JsonTree> result)
+    {
         var next = 0;
-        foreach (var (item, key) in named.OrderBy(x => rank[x.Key]))
+        foreach (var (item, key) in named)
         {
-            if (place.TryGetValue(key, out var before))
+            if (places.TryGetValue(key, out var before))
             {
                 for (; next < others.Count && others[next].Place < before; next++)
                 {
-                    list.Add(others[next].Item);
+                    result.Add(others[next].Item);
                 }
             }
 
-            list.Add(item);
+            result.Add(item);
         }
 
-        list.AddRange(others.Skip(next).Select(x => x.Item));
+        result.AddRange(others.Skip(next).Select(x => x.Item));
     }
 
     /// <summary>What identifies an element: the JSON text of its merge key, or of itself in a list of scalars; null when it has none.</summary>

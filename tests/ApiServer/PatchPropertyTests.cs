@@ -71,7 +71,7 @@ public sealed class PatchPropertyTests
     public void A_strategic_patch_computed_between_two_pods_turns_one_into_the_other()
     {
         var type = TypeTable.Kind("", "v1", "Pod");
-        Holds(Gen.Zip(Pod, Pod), pair =>
+        Holds(Gen.Zip(ArbitraryPod.Pod, ArbitraryPod.Pod), pair =>
         {
             var patch = StrategicDiff.Between(pair.Item1, pair.Item2, type);
             return JsonNode.DeepEquals(pair.Item2, Apply(PatchKind.Strategic, pair.Item1, patch, type));
@@ -82,45 +82,13 @@ public sealed class PatchPropertyTests
     public void A_strategic_patch_is_idempotent()
     {
         var type = TypeTable.Kind("", "v1", "Pod");
-        Holds(Gen.Zip(Pod, Gen.Zip(Pod, Pod)), x =>
+        Holds(Gen.Zip(ArbitraryPod.Pod, Gen.Zip(ArbitraryPod.Pod, ArbitraryPod.Pod)), x =>
         {
             var patch = StrategicDiff.Between(x.Item1, x.Item2.Item1, type);
             var once = Apply(PatchKind.Strategic, x.Item2.Item2, patch, type);
             return JsonNode.DeepEquals(once, Apply(PatchKind.Strategic, once!, patch, type));
         });
     }
-
-    private static Gen<JsonObject> Pod =>
-        from containers in Named("containers", Container)
-        from inits in Named("initContainers", Container)
-        from volumes in Named("volumes", Volume)
-        from labels in Labels
-        from finalizers in Gen.Shuffle("f1", "f2", "f3").Select(all => all.Take(all[0].Length + all[1][1] % 3 - 1)).OrNull()
-        from selector in Labels
-        from host in Gen.Elements("h1", "h2", null)
-        select Object(
-            ("metadata", Object(("labels", labels), ("finalizers", finalizers is null ? null : new JsonArray([.. finalizers.Select(f => (JsonNode)f)])))),
-            ("spec", Object(("containers", containers), ("initContainers", inits), ("volumes", volumes), ("nodeSelector", selector), ("hostname", host))));
-
-    private static Gen<JsonObject> Container(string name) =>
-        from image in Gen.Elements("i1", "i2", null)
-        from args in Gen.Elements("1", "2").ListOf().OrNull()
-        from env in Named("env", key => Gen.Elements("v1", "v2", null).Select(value => Object(("name", key), ("value", value))))
-        from limits in Labels
-        select Object(("name", name), ("image", image), ("args", args is null ? null : new JsonArray([.. args.Select(a => (JsonNode)a)])), ("env", env), ("resources", Object(("limits", limits))));
-
-    private static Gen<JsonObject> Volume(string name) =>
-        Gen.Elements("emptyDir", "hostPath", "configMap").Select(kind => Object(("name", name), (kind, kind == "hostPath" ? Object(("path", "/x")) : Object())));
-
-    private static Gen<JsonObject?> Labels =>
-        Gen.SubListOf(Names).SelectMany(keys => Gen.Elements("1", "2").ArrayOf(keys.Count).Select(values => (JsonObject?)Object([.. keys.Zip(values, (k, v) => (k, (JsonNode?)v))]))).OrNull();
-
-    // A list of elements with different names, in any order; or none.
-    private static Gen<JsonArray?> Named(string _, Func<string, Gen<JsonObject>> element) =>
-        from all in Gen.Shuffle(Names)
-        from count in Gen.Choose(-1, 3)
-        from items in Gen.CollectToArray(all.Take(Math.Max(count, 0)), element)
-        select count < 0 ? null : new JsonArray([.. items]);
 
     private static Gen<string> Pointer =>
         from first in Gen.Elements("a", "b", "c", "d")
@@ -135,23 +103,7 @@ public sealed class PatchPropertyTests
     private static Gen<JsonObject> Members(int depth) =>
         from keys in Gen.SubListOf(Names)
         from values in Value(depth, Members).ArrayOf(keys.Count)
-        select Object([.. keys.Zip(values, (k, v) => (k, v))], keepNulls: true);
-
-    private static JsonObject Object(params (string Name, JsonNode? Value)[] members) => Object(members, keepNulls: false);
-
-    private static JsonObject Object((string Name, JsonNode? Value)[] members, bool keepNulls)
-    {
-        var made = new JsonObject();
-        foreach (var (name, value) in members)
-        {
-            if (value is not null || keepNulls)
-            {
-                made[name] = value?.DeepClone();
-            }
-        }
-
-        return made;
-    }
+        select ArbitraryPod.Object([.. keys.Zip(values, (k, v) => (k, v))], keepNulls: true);
 
     private static JsonNode? MergeModel(JsonNode? target, JsonNode? patch)
     {
