@@ -1,0 +1,82 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer.Authorization;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.Authorization;
+
+/// <summary>The table "one writer per field" of the architecture, asked of the roles that a new cluster has.</summary>
+public sealed class BootstrapPolicyTests
+{
+    private static readonly User[] Parts = [User.Placement, User.Controllers, User.Dns, User.Lb];
+    private readonly Authorizer _authorizer = new();
+
+    [Theory]
+    // field group | its one writer among the platform's parts ("" = users and the API server alone)
+    [InlineData("pods", "binding", "create", "placement")]
+    [InlineData("pods", "status", "patch", "placement")]
+    [InlineData("pods", "status", "update", "placement")]
+    [InlineData("nodes", "status", "patch", "placement")]
+    [InlineData("nodes", "", "create", "placement")]
+    [InlineData("pods", "", "create", "controllers")]
+    [InlineData("pods", "", "patch", "controllers")]
+    [InlineData("deployments", "status", "patch", "controllers")]
+    [InlineData("replicasets", "status", "patch", "controllers")]
+    [InlineData("deployments", "", "create", "")]
+    [InlineData("replicasets", "", "create", "controllers")]
+    [InlineData("endpointslices", "", "create", "controllers")]
+    [InlineData("endpointslices", "", "patch", "controllers")]
+    [InlineData("namespaces", "finalize", "update", "controllers")]
+    [InlineData("services", "status", "patch", "lb")]
+    [InlineData("ingresses", "status", "patch", "lb")]
+    [InlineData("services", "", "patch", "")]
+    [InlineData("ingresses", "", "update", "")]
+    [InlineData("secrets", "", "create", "lb")]
+    [InlineData("clusterroles", "", "create", "")]
+    [InlineData("clusterroles", "", "patch", "")]
+    [InlineData("rolebindings", "", "patch", "")]
+    [InlineData("clusterrolebindings", "", "update", "")]
+    [InlineData("pods", "exec", "create", "")]
+    [InlineData("pods", "log", "get", "controllers")]
+    public void One_writer(string plural, string subresource, string verb, string role)
+    {
+        var kind = Kind.All.First(x => x.Plural == plural && x.Version == "v1" && x.Group != "metrics.k8s.io");
+        var allowed = Parts.Where(x => _authorizer.Check(x, verb, kind, subresource, kind.Namespaced ? "default" : "", "x") is null).Select(x => x.Name.Split(':')[^1]);
+        Assert.Equal(role.Length == 0 ? [] : [role], allowed);
+    }
+
+    [Fact]
+    public void Leases_and_the_frameworks_identity_are_written_in_kube_system_alone()
+    {
+        Assert.Null(_authorizer.Check(User.Placement, "update", Kind.Lease, "", "kube-system", "placement"));
+        Assert.Null(_authorizer.Check(User.Placement, "create", Kind.ConfigMap, "", "kube-system", ""));
+        Assert.Null(_authorizer.Check(User.Lb, "update", Kind.Lease, "", "kube-system", "lb-status"));
+        Assert.NotNull(_authorizer.Check(User.Placement, "create", Kind.ConfigMap, "", "default", ""));
+        Assert.NotNull(_authorizer.Check(User.Placement, "update", Kind.Lease, "", "default", "x"));
+        Assert.NotNull(_authorizer.Check(User.Dns, "update", Kind.Lease, "", "kube-system", "x"));
+    }
+
+    [Fact]
+    public void Every_part_reports_its_traffic_and_its_events()
+    {
+        foreach (var part in (User[])[User.Controllers, User.Dns, User.Lb])
+        {
+            Assert.Null(_authorizer.Check(part, "create", Kind.TrafficReport, "", "", ""));
+            Assert.Null(_authorizer.Check(part, "patch", Kind.TrafficReport, "status", "", "x"));
+        }
+        foreach (var part in Parts) Assert.Null(_authorizer.Check(part, "create", Kind.Event, "", "default", ""));
+        Assert.NotNull(_authorizer.Check(User.Placement, "patch", Kind.TrafficReport, "status", "", "x"));
+    }
+
+    [Fact]
+    public void Masters_may_everything_and_strangers_nothing()
+    {
+        foreach (var kind in Kind.All)
+        {
+            Assert.Null(_authorizer.Check(User.Admin, "delete", kind, "", "", "x"));
+            Assert.NotNull(_authorizer.Check(new User("jane"), "get", kind, "", "default", "x"));
+        }
+        Assert.Null(_authorizer.CheckPath(new User("jane", User.Authenticated), "get", "/apis/apps/v1"));
+        Assert.NotNull(_authorizer.CheckPath(new User("jane", User.Authenticated), "get", "/metrics"));
+    }
+}
