@@ -22,6 +22,9 @@ public sealed class Cluster
 
     /// <summary>All endpoints, those not ready or terminating too, by address and port.</summary>
     public IReadOnlyList<Destination> Destinations => Volatile.Read(ref _snapshot).All;
+    /// <summary>Those that take new requests.</summary>
+    public IReadOnlyList<Destination> Ready => Volatile.Read(ref _snapshot).Ready;
+
     /// <summary>What has happened on this port since it exists.</summary>
     public ClusterCounts Counts { get; } = new();
 

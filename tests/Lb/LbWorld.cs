@@ -30,7 +30,7 @@ internal sealed class LbWorld : IAsyncDisposable
         if (with is not null) options = with(options);
         // Worlds run side by side: each has node ports of its own.
         var first = 29_000 + Interlocked.Increment(ref _worlds) % 60 * 16;
-        var server = await InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 15) });
+        var server = await InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 15), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check });
         var world = new LbWorld { Server = server, Options = options, Lb = new(options) };
         world._running = world.Lb.Run(server.Server.As(User.Lb), TimeProvider.System, new Random(1), world._stop.Token);
         await Eventually.True(() => world.Lb.IsReady || world._running.IsCompleted, "the balancer is ready");
