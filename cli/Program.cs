@@ -1,1 +1,18 @@
-return 0;
+using System.CommandLine;
+using Declarative.Cli;
+using Declarative.Cli.Commands;
+
+// The one place that knows real time and real chance; everything below is handed both.
+var machine = new Machine(TimeProvider.System, new Random());
+
+var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
+{
+    UpCommand.Make(machine),
+    DownCommand.Make(machine),
+    ApiServerCommand.Make(machine),
+    ControllersCommand.Make(machine),
+    DnsCommand.Make(machine),
+    LbCommand.Make(machine),
+    MesosCommand.Make(machine),
+};
+return await root.Parse(args).InvokeAsync();

@@ -29,9 +29,6 @@ public sealed class DnsPart : IAsyncDisposable
     /// <summary>Where DNS is answered, after <see cref="Open"/>.</summary>
     public IPEndPoint Address => server.Address;
 
-    /// <summary>Where pods find DNS, after <see cref="Open"/>; null where this process may not bind it.</summary>
-    public IPEndPoint? ClusterAddress => server.ClusterAddress;
-
     /// <summary>Mesos-DNS' HTTP API as <c>http://address:port</c>, after <see cref="Open"/>; null: not served.</summary>
     public string? HttpAddress => server.HttpAddress;
 

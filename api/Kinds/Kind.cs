@@ -27,6 +27,10 @@ public sealed class Kind : IEquatable<Kind>
 
     public bool Equals(Kind? other) => other is not null && (ReferenceEquals(this, other) || (Group == other.Group && Version == other.Version && Plural == other.Plural));
 
+    public static bool operator ==(Kind? a, Kind? b) => a is null ? b is null : a.Equals(b);
+
+    public static bool operator !=(Kind? a, Kind? b) => !(a == b);
+
     public override bool Equals(object? obj) => Equals(obj as Kind);
 
     public override int GetHashCode() => string.GetHashCode(Plural, StringComparison.Ordinal) ^ string.GetHashCode(Group, StringComparison.Ordinal);

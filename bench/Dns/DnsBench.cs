@@ -16,12 +16,11 @@ namespace Declarative.Bench.Dns;
 public static class DnsBench
 {
     private const string Usage = """
-        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf] [--changes N]
+        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf]
           --names    sizes of the zone in names (default 100,10000)
           --seconds  length of each measurement (default 3)
           --clients  client threads (default 2)
           --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
-          --changes  status changes for the measurement of freshness (default 500, 0: none)
         """;
     private const int NamesPerService = 12;
 
@@ -29,7 +28,7 @@ public static class DnsBench
     public static int Run(string[] args)
     {
         int[] sizes = [100, 10_000];
-        int seconds = 3, clients = 2, changes = 500;
+        int seconds = 3, clients = 2;
         var dnsperf = false;
         for (var i = 0; i < args.Length; i++)
         {
@@ -46,9 +45,6 @@ public static class DnsBench
                 case "--clients" when int.TryParse(value, out clients) && clients > 0:
                     i++;
                     break;
-                case "--changes" when int.TryParse(value, out changes) && changes >= 0:
-                    i++;
-                    break;
                 case "--dnsperf":
                     dnsperf = true;
                     break;
@@ -59,8 +55,6 @@ public static class DnsBench
         }
         foreach (var size in sizes)
             Measure(size, seconds, clients, dnsperf);
-        if (changes > 0)
-            Freshness.Run(changes).GetAwaiter().GetResult();
         return 0;
     }
 

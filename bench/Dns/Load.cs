@@ -20,7 +20,7 @@ internal static class Load
             string.Create(CultureInfo.InvariantCulture, $"  {label,-11}{PerSecond,11:F0}{P50,9:F0}{P99,9:F0}{CpuPerQuery,22:F2}{Lost,7}");
     }
 
-    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, int clients, TimeSpan pausePerAnswer = default)
+    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, int clients)
     {
         var queries = new byte[Questions][];
         for (var i = 0; i < Questions; i++)
@@ -31,7 +31,7 @@ internal static class Load
         var cpu = Process.GetCurrentProcess().TotalProcessorTime;
         var start = Stopwatch.GetTimestamp();
         var end = start + seconds * Stopwatch.Frequency;
-        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end, pausePerAnswer)).ToArray();
+        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end)).ToArray();
         foreach (var worker in workers)
             worker.Thread.Join();
         var elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -50,15 +50,13 @@ internal static class Load
         private readonly byte[][] queries;
         private readonly long end;
         private readonly long[] sentAt = new long[Window];
-        private readonly TimeSpan pause;
         private int next;
 
-        public Worker(IPEndPoint server, byte[][] queries, int first, long end, TimeSpan pausePerAnswer)
+        public Worker(IPEndPoint server, byte[][] queries, int first, long end)
         {
             this.server = server;
             this.queries = queries.Select(q => q.ToArray()).ToArray();
             this.end = end;
-            pause = pausePerAnswer;
             next = first;
             Thread = new Thread(Work);
             Thread.Start();
@@ -97,8 +95,6 @@ internal static class Load
                     throw new InvalidOperationException("an answer that no query asked for");
                 if (Answered++ % 16 == 0)
                     Latencies.Add(Stopwatch.GetTimestamp() - sentAt[answered]);
-                if (pause > TimeSpan.Zero && Answered % 100 == 0)
-                    Thread.Sleep(pause * 100);
                 Send(socket, answered);
             }
             Cpu = ThreadSeconds();

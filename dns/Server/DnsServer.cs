@@ -17,9 +17,6 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
     /// <summary>Where UDP and TCP are answered; the port that was taken where 0 was asked for.</summary>
     public IPEndPoint Address => sockets[0].Address;
 
-    /// <summary>The cluster address; null where it could not be bound.</summary>
-    public IPEndPoint? ClusterAddress => sockets.Count > 1 ? sockets[1].Address : null;
-
     public string? HttpAddress => http?.Address;
 
     /// <summary>Only the first call does anything.</summary>

@@ -1,0 +1,222 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Declarative.Api.Wire;
+
+/// <summary>One document of a YAML stream as JSON, with the line of each of its fields.</summary>
+/// <param name="Number">From 1, empty documents not counted.</param>
+/// <param name="Line">Where it begins, from 1.</param>
+public sealed record YamlDocument(int Number, int Line, byte[] Json, IReadOnlyDictionary<string, int> Lines)
+{
+    /// <summary>The line of a field (<c>spec.containers[0].name</c>), or of the nearest parent that stands in the text.</summary>
+    public int LineOf(string path)
+    {
+        for (var at = path; at.Length > 0; at = at[..Math.Max(at.LastIndexOfAny(['.', '[']), 0)])
+        {
+            if (Lines.TryGetValue(at, out var line)) return line;
+        }
+        return Line;
+    }
+}
+
+/// <summary>What is wrong with a YAML text.</summary>
+public sealed class YamlFault(int document, int line, int column, string message) : Exception(message)
+{
+    public int Document { get; } = document;
+    public int Line { get; } = line;
+    public int Column { get; } = column;
+}
+
+/// <summary>
+/// YAML streams to JSON, as kubectl reads manifests: YAML 1.2's core schema with 1.1's rule that nothing but true and false is a boolean
+/// here, anchors and aliases expanded within bounds, duplicate keys refused. JSON is YAML and goes the same way.
+/// </summary>
+public static class Yaml
+{
+    /// <summary>Nodes after the expansion of aliases: the bound against billion-laughs documents.</summary>
+    private const int NodesMax = 500_000;
+
+    /// <exception cref="YamlFault">Names document, line and column.</exception>
+    public static IReadOnlyList<YamlDocument> Read(string text)
+    {
+        var documents = new List<YamlDocument>();
+        var parser = new Parser(new StringReader(text));
+        try
+        {
+            parser.Consume<StreamStart>();
+            while (parser.Accept<DocumentStart>(out _))
+            {
+                var start = parser.Consume<DocumentStart>();
+                var walk = new Walk(documents.Count + 1);
+                var root = walk.Load(parser, depth: 0);
+                parser.Consume<DocumentEnd>();
+                if (root is null or Leaf { IsNull: true }) continue;
+                documents.Add(walk.Write(root, root.Line > 0 ? root.Line : (int)start.Start.Line));
+            }
+        }
+        catch (YamlException e)
+        {
+            throw new YamlFault(documents.Count + 1, (int)e.Start.Line, (int)e.Start.Column, Plain(e));
+        }
+        return documents;
+    }
+
+    /// <summary>The one document of a text. Throws 400 BadRequest where there is none or more than one.</summary>
+    public static byte[] ToJson(ReadOnlyMemory<byte> utf8)
+    {
+        try
+        {
+            return Read(System.Text.Encoding.UTF8.GetString(utf8.Span)) is [var only] ? only.Json : throw Objects.Status.BadRequest("expected one YAML document");
+        }
+        catch (YamlFault e)
+        {
+            throw Objects.Status.BadRequest(string.Create(CultureInfo.InvariantCulture, $"the body is no YAML: line {e.Line}, column {e.Column}: {e.Message}"));
+        }
+    }
+
+    private static string Plain(YamlException e) => (e.InnerException ?? e).Message is var message && message.IndexOf("): ", StringComparison.Ordinal) is var at and > 0 ? message[(at + 3)..] : message;
+
+    private abstract record Node(int Line);
+
+    private sealed record Leaf(int Line, string Text, bool IsPlain) : Node(Line)
+    {
+        public bool IsNull => IsPlain && (Text is "" or "~" or "null" or "Null" or "NULL");
+    }
+
+    private sealed record List(int Line, List<Node> Items) : Node(Line);
+
+    private sealed record Map(int Line, List<(string Key, int Line, Node Value)> Members) : Node(Line);
+
+    private sealed class Walk(int document)
+    {
+        private readonly Dictionary<string, Node> _anchors = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, int> _lines = new(StringComparer.Ordinal);
+        private int _nodes;
+
+        public Node? Load(IParser parser, int depth)
+        {
+            if (depth > Limits.JsonDepthMax) throw Fault(parser.Current!.Start, $"more than {Limits.JsonDepthMax} levels deep");
+            switch (parser.Current)
+            {
+                case Scalar scalar:
+                    parser.MoveNext();
+                    return Anchored(scalar.Anchor, new Leaf(At(scalar), scalar.Value, scalar is { IsPlainImplicit: true, Style: ScalarStyle.Plain }));
+                case AnchorAlias alias:
+                    parser.MoveNext();
+                    return _anchors.GetValueOrDefault(alias.Value.Value) ?? throw Fault(alias.Start, $"alias *{alias.Value.Value} has no anchor before it");
+                case SequenceStart sequence:
+                    parser.MoveNext();
+                    var list = new List(At(sequence), []);
+                    while (!parser.TryConsume<SequenceEnd>(out _)) list.Items.Add(Load(parser, depth + 1)!);
+                    return Anchored(sequence.Anchor, list);
+                case MappingStart mapping:
+                    parser.MoveNext();
+                    return Anchored(mapping.Anchor, LoadMap(parser, mapping, depth));
+                default:
+                    return null;
+            }
+        }
+
+        private Map LoadMap(IParser parser, MappingStart mapping, int depth)
+        {
+            var map = new Map(At(mapping), []);
+            var keys = new HashSet<string>(StringComparer.Ordinal);
+            while (!parser.TryConsume<MappingEnd>(out _))
+            {
+                if (parser.Current is not Scalar key) throw Fault(parser.Current!.Start, "expected a name as key");
+                parser.MoveNext();
+                var value = Load(parser, depth + 1)!;
+                if (key.Value == "<<" && value is Map merged)
+                {
+                    map.Members.AddRange(merged.Members.Where(x => keys.Add(x.Key)));
+                    continue;
+                }
+                if (!keys.Add(key.Value)) throw Fault(key.Start, $"key \"{key.Value}\" stands twice in the same map");
+                map.Members.Add((key.Value, At(key), value));
+            }
+            return map;
+        }
+
+        public YamlDocument Write(Node root, int line)
+        {
+            var buffer = new ArrayBufferWriter<byte>(1024);
+            using (var json = new Utf8JsonWriter(buffer, new() { MaxDepth = Limits.JsonDepthMax + 2 })) Write(json, root, "");
+            return new(document, line, buffer.WrittenSpan.ToArray(), _lines);
+        }
+
+        private void Write(Utf8JsonWriter json, Node node, string path)
+        {
+            if (++_nodes > NodesMax) throw new YamlFault(document, node.Line, 0, $"more than {NodesMax} values after aliases are expanded");
+            switch (node)
+            {
+                case Map map:
+                    json.WriteStartObject();
+                    foreach (var (key, line, value) in map.Members)
+                    {
+                        var at = path.Length == 0 ? key : $"{path}.{key}";
+                        _lines.TryAdd(at, line);
+                        json.WritePropertyName(key);
+                        Write(json, value, at);
+                    }
+                    json.WriteEndObject();
+                    break;
+                case List list:
+                    json.WriteStartArray();
+                    for (var i = 0; i < list.Items.Count; i++)
+                    {
+                        var at = string.Create(CultureInfo.InvariantCulture, $"{path}[{i}]");
+                        _lines.TryAdd(at, list.Items[i].Line);
+                        Write(json, list.Items[i], at);
+                    }
+                    json.WriteEndArray();
+                    break;
+                case Leaf leaf:
+                    WriteLeaf(json, leaf);
+                    break;
+                default:
+                    throw new InvalidOperationException($"no such node: {node}");
+            }
+        }
+
+        /// <summary>YAML 1.2 core schema (section 10.3.2).</summary>
+        private static void WriteLeaf(Utf8JsonWriter json, Leaf leaf)
+        {
+            var text = leaf.Text;
+            if (!leaf.IsPlain) json.WriteStringValue(text);
+            else if (leaf.IsNull) json.WriteNullValue();
+            else if (text is "true" or "True" or "TRUE") json.WriteBooleanValue(true);
+            else if (text is "false" or "False" or "FALSE") json.WriteBooleanValue(false);
+            else if (IsNumber(text, out var raw)) json.WriteRawValue(raw);
+            else json.WriteStringValue(text);
+        }
+
+        private static bool IsNumber(string text, out string json)
+        {
+            json = "";
+            var first = text[0];
+            if (!char.IsAsciiDigit(first) && first is not ('-' or '+' or '.')) return false;
+            if (text.StartsWith("0x", StringComparison.Ordinal) && long.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) json = hex.ToString(CultureInfo.InvariantCulture);
+            else if (text.StartsWith("0o", StringComparison.Ordinal) && IsOctal(text.AsSpan(2))) json = Convert.ToInt64(text[2..], 8).ToString(CultureInfo.InvariantCulture);
+            // As kubectl's YAML 1.1 does: file modes are written 0644.
+            else if (text.Length > 1 && first == '0' && IsOctal(text.AsSpan(1))) json = Convert.ToInt64(text, 8).ToString(CultureInfo.InvariantCulture);
+            else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) json = whole.ToString(CultureInfo.InvariantCulture);
+            else if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real)) json = real.ToString("R", CultureInfo.InvariantCulture);
+            return json.Length > 0;
+        }
+
+        private static bool IsOctal(ReadOnlySpan<char> text) => text.Length is > 0 and < 20 && text.IndexOfAnyExceptInRange('0', '7') < 0;
+
+        private Node Anchored(AnchorName anchor, Node node)
+        {
+            if (!anchor.IsEmpty) _anchors[anchor.Value] = node;
+            return node;
+        }
+
+        private YamlFault Fault(Mark at, string message) => new(document, (int)at.Line, (int)at.Column, message);
+
+        private static int At(ParsingEvent e) => (int)e.Start.Line;
+    }
+}

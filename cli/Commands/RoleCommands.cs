@@ -1,0 +1,135 @@
+using System.CommandLine;
+using Declarative.Api;
+using Declarative.Cli.Roles;
+using Declarative.Client.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Commands;
+
+/// <summary>What the commands of separate roles share: options, start, the wait for the end.</summary>
+internal static class RoleCommand
+{
+    public static async Task<int> UntilStopped(string what, Task running, IReadOnlyList<IAsyncDisposable> roles, CancellationToken stop)
+    {
+        await Console.Out.WriteLineAsync($"{what} Stop with Ctrl-C.");
+        await Console.Out.FlushAsync(stop);
+        var stopped = Completion.New();
+        await using var registration = stop.Register(() => stopped.TrySetResult());
+        await Task.WhenAny(running, stopped.Task);
+        foreach (var role in roles) await role.DisposeAsync();
+        if (stop.IsCancellationRequested) return 0;
+        await running;
+        return 1;
+    }
+
+    /// <summary>The API as a role's own identity, over HTTPS.</summary>
+    public static IApi Remote(string? kubeconfig, DataDirectory data, string role, Machine machine)
+    {
+        var path = kubeconfig ?? data.RoleKubeconfig(role);
+        if (!File.Exists(path)) throw new UsageException($"{path}: no kubeconfig there; the API server writes it (declarative apiserver --data DIR), or give --kubeconfig");
+        return new HttpApi(Kubeconfig.Load(path), machine.Time);
+    }
+
+    public static Option<string?> KubeconfigOption() => new("--kubeconfig") { Description = "Credentials of this role; default: DIR/pki/ROLE.kubeconfig", HelpName = "FILE" };
+}
+
+internal static class MesosCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
+        var agents = new Option<int>("--agents") { Description = "Agents on this machine", HelpName = "N", DefaultValueFactory = _ => 1 };
+        var command = new Command("mesos", "Run the embedded Mesos: one master and agents that start plain processes.") { data, agents, offset, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var ports = new Ports(parsed.GetValue(offset));
+            var directory = DataDirectory.At(parsed.GetValue(data)!);
+            var role = await MesosRole.Start(new(directory.Mesos, ports.Master, ports.FirstAgent, parsed.GetValue(agents)), machine, logs, stop);
+            return await RoleCommand.UntilStopped($"Mesos master at {role.Master}, {parsed.GetValue(agents)} agents from port {ports.FirstAgent}.", role.Running, [role], stop);
+        }));
+        return command;
+    }
+}
+
+internal static class ApiServerCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
+        var clusterIps = new Option<string>("--service-cluster-ip-range") { Description = "Cluster IPs of Services", HelpName = "CIDR", DefaultValueFactory = _ => "127.64.0.0/12" };
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var directory = DataDirectory.Hold(parsed.GetValue(data)!);
+            try
+            {
+                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)).Api) { ServiceClusterIpRange = parsed.GetValue(clusterIps)! }, machine, logs, [], stop);
+                return await RoleCommand.UntilStopped($"API server at {role.Url}, kubeconfig {directory.Kubeconfig}.", role.Running, [role], stop);
+            }
+            finally
+            {
+                directory.Release();
+            }
+        }));
+        return command;
+    }
+}
+
+internal static class ControllersCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
+        var kubeconfig = RoleCommand.KubeconfigOption();
+        var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
+        var masters = new Option<string[]>("--master") { Description = "Mesos master, http://HOST:PORT; may be given again", HelpName = "URL", DefaultValueFactory = _ => ["http://127.0.0.1:5050"] };
+        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, masters, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var directory = DataDirectory.At(parsed.GetValue(data)!);
+            var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine);
+            var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine);
+            var urls = parsed.GetValue(masters)!.Select(x => Uri.TryCreate(x, UriKind.Absolute, out var url) ? url : throw new UsageException($"--master {x}: expected http://HOST:PORT")).ToList();
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, urls, machine, logs);
+            return await RoleCommand.UntilStopped($"Controllers on {string.Join(", ", urls)}.", role.Running, [role], stop);
+        }));
+        return command;
+    }
+}
+
+internal static class DnsCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
+        var command = new Command("dns", "Run the DNS server alone.") { data, kubeconfig, offset, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var ports = new Ports(parsed.GetValue(offset));
+            var role = await DnsRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "dns", machine), ports, machine, logs);
+            return await RoleCommand.UntilStopped($"DNS at 127.0.0.1:{ports.Dns}, HTTP API at {ports.DnsHttp}.", role.Running, [role], stop);
+        }));
+        return command;
+    }
+}
+
+internal static class LbCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
+        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var ports = new Ports(parsed.GetValue(offset));
+            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop);
+            return await RoleCommand.UntilStopped($"Load balancer at http://127.0.0.1:{ports.LbHttp}, admin at {ports.LbAdmin}.", role.Running, [role], stop);
+        }));
+        return command;
+    }
+}

@@ -1,0 +1,134 @@
+using System.CommandLine;
+using System.Globalization;
+using Declarative.Api;
+using Declarative.ApiServer.Http;
+using Declarative.Cli.Roles;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Commands;
+
+/// <summary><c>declarative up</c>: everything in one process on an embedded one-machine Mesos.</summary>
+internal static class UpCommand
+{
+    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(60);
+
+    public static Command Make(Machine machine)
+    {
+        var data = CommonOptions.Data();
+        var offset = CommonOptions.PortOffset();
+        var level = CommonOptions.LogLevel();
+        var agents = new Option<int>("--agents") { Description = "Mesos agents on this machine", HelpName = "N", DefaultValueFactory = _ => 1 };
+        agents.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 1 or > 100) result.AddError("--agents: expected 1 to 100");
+        });
+        var apply = new Option<string[]>("--apply") { Description = "File, directory or - to apply once the platform is ready; may be given again", HelpName = "PATH", DefaultValueFactory = _ => [] };
+        var command = new Command("up", "Run everything in this process, on an embedded one-machine Mesos.") { data, agents, apply, offset, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(() => Run(
+            new(parsed.GetValue(data)!, parsed.GetValue(agents), parsed.GetValue(apply)!, new Ports(parsed.GetValue(offset)), parsed.GetValue(level)!), machine, stop)));
+        return command;
+    }
+
+    private sealed record Settings(string Data, int Agents, IReadOnlyList<string> Apply, Ports Ports, string Level);
+
+    private static async Task<int> Run(Settings settings, Machine machine, CancellationToken stop)
+    {
+        var started = machine.Time.GetTimestamp();
+        foreach (var path in settings.Apply) ApplyInput.Check(path);
+        if (settings.Ports.Taken(settings.Agents) is { } taken) throw new UsageException(taken);
+        var data = DataDirectory.Hold(settings.Data);
+        using var logs = CommonOptions.Loggers(settings.Level);
+        // Ended in the reverse order: the balancer first, Mesos last.
+        var roles = new Stack<IAsyncDisposable>();
+        var clean = true;
+        try
+        {
+            var running = await Start(settings, data, roles, machine, logs, stop);
+            await Console.Out.WriteLineAsync(Greeting(settings, data, machine.Time.GetElapsedTime(started)));
+            if (settings.Apply.Count > 0) await ApplyInput.Apply(settings.Apply, data.Kubeconfig, machine, Console.Out, stop);
+            await Console.Out.FlushAsync(stop);
+            var ended = await Task.WhenAny([.. running, Stopped(stop)]);
+            clean = stop.IsCancellationRequested;
+            await ended; // a role that ends by itself has failed: what it threw is the reason
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            clean = true;
+        }
+        finally
+        {
+            var tasks = roles.OfType<MesosRole>().FirstOrDefault()?.RunningTasks ?? 0;
+            while (roles.TryPop(out var role)) await role.DisposeAsync();
+            data.Release();
+            if (stop.IsCancellationRequested)
+            {
+                await Console.Out.WriteLineAsync(tasks == 0 ? "Stopped. No workloads are running." : string.Create(CultureInfo.InvariantCulture, $"""
+                    Stopped. {tasks} task{(tasks == 1 ? "" : "s")} of your workloads run on.
+                      again with them   declarative up --data {settings.Data}
+                      end them          declarative down --data {settings.Data}
+                    """));
+            }
+        }
+        return clean ? 0 : 1;
+    }
+
+    private static async Task<Task[]> Start(Settings settings, DataDirectory data, Stack<IAsyncDisposable> roles, Machine machine, ILoggerFactory logs, CancellationToken stop)
+    {
+        var ports = settings.Ports;
+        LbRole? lb = null;
+        DnsRole? dns = null;
+        var mesos = await MesosRole.Start(new(data.Mesos, ports.Master, ports.FirstAgent, settings.Agents), machine, logs, stop);
+        roles.Push(mesos);
+        var api = await ApiServerRole.Start(new(data, ports.Api), machine, logs,
+        [
+            Check("mesos", () => mesos.IsReady, "agents have not registered"),
+            Check("dns", () => dns is { IsReady: true }, "zones are not loaded"),
+            Check("lb", () => lb is { IsReady: true }, "routes are not loaded"),
+        ], stop);
+        roles.Push(api);
+        var controllers = new ControllersRole(api.As, [mesos.Master], machine, logs);
+        roles.Push(controllers);
+        dns = await DnsRole.Start(api.As(User.Dns), ports, machine, logs);
+        roles.Push(dns);
+        lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, machine, logs, stop);
+        roles.Push(lb);
+
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var waiting = Task.Delay(ReadyWithin, machine.Time, late.Token);
+        while (!mesos.IsReady || !dns.IsReady || !lb.IsReady)
+        {
+            if (waiting.IsCompleted) throw new IOException($"not ready within {ReadyWithin.TotalSeconds:0} s: mesos {mesos.IsReady}, dns {dns.IsReady}, lb {lb.IsReady}; run again with --log-level debug");
+            await Task.Delay(TimeSpan.FromMilliseconds(5), machine.Time, stop);
+        }
+        late.Cancel();
+        return [mesos.Running, api.Running, controllers.Running, dns.Running, lb.Running];
+    }
+
+    private static HealthCheck Check(string name, Func<bool> isReady, string otherwise) => new(name, _ => ValueTask.FromResult(isReady() ? null : otherwise));
+
+    private static Task Stopped(CancellationToken stop)
+    {
+        var stopped = Completion.New();
+        stop.Register(() => stopped.TrySetResult());
+        return stopped.Task;
+    }
+
+    private static string Greeting(Settings settings, DataDirectory data, TimeSpan took)
+    {
+        var ports = settings.Ports;
+        return string.Create(CultureInfo.InvariantCulture, $"""
+            Declarative {Version.Number} is ready ({took.TotalSeconds:0.0} s).
+
+              API            https://127.0.0.1:{ports.Api}      kubeconfig {data.Kubeconfig}
+              Mesos          http://127.0.0.1:{ports.Master}       {settings.Agents} agent{(settings.Agents == 1 ? "" : "s")} from port {ports.FirstAgent}
+              DNS            127.0.0.1:{ports.Dns}              Mesos-DNS API http://127.0.0.1:{ports.DnsHttp}
+              load balancer  http://127.0.0.1:{ports.LbHttp}       admin http://127.0.0.1:{ports.LbAdmin}
+
+            Try:
+              kubectl --kubeconfig {data.Kubeconfig} get pods -w
+              curl http://127.0.0.1:{9001 + ports.Offset}/
+              dig @127.0.0.1 -p {ports.Dns} _hello._tcp.declarative.mesos SRV
+            Stop with Ctrl-C; workloads run on until: declarative down --data {settings.Data}
+            """);
+    }
+}

@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Declarative.Cli;
+
+/// <summary>What a platform keeps on disk, and which process holds it.</summary>
+internal sealed class DataDirectory
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private readonly FileStream? _lock;
+
+    private DataDirectory(string path, FileStream? holding) => (Path, _lock) = (path, holding);
+
+    public string Path { get; }
+    public string Database => Under("state.db");
+    public string Kubeconfig => Under("kubeconfig");
+    public string Mesos => Under("mesos");
+    private string PidFile => Under("up.pid");
+
+    public string Under(string name) => System.IO.Path.Combine(Path, name);
+
+    public string RoleKubeconfig(string role) => System.IO.Path.Combine(Path, "pki", role + ".kubeconfig");
+
+    public static DataDirectory At(string path) => new(System.IO.Path.GetFullPath(path), null);
+
+    /// <summary>Makes the directory where it is absent and holds it for this process. Throws <see cref="UsageException"/> where it can not.</summary>
+    public static DataDirectory Hold(string path)
+    {
+        var full = System.IO.Path.GetFullPath(path);
+        try
+        {
+            if (OperatingSystem.IsWindows()) Directory.CreateDirectory(full);
+            else Directory.CreateDirectory(full, OwnerOnly);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--data {path}: can not be made: {e.Message}");
+        }
+        FileStream holding;
+        try
+        {
+            holding = new FileStream(System.IO.Path.Combine(full, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new UsageException($"--data {path}: this user may not write there");
+        }
+        catch (IOException e)
+        {
+            var holder = At(full).Holder();
+            throw new UsageException(holder is null ? $"--data {path}: can not be locked: {e.Message}" : $"--data {path}: in use by process {holder}: stop it (declarative down --data {path}) or choose another directory");
+        }
+        var data = new DataDirectory(full, holding);
+        using var self = Process.GetCurrentProcess();
+        File.WriteAllText(data.PidFile, string.Create(CultureInfo.InvariantCulture, $"{self.Id} {StartTicks(self.Id)}\n"));
+        return data;
+    }
+
+    /// <summary>The process that holds this directory, null where none does.</summary>
+    public int? Holder()
+    {
+        if (!File.Exists(PidFile)) return null;
+        var parts = File.ReadAllText(PidFile).Split(' ', StringSplitOptions.TrimEntries);
+        return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartTicks(pid) == parts[1] ? pid : null;
+    }
+
+    public void Release()
+    {
+        File.Delete(PidFile);
+        _lock?.Dispose();
+    }
+
+    /// <summary>The start time of a process in clock ticks since boot: with it a pid that was given out again is told apart. "" where there is none.</summary>
+    private static string StartTicks(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}
+
+/// <summary>What the user asked for can not be done; the message says what is wrong and what to do. Exit code 2.</summary>
+internal sealed class UsageException(string message) : Exception(message);

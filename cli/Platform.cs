@@ -1,0 +1,26 @@
+using Declarative.Api;
+using Declarative.Controllers;
+using Declarative.Dns;
+using Declarative.Lb;
+using Declarative.Sim;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli;
+
+/// <summary>The composition of the platform: which parts there are. <c>up</c>, the separate roles and the simulated world take them from here.</summary>
+internal static class Platform
+{
+    /// <summary>The controllers, in the order of the data flow.</summary>
+    public static IReadOnlyList<Part> Controllers(ILoggerFactory logs) =>
+    [
+        .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) => row.Run(api, time, random, stop))),
+    ];
+
+    /// <summary>Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS without their sockets.</summary>
+    public static IReadOnlyList<Part> Simulated(ILoggerFactory logs) =>
+    [
+        .. Controllers(logs),
+        new("lb", User.Lb, (api, _, time, random, stop) => new LbRoutes(new LbOptions(), logs).Run(api, time, random, stop)),
+        new("dns", User.Dns, (api, _, time, random, stop) => new DnsZones(new DnsOptions(), logs).Run(api, time, random, stop)),
+    ];
+}

@@ -1,0 +1,81 @@
+using System.Net;
+using Declarative.Api;
+using Declarative.ApiServer;
+using Declarative.ApiServer.Authorization;
+using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Sqlite;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Roles;
+
+/// <summary>The API server with its journal and its HTTPS face.</summary>
+internal sealed class ApiServerRole : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly IJournal _journal;
+    private readonly ApiServer.ApiServer _server;
+    private readonly Task _running;
+    private HttpFace? _face;
+
+    private ApiServerRole(IJournal journal, ApiServer.ApiServer server, Authorizer authorizer, TimeProvider time)
+    {
+        (_journal, _server) = (journal, server);
+        _running = Task.WhenAll(server.Run(_stop.Token), authorizer.Run(server.As(User.ApiServer), time, _stop.Token));
+    }
+
+    /// <summary>Completes when a loop ends, which it does only when stopped or by a bug.</summary>
+    public Task Running => _running;
+
+    public string Url => _face!.Url;
+
+    public IApi As(User user) => _server.As(user);
+
+    public static async Task<ApiServerRole> Start(ApiServerSettings settings, Machine machine, ILoggerFactory logs, IReadOnlyList<HealthCheck> readiness, CancellationToken stop)
+    {
+        var journal = await SqliteJournal.Open(settings.Data.Database);
+        var authorizer = new Authorizer();
+        var server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
+        {
+            Authorize = authorizer.Check,
+            ServiceClusterIpRange = settings.ServiceClusterIpRange,
+            ServiceNodePortRange = settings.ServiceNodePortRange,
+            BootstrapObjects = BootstrapPolicy.Objects,
+        }, machine.Time, machine.NewRandom(), stop);
+        var role = new ApiServerRole(journal, server, authorizer, machine.Time);
+        try
+        {
+            await server.Bootstrap(stop);
+            role._face = await HttpFace.Start(server.As, authorizer, new HttpOptions
+            {
+                Address = IPAddress.Loopback,
+                Port = settings.Port,
+                Directory = settings.Data.Path,
+                Version = Version.Number,
+                Readiness = readiness,
+                Log = logs,
+            }, machine.Time, stop);
+            return role;
+        }
+        catch
+        {
+            await role.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_face is not null) await _face.DisposeAsync();
+        _stop.Cancel();
+        await _running;
+        await _journal.DisposeAsync();
+        _stop.Dispose();
+    }
+}
+
+internal sealed record ApiServerSettings(DataDirectory Data, int Port)
+{
+    public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
+    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
+}

@@ -1,0 +1,37 @@
+using Declarative.Api;
+using Declarative.Mesos.Scheduler.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Roles;
+
+/// <summary>All controllers, Placement among them, against one Mesos master.</summary>
+internal sealed class ControllersRole : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<HttpMaster> _masters = [];
+    private readonly Task _running;
+
+    /// <param name="api">The API bound to a user; users differ by part.</param>
+    public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, Machine machine, ILoggerFactory logs)
+    {
+        var parts = Platform.Controllers(logs);
+        _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
+
+        HttpMaster Master()
+        {
+            var master = new HttpMaster(new HttpMasterOptions { Masters = masters }, machine.Time);
+            lock (_masters) _masters.Add(master);
+            return master;
+        }
+    }
+
+    public Task Running => _running;
+
+    public async ValueTask DisposeAsync()
+    {
+        _stop.Cancel();
+        await _running;
+        foreach (var master in _masters) master.Dispose();
+        _stop.Dispose();
+    }
+}

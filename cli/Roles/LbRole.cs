@@ -1,0 +1,41 @@
+using Declarative.Api;
+using Declarative.Lb;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Roles;
+
+/// <summary>The load balancer on its default ports.</summary>
+internal sealed class LbRole : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly LbPart _part;
+    private Task _running = Task.CompletedTask;
+
+    private LbRole(LbPart part) => _part = part;
+
+    public Task Running => _running;
+
+    public bool IsReady => _part.IsReady;
+
+    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, Machine machine, ILoggerFactory logs, CancellationToken stop)
+    {
+        var part = new LbPart(new LbOptions
+        {
+            PortOffset = ports.Offset,
+            Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            PlatformPorts = ports.All(agents).Where(x => !x.Use.StartsWith("load balancer", StringComparison.Ordinal)).ToDictionary(x => x.Port, x => x.Use),
+        }, logs);
+        await part.Open(stop);
+        var role = new LbRole(part);
+        role._running = part.Run(api, machine.Time, machine.NewRandom(), role._stop.Token);
+        return role;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _stop.Cancel();
+        await _running;
+        _part.Dispose();
+        _stop.Dispose();
+    }
+}

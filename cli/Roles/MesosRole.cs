@@ -1,0 +1,63 @@
+using System.Net;
+using Declarative.Mesos.Mini.Agents;
+using Declarative.Mesos.Mini.Http;
+using Declarative.Mesos.Mini.Master;
+using Google.Protobuf;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Roles;
+
+/// <summary>The embedded one-machine Mesos: a master and its agents, each with its HTTP API.</summary>
+internal sealed class MesosRole : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly MasterServer _master;
+    private readonly IReadOnlyList<ProcessAgent> _agents;
+    private readonly Task _running;
+
+    private MesosRole(MasterServer master, IReadOnlyList<ProcessAgent> agents)
+    {
+        (_master, _agents) = (master, agents);
+        _running = Task.WhenAll(agents.Select(x => x.Run(master.Master, _stop.Token)));
+    }
+
+    public Task Running => _running;
+
+    public Uri Master => new($"http://127.0.0.1:{_master.Port}");
+
+    public bool IsReady => _agents.All(x => x.IsRegistered);
+
+    public int RunningTasks => _agents.Sum(x => x.RunningTasks);
+
+    public static async Task<MesosRole> Start(MesosSettings settings, Machine machine, ILoggerFactory logs, CancellationToken stop)
+    {
+        var registryFile = Path.Combine(settings.Directory, "registry");
+        Directory.CreateDirectory(settings.Directory);
+        var registry = File.Exists(registryFile) ? Registry.Parser.ParseFrom(await File.ReadAllBytesAsync(registryFile, stop)) : null;
+        var master = await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, settings.MasterPort), port => new MiniMaster(
+            new MasterOptions { Port = port, Cluster = "declarative" }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
+        var agents = Options(settings).Select(x => new ProcessAgent(x, machine.Time, machine.NewRandom(), logs.CreateLogger(x.Hostname))).ToList();
+        return new(master, agents);
+    }
+
+    public static IEnumerable<AgentOptions> Options(MesosSettings settings) =>
+        Enumerable.Range(0, settings.Agents).Select(i => AgentOptions.ForThisMachine(settings.Directory, i, settings.Agents, settings.FirstAgentPort + i));
+
+    /// <summary>Stops agents and master; what the agents run goes on.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _stop.Cancel();
+        await _running;
+        await _master.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    /// <summary>Written beside and moved into place: a crash leaves the old registry or the new one.</summary>
+    private static void Save(string file, Registry registry)
+    {
+        File.WriteAllBytes(file + ".new", registry.ToByteArray());
+        File.Move(file + ".new", file, overwrite: true);
+    }
+}
+
+internal sealed record MesosSettings(string Directory, int MasterPort, int FirstAgentPort, int Agents);

@@ -1,0 +1,90 @@
+using System.Runtime.CompilerServices;
+using Declarative.Api;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.SchedulerApi;
+using Declarative.Mesos.Scheduler;
+using CallType = Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type;
+
+using Task = System.Threading.Tasks.Task;
+
+namespace Declarative.Sim;
+
+/// <summary>The Mesos master as one instance of Placement reaches it: streams break, calls are lost, and after <see cref="Cut"/> nothing comes through.</summary>
+internal sealed class MasterLink(World world, Chances chances, Func<IMaster> client, Witness witness, Mutant mutant) : IMaster
+{
+    private readonly CancellationTokenSource _cut = new();
+    private IMaster? _master;
+
+    /// <summary>The process is gone: its connections close, its code hears nothing more.</summary>
+    public void Cut() => _cut.Cancel();
+
+    public async IAsyncEnumerable<Event> Subscribe(Call.Types.Subscribe subscribe, FrameworkID? id, [EnumeratorCancellation] CancellationToken stop)
+    {
+        await Travel(stop);
+        _master = client();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, _cut.Token);
+        await using var events = _master.Subscribe(subscribe, id, both.Token).GetAsyncEnumerator(both.Token);
+        while (await Next(events))
+        {
+            await Travel(stop);
+            yield return events.Current;
+            if (chances.Take(Fault.MasterStreamLost)) throw new MasterUnavailable("simulated: the stream broke");
+        }
+    }
+
+    public async Task Call(Call call, CancellationToken stop)
+    {
+        await Travel(stop);
+        if (chances.Take(Fault.MasterCallLost)) throw new MasterUnavailable("simulated: the call was lost");
+        witness.Called(call);
+        await (_master ?? client()).Call(mutant == Mutant.TwoTasksForOnePod && call.Type == CallType.Accept ? Doubled(call) : call, stop);
+        await Gone();
+    }
+
+    private async ValueTask<bool> Next(IAsyncEnumerator<Event> events)
+    {
+        try
+        {
+            return await events.MoveNextAsync();
+        }
+        catch (OperationCanceledException) when (_cut.IsCancellationRequested)
+        {
+            await Gone();
+            return false;
+        }
+    }
+
+    private async Task Travel(CancellationToken stop)
+    {
+        await Gone();
+        await Task.Delay(TimeSpan.FromMilliseconds(world.Random.Next(3)), world.Time, stop);
+        await Gone();
+    }
+
+    private Task Gone() => _cut.IsCancellationRequested ? Completion.New().Task : Task.CompletedTask;
+
+    /// <summary>The seeded bug: each launched task a second time under the next attempt's id.</summary>
+    private static Call Doubled(Call call)
+    {
+        var doubled = call.Clone();
+        foreach (var operation in doubled.Accept.Operations)
+        {
+            if (operation.Launch is not { } launch) continue;
+            foreach (var task in launch.TaskInfos.ToList())
+            {
+                var second = task.Clone();
+                var dot = second.TaskId.Value.LastIndexOf('.');
+                second.TaskId.Value = string.Concat(second.TaskId.Value.AsSpan(0, dot + 1), "99");
+                second.Resources.Clear();
+                second.Resources.Add(task.Resources.Where(x => x.Name is "cpus" or "mem").Select(x =>
+                {
+                    var little = x.Clone();
+                    little.Scalar.Value = x.Name == "cpus" ? 0.01 : 32;
+                    return little;
+                }));
+                launch.TaskInfos.Add(second);
+            }
+        }
+        return doubled;
+    }
+}

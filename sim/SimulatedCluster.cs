@@ -1,0 +1,298 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer;
+using Declarative.Mesos.Mini.Emulated;
+using Declarative.Mesos.Mini.Link;
+using Declarative.Mesos.Mini.Master;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Scheduler;
+
+using Task = System.Threading.Tasks.Task;
+
+namespace Declarative.Sim;
+
+/// <summary>The machines of a simulated world: API server and journal, master, agents, and the processes that run the parts.</summary>
+internal sealed class SimulatedCluster : IMasterDoor
+{
+    private readonly World _world;
+    private readonly Chances _chances;
+    private readonly Witness _witness;
+    private readonly SimulationOptions _options;
+    private readonly FaultyJournal _journal;
+    private readonly List<Machine> _agents = [];
+    private readonly List<Process> _processes;
+    private ApiServerRun? _server;
+    private MiniMaster? _master;
+    private Registry? _registry;
+
+    public SimulatedCluster(World world, Chances chances, Witness witness, IReadOnlyList<Part> parts, SimulationOptions options)
+    {
+        (_world, _chances, _witness, _options) = (world, chances, witness, options);
+        _journal = new(world, chances) { ForgetsWrites = options.Mutant == Mutant.ForgottenWrite };
+        _processes = [.. parts.Select(x => new Process(x))];
+    }
+
+    public bool IsServing => _server is not null;
+
+    public IApi Api(User user) => _server?.Server.As(user) ?? throw Declarative.Api.Objects.Status.Unavailable("simulated: the API server is down");
+
+    public IEnumerable<(string Agent, string Task, TaskState State)> Tasks() =>
+        _agents.SelectMany(x => x.Agent.Tasks.Select(task => (x.Name, task.Id, task.State)));
+
+    public async Task Start()
+    {
+        await StartServer();
+        StartMaster();
+        for (var i = 0; i < _options.Agents; i++) AddAgent(i);
+        foreach (var process in _processes) StartProcess(process);
+    }
+
+    public Task<IAgentConnection> Connect(CancellationToken stop) =>
+        _master is { } master ? master.Connect(stop) : Task.FromException<IAgentConnection>(new MasterUnavailable("simulated: the master is down"));
+
+    /// <summary>One fault that is not drawn per call.</summary>
+    public async Task Suffer()
+    {
+        var random = _world.Random;
+        var agent = _agents[random.Next(_agents.Count)];
+        switch (random.Next(20))
+        {
+            case 0:
+                await CrashServer();
+                break;
+            case 1 or 2 or 3:
+                await CrashProcess(_processes[random.Next(_processes.Count)]);
+                break;
+            case 4:
+                await CrashMaster();
+                break;
+            case 5 or 6:
+                _chances.Happened(Fault.AgentPause);
+                await agent.Pause(TimeSpan.FromSeconds(random.Next(1, 60)), _world);
+                break;
+            case 7:
+                _chances.Happened(Fault.AgentPartition);
+                await agent.Pause(TimeSpan.FromSeconds(random.Next(80, 150)), _world);
+                break;
+            case 8:
+                _chances.Happened(Fault.AgentLost);
+                agent.Lose();
+                break;
+            case 9 or 10 or 11 or 12:
+                if (Live(agent) is { } ending && agent.Agent.Exit(ending, random.Next(3))) _chances.Happened(Fault.TaskExit);
+                break;
+            case 13 or 14 or 15:
+                if (Live(agent) is { } sick && agent.Agent.KillUnhealthy(sick)) _chances.Happened(Fault.TaskUnhealthy);
+                break;
+            default:
+                if (Live(agent) is { } slow && agent.Agent.SetCheck(slow, passes: false))
+                {
+                    _chances.Happened(Fault.ReadinessLost);
+                    agent.Unready.Add(slow);
+                }
+                break;
+        }
+        foreach (var machine in _agents)
+        {
+            if (random.Next(3) == 0) machine.Recover();
+        }
+    }
+
+    /// <summary>The end of all faults: everything runs, every check passes.</summary>
+    public async Task Repair()
+    {
+        if (_server is null) await StartServer();
+        if (_master is null) StartMaster();
+        foreach (var agent in _agents)
+        {
+            agent.Resume(_world);
+            agent.Recover();
+        }
+        foreach (var process in _processes.Where(x => !x.IsRunning)) StartProcess(process);
+    }
+
+    private string? Live(Machine machine)
+    {
+        var live = machine.Agent.Tasks.Where(x => x.State == TaskState.TaskRunning).Select(x => x.Id).ToList();
+        return live.Count == 0 ? null : live[_world.Random.Next(live.Count)];
+    }
+
+    private async Task StartServer()
+    {
+        var run = new ApiServerRun();
+        while (true)
+        {
+            try
+            {
+                run.Server = await ApiServer.ApiServer.Open(_journal.Open(() => run.IsCrashed), new ApiServerOptions(), _world.Time, _world.Random, run.Stop.Token);
+                run.Running = run.Server.Run(run.Stop.Token);
+                await run.Server.Bootstrap(run.Stop.Token);
+                break;
+            }
+            catch (ApiException)
+            {
+                run.IsCrashed = true;
+                run.Stop.Cancel();
+                run = new ApiServerRun();
+            }
+        }
+        _server = run;
+        run.Watching = Observe(run);
+    }
+
+    /// <summary>The witness's own eye on what leaves the store and on slices.</summary>
+    private async Task Observe(ApiServerRun run)
+    {
+        var api = run.Server.As(User.ApiServer);
+        await Task.WhenAll(Kind.All.Where(x => x.Support != KindSupport.Review).DistinctBy(x => (x.Group, x.Plural)).Select(async kind =>
+        {
+            try
+            {
+                await foreach (var change in api.Watch(new(kind), run.Stop.Token))
+                {
+                    if (change is { Type: WatchEventType.Deleted, Object: { } gone }) _witness.Removed(gone);
+                    else if (kind == Kind.EndpointSlice && change.Object is { } slice) _witness.SliceSeen(slice);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }));
+    }
+
+    private async Task CrashServer()
+    {
+        _chances.Happened(Fault.ApiServerCrash);
+        var crashed = _server!;
+        _server = null;
+        crashed.IsCrashed = true;
+        crashed.Stop.Cancel();
+        await Task.Delay(TimeSpan.FromMilliseconds(_world.Random.Next(50, 5000)), _world.Time);
+        await StartServer();
+        await _witness.LookForLosses();
+    }
+
+    private void StartMaster() => _master = new MiniMaster(new MasterOptions { AgentReregisterTimeout = TimeSpan.FromMinutes(2) }, _world.Time, _world.Random, _registry, registry => _registry = registry.Clone());
+
+    private async Task CrashMaster()
+    {
+        _chances.Happened(Fault.MasterCrash);
+        _master?.Dispose();
+        _master = null;
+        await Task.Delay(TimeSpan.FromMilliseconds(_world.Random.Next(50, 8000)), _world.Time);
+        StartMaster();
+    }
+
+    private void AddAgent(int index)
+    {
+        var size = 1000 / _options.Agents;
+        var first = (ulong)(31000 + index * size);
+        var options = new EmulatedAgentOptions { Hostname = $"agent-{index}", Port = 5051 + index, Cpus = 8, Ports = (first, first + (ulong)size - 1), StartDelay = TimeSpan.FromMilliseconds(200) };
+        var machine = new Machine(options.Hostname, new EmulatedAgent(options, this, _world.Time, _world.Random));
+        _agents.Add(machine);
+        machine.Resume(_world);
+    }
+
+    private void StartProcess(Process process)
+    {
+        var link = new ApiLink(_world, _chances, () => Api(process.Part.User), process.Part, _witness, _options.Mutant);
+        var master = new MasterLink(_world, _chances, () => (_master ?? throw new MasterUnavailable("simulated: the master is down")).Client(), _witness, _options.Mutant);
+        process.Api = link;
+        process.Master = master;
+        process.Running = Guard(process, process.Part.Run(link, master, _world.Time, new Random(_world.Random.Next()), process.Stop.Token));
+    }
+
+    private async Task Guard(Process process, Task running)
+    {
+        try
+        {
+            await running;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            _witness.Violated("parts do not fail", $"{process.Part.Name}: {e}");
+        }
+    }
+
+    /// <summary>As kill -9: the old instance hears nothing more and is not told to stop.</summary>
+    private async Task CrashProcess(Process process)
+    {
+        _chances.Happened(Fault.PartCrash);
+        process.Api!.Cut();
+        process.Master!.Cut();
+        process.Running = null;
+        await Task.Delay(TimeSpan.FromMilliseconds(_world.Random.Next(10, 4000)), _world.Time);
+        StartProcess(process);
+    }
+
+    private sealed class ApiServerRun
+    {
+        public CancellationTokenSource Stop { get; } = new();
+        public ApiServer.ApiServer Server { get; set; } = null!;
+        public Task? Running { get; set; }
+        public Task? Watching { get; set; }
+        public bool IsCrashed { get; set; }
+    }
+
+    private sealed class Process(Part part)
+    {
+        public Part Part => part;
+        public CancellationTokenSource Stop { get; } = new();
+        public ApiLink? Api { get; set; }
+        public MasterLink? Master { get; set; }
+        public Task? Running { get; set; }
+        public bool IsRunning => Running is not null;
+    }
+
+    /// <summary>One agent, running or away.</summary>
+    private sealed class Machine(string name, EmulatedAgent agent)
+    {
+        private CancellationTokenSource? _running;
+
+        public string Name => name;
+        public EmulatedAgent Agent => agent;
+        public HashSet<string> Unready { get; } = new(StringComparer.Ordinal);
+
+        public void Resume(World world)
+        {
+            if (_running is not null) return;
+            _running = new CancellationTokenSource();
+            Loop = agent.Run(_running.Token);
+            world.Note($"{name} runs");
+        }
+
+        public Task? Loop { get; private set; }
+
+        public async Task Pause(TimeSpan time, World world)
+        {
+            if (_running is null) return;
+            Stop();
+            await Task.Yield();
+            Returning = Return();
+
+            async Task Return()
+            {
+                await Task.Delay(time, world.Time);
+                Resume(world);
+            }
+        }
+
+        public Task? Returning { get; private set; }
+
+        public void Lose() => agent.Forget();
+
+        public void Recover()
+        {
+            foreach (var task in Unready.Order(StringComparer.Ordinal)) agent.SetCheck(task, passes: true);
+            Unready.Clear();
+        }
+
+        private void Stop()
+        {
+            _running!.Cancel();
+            _running = null;
+            agent.Disconnect();
+        }
+    }
+}

@@ -1,0 +1,156 @@
+using System.Globalization;
+using System.Text;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+
+namespace Declarative.Sim;
+
+/// <summary>People at kubectl who scale, roll out, delete, cordon and come back.</summary>
+internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, Func<IApi> api)
+{
+    private static readonly Part User = new("user", Api.User.Admin, (_, _, _, _, _) => Task.CompletedTask);
+    private const string SecondNamespace = "shop";
+    private static readonly (string Namespace, string Name)[] Workloads = [("default", "web"), ("default", "api"), (SecondNamespace, "cart")];
+    private int _revision;
+
+    public async Task Begin()
+    {
+        await Try("create", () => api().Create(new(Kind.Namespace, "", SecondNamespace), Encoding.UTF8.GetBytes("{\"metadata\":{\"name\":\"" + SecondNamespace + "\"}}")));
+        foreach (var (ns, name) in Workloads) await Create(ns, name);
+    }
+
+    /// <summary>At the end everything that people want is there, and no node is closed.</summary>
+    public async Task Settle()
+    {
+        while (await Exists(new(Kind.Namespace, "", SecondNamespace)) is { } ns && Namespace.Read(ns.Json).Metadata.IsDeleting) await Task.Delay(TimeSpan.FromSeconds(5), world.Time);
+        await Begin();
+        foreach (var node in await Nodes()) await Cordon(node, false);
+    }
+
+    public async Task Act()
+    {
+        var random = world.Random;
+        var (ns, name) = Workloads[random.Next(Workloads.Length)];
+        var deployment = new ResourceKey(Kind.Deployment, ns, name);
+        switch (random.Next(16))
+        {
+            case 0 or 1 or 2:
+                await Did(UserAction.ScaleUp, Scale(deployment, random.Next(4, 9)));
+                break;
+            case 3 or 4 or 5:
+                await Did(UserAction.ScaleDown, Scale(deployment, random.Next(0, 3)));
+                break;
+            case 6 or 7:
+                await Did(UserAction.Rollout, Patch(deployment, $"{{\"spec\":{{\"template\":{{\"metadata\":{{\"annotations\":{{\"rollout\":\"{++_revision}\"}}}}}}}}}}"));
+                break;
+            case 8 or 9:
+                if (await AnyPod(ns) is { } pod) await Did(UserAction.DeletePod, Delete(pod, null));
+                break;
+            case 10:
+                if (await AnyPod(ns) is { } forced) await Did(UserAction.ForceDeletePod, Delete(forced, 0));
+                break;
+            case 11:
+                await Did(UserAction.DeleteDeployment, Delete(deployment, null));
+                break;
+            case 12:
+                if (random.Next(3) == 0) await Did(UserAction.DeleteNamespace, Delete(new(Kind.Namespace, "", SecondNamespace), null));
+                break;
+            case 13:
+                await Did(UserAction.Create, Begin());
+                break;
+            case 14:
+                if ((await Nodes()) is { Count: > 1 } open) await Did(UserAction.CordonNode, Cordon(open[random.Next(open.Count)], true));
+                break;
+            default:
+                foreach (var node in await Nodes()) await Did(UserAction.UncordonNode, Cordon(node, false));
+                break;
+        }
+    }
+
+    private async Task Create(string ns, string name)
+    {
+        await Try("create", () => api().Create(new(Kind.Deployment, ns, name), DeploymentJson(name, world.Random.Next(1, 5))));
+        await Try("create", () => api().Create(new(Kind.Service, ns, name), Encoding.UTF8.GetBytes($$"""{"metadata":{"name":"{{name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{name}}"},"ports":[{"port":{{9001 + Array.FindIndex(Workloads, x => x.Name == name)}},"targetPort":"http"}] } }""")));
+    }
+
+    private static byte[] DeploymentJson(string name, int replicas) => Encoding.UTF8.GetBytes(
+        """
+        {"metadata":{"name":"NAME"},"spec":{"replicas":REPLICAS,"selector":{"matchLabels":{"app":"NAME"}},"template":{"metadata":{"labels":{"app":"NAME"}},"spec":{
+        "containers":[{"name":"main","command":["serve"],"ports":[{"name":"http","containerPort":8080}],"resources":{"requests":{"cpu":"500m","memory":"64Mi"}},
+        "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":2,"failureThreshold":1},"livenessProbe":{"httpGet":{"path":"/","port":"http"}}}]}}}}
+        """.Replace("NAME", name, StringComparison.Ordinal).Replace("REPLICAS", replicas.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
+
+    private Task<bool> Scale(ResourceKey key, int replicas) => Patch(key, $"{{\"spec\":{{\"replicas\":{replicas}}}}}");
+
+    private Task<bool> Patch(ResourceKey key, string json) => Try("patch", () => api().Patch(key, PatchKind.Merge, Encoding.UTF8.GetBytes(json)));
+
+    private Task<bool> Delete(ResourceKey key, long? grace) => Try("delete", () => api().Delete(key, new() { GracePeriodSeconds = grace }));
+
+    private Task<bool> Cordon(ResourceKey node, bool closed) => Patch(node, closed ? "{\"spec\":{\"unschedulable\":true}}" : "{\"spec\":{\"unschedulable\":null}}");
+
+    private async Task<List<ResourceKey>> Nodes() => [.. (await List(new(Kind.Node))).Select(x => x.Key)];
+
+    private async Task<ResourceKey?> AnyPod(string ns)
+    {
+        var pods = await List(new(Kind.Pod, ns));
+        return pods.Count == 0 ? null : pods[world.Random.Next(pods.Count)].Key;
+    }
+
+    private async Task<IReadOnlyList<Stored>> List(ListRequest request)
+    {
+        try
+        {
+            return (await api().List(request)).Items;
+        }
+        catch (ApiException)
+        {
+            return [];
+        }
+    }
+
+    private async Task<Stored?> Exists(ResourceKey key)
+    {
+        try
+        {
+            return await api().Get(key);
+        }
+        catch (ApiException)
+        {
+            return null;
+        }
+    }
+
+    private async Task Did(UserAction action, Task<bool> done)
+    {
+        if (await done) tally.Add("user " + action);
+    }
+
+    private async Task Did(UserAction action, Task done)
+    {
+        await done;
+        tally.Add("user " + action);
+    }
+
+    private async Task<bool> Try(string verb, Func<Task<Stored>> write)
+    {
+        for (var attempt = 0; attempt < 5; attempt++)
+        {
+            try
+            {
+                var stored = await write();
+                witness.Wrote(User, verb, "", stored);
+                witness.Acknowledged(stored);
+                return true;
+            }
+            catch (ApiException e) when (e.IsRetryable)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), world.Time);
+            }
+            catch (ApiException)
+            {
+                return false;
+            }
+        }
+        return false;
+    }
+}
