@@ -244,7 +244,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
             return;
         // As Mesos words it, slip included: scripts may look for it.
         const string message = "Unreachable agent re-reregistered";
-        Cluster.Send(framework, cluster.MasterUpdate(task.Id, agent.Id, record.State, Reason.AgentReregistered, message));
+        Cluster.Send(framework, cluster.Latest(task, Reason.AgentReregistered, message));
     }
 
     private static (string Role, ResourceBag Resources) Holding(Framework framework, IReadOnlyList<Resource> resources) =>

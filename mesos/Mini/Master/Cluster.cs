@@ -177,6 +177,23 @@ internal sealed class Cluster
         return status;
     }
 
+    /// <summary>The last known state of a task, with what its agent last said about health and container.</summary>
+    public TaskStatus Latest(Launched task, TaskStatus.Types.Reason reason, string message)
+    {
+        var status = MasterUpdate(task.Id, task.Agent.Id, task.Record.State, reason, message);
+        if (task.Record.ExecutorId is { } executor)
+            status.ExecutorId = executor;
+        if (task.Record.Statuses.LastOrDefault() is not { } last)
+            return status;
+        if (last.HasHealthy)
+            status.Healthy = last.Healthy;
+        if (last.CheckStatus is { } check)
+            status.CheckStatus = check;
+        if (last.ContainerStatus is { } container)
+            status.ContainerStatus = container;
+        return status;
+    }
+
     public static void Send(Framework framework, TaskStatus status) =>
         framework.Send(new Event { Type = EventType.Update, Update = new() { Status = status } });
 

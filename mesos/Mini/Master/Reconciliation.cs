@@ -42,25 +42,6 @@ internal sealed class Reconciliation(Cluster cluster)
         Cluster.Send(framework, status);
     }
 
-    private TaskStatus Latest(Launched task)
-    {
-        var status = cluster.MasterUpdate(
-            task.Id,
-            task.Agent.Id,
-            task.Record.State,
-            Reason.Reconciliation,
-            "Reconciliation: Latest task state"
-        );
-        if (task.Record.ExecutorId is { } executor)
-            status.ExecutorId = executor;
-        if (task.Record.Statuses.LastOrDefault() is not { } last)
-            return status;
-        if (last.HasHealthy)
-            status.Healthy = last.Healthy;
-        if (last.CheckStatus is { } check)
-            status.CheckStatus = check;
-        if (last.ContainerStatus is { } container)
-            status.ContainerStatus = container;
-        return status;
-    }
+    private TaskStatus Latest(Launched task) =>
+        cluster.Latest(task, Reason.Reconciliation, "Reconciliation: Latest task state");
 }
