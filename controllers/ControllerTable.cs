@@ -1,6 +1,8 @@
 using Declarative.Api;
 using Declarative.Controllers.Deployments;
 using Declarative.Controllers.Endpoints;
+using Declarative.Controllers.GarbageCollection;
+using Declarative.Controllers.Namespaces;
 using Declarative.Controllers.ReplicaSets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -21,6 +23,8 @@ public static class ControllerTable
             Row(DeploymentController.Name, DeploymentController.Run),
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
             Row(EndpointsController.Name, EndpointsController.Run),
+            Row(GarbageController.Name, GarbageController.Run),
+            Row(NamespaceController.Name, NamespaceController.Run),
         ];
 
         ControllerRow Row(string name, Func<IApi, TimeProvider, Random, ILogger, CancellationToken, Task> run)

@@ -1,0 +1,54 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Client.Informers;
+using Declarative.Client.Reconcile;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Controllers.GarbageCollection;
+
+/// <summary>Owner references → deletions and the finalizers of propagation, for objects of every kind.</summary>
+internal static class GarbageController
+{
+    public const string Name = "garbage-collector";
+
+    public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
+    {
+        ObjectGraph? graph = null;
+        Controller<ResourceKey>? controller = null;
+        graph = new(api, time, random, logger, Changed);
+        controller = new(Name, api, time, Compute) { Views = graph.Views, Logger = logger };
+        return controller.Run(stop);
+
+        void Changed(Kind kind, Change<ApiObject> change)
+        {
+            var key = ResourceKey.Of(kind, change.Object.Namespace, change.Object.Name);
+            if (change.New is { } now && (now.Metadata.OwnerReferences.Count > 0 || now.Metadata.IsDeleting)) controller!.Queue.Add(key);
+            // Its end, or that it now waits for them, is a matter of its dependents.
+            if (change.New is null || IsWaiting(change.New))
+            {
+                foreach (var dependent in graph!.Dependents(change.Object.Uid)) controller!.Queue.Add(dependent.Key);
+            }
+            // An owner may have waited for just this one.
+            if (change.Old is null) return;
+            foreach (var owner in change.Old.Metadata.OwnerReferences)
+            {
+                if (change.New is { } still && still.Metadata.OwnerReferences.Any(x => x.Uid == owner.Uid)) continue;
+                if (ObjectGraph.KeyOf(owner, key) is { } ownerKey) controller!.Queue.Add(ownerKey);
+            }
+        }
+
+        async ValueTask<Plan> Compute(ResourceKey key, CancellationToken stopped)
+        {
+            if (graph!.Find(key) is not { } x) return Plan.Nothing;
+            var owners = new List<OwnerState>();
+            if (!x.Metadata.IsDeleting)
+            {
+                foreach (var owner in x.Metadata.OwnerReferences) owners.Add(await graph.State(owner, key, stopped));
+            }
+            return GarbagePlan.Compute(key, x, owners, graph.Dependents(x.Uid));
+        }
+    }
+
+    private static bool IsWaiting(ApiObject x) => x.Metadata.IsDeleting && x.Metadata.Finalizers.Contains(GarbagePlan.Foreground);
+}
