@@ -1,0 +1,196 @@
+using System.Diagnostics;
+using System.Globalization;
+using Declarative.Api;
+using Declarative.ApiServer;
+using Declarative.ApiServer.Authorization;
+using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Sqlite;
+using Declarative.Sim;
+
+namespace Declarative.Bench.Api;
+
+/// <summary>Load on the API server over HTTPS: creates, gets, lists, watch events; latency, CPU of the server per operation, memory.</summary>
+public static class ApiBench
+{
+    private const string Usage = """
+        bench api [--kubeconfig PATH] [--journal sqlite|memory] [--seconds S] [--pods N] [--watchers N] [--only WORD]
+          --kubeconfig  measure a server that runs already (as its administrator); default: one of its own, in a process of its own
+          --journal     of the server of its own (default sqlite)
+          --seconds     length of each measurement (default 3)
+          --pods        pods of the list measurement (default 10000)
+          --watchers    watchers of the event measurement (default 1000)
+          --only        creates, gets, lists or events (default all)
+        """;
+    private const string TableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+    /// <summary>Exit code: 0, or 2 for wrong options.</summary>
+    public static int Run(string[] args)
+    {
+        var (kubeconfig, journal, only, serve) = ("", "sqlite", "", "");
+        var (seconds, pods, watchers) = (3.0, 10_000, 1_000);
+        for (var i = 0; i < args.Length; i++)
+        {
+            var value = i + 1 < args.Length ? args[i + 1] : "";
+            var known = value.Length > 0;
+            switch (args[i])
+            {
+                case "--kubeconfig":
+                    kubeconfig = value;
+                    break;
+                case "--serve":
+                    serve = value;
+                    break;
+                case "--journal" when value is "sqlite" or "memory":
+                    journal = value;
+                    break;
+                case "--only" when value is "creates" or "gets" or "lists" or "events":
+                    only = value;
+                    break;
+                case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out seconds) && seconds > 0:
+                case "--pods" when int.TryParse(value, out pods) && pods > 0:
+                case "--watchers" when int.TryParse(value, out watchers) && watchers > 0:
+                    break;
+                default:
+                    known = false;
+                    break;
+            }
+            if (!known)
+            {
+                Console.Error.WriteLine($"bench api: unknown or incomplete option {args[i]}\n{Usage}");
+                return 2;
+            }
+            i++;
+        }
+        if (serve.Length > 0) Serve(serve, journal).GetAwaiter().GetResult();
+        else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, pods, watchers, only).GetAwaiter().GetResult();
+        else WithOwnServer(journal, path => Measure(path, seconds, pods, watchers, only)).GetAwaiter().GetResult();
+        return 0;
+    }
+
+    private static async Task Measure(string kubeconfig, double seconds, int pods, int watchers, string only)
+    {
+        using var target = Target.Read(kubeconfig);
+        Console.WriteLine(ApiLoad.Heading);
+        var idle = await target.Used();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  idle: {idle.ResidentMiB:F0} MiB"));
+        var run = Guid.NewGuid().ToString("n")[..8];
+        foreach (var ns in (string[])["bench", "bench-watch", "bench-pods"]) await MakeNamespace(target, ns);
+        if (only is "" or "creates")
+        {
+            await ApiLoad.Run(target, "warm-up", 4, 1, 201, (client, i) => Create(Map($"w-{run}-{client}-{i}")));
+            foreach (var clients in (int[])[1, 16, 64])
+            {
+                Console.WriteLine(await ApiLoad.Run(target, $"create ConfigMap, {clients} clients", clients, seconds, 201, (client, i) => Create(Map($"c-{run}-{clients}-{client}-{i}"))));
+            }
+        }
+        if (only is "" or "gets")
+        {
+            await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench/configmaps", Map("one")));
+            var get = ApiConnection.Request("GET", "/api/v1/namespaces/bench/configmaps/one");
+            await ApiLoad.Run(target, "warm-up", 4, 1, 200, (_, _) => get);
+            foreach (var clients in (int[])[1, 16, 64]) Console.WriteLine(await ApiLoad.Run(target, $"get ConfigMap, {clients} clients", clients, seconds, 200, (_, _) => get));
+        }
+        if (only is "" or "lists")
+        {
+            Console.WriteLine(await ApiLoad.Run(target, "create Pod, 32 clients", 32, 600, 201,
+                (client, i) => ApiConnection.Request("POST", "/api/v1/namespaces/bench-pods/pods", Pod($"p-{run}-{client}-{i}")), pods));
+            foreach (var (name, accept) in ((string, string)[])[("JSON", "application/json"), ("Table", TableAccept)]) await List(name, accept);
+        }
+        if (only is "" or "events")
+        {
+            await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench-watch/configmaps", Map("hot")));
+            Console.WriteLine(await WatchLoad.Run(target, watchers, seconds));
+        }
+
+        async Task List(string name, string accept)
+        {
+            using var connection = ApiConnection.Open(target);
+            var request = ApiConnection.Request("GET", "/api/v1/namespaces/bench-pods/pods", accept: accept);
+            connection.Send(request);
+            var before = await target.Used();
+            var times = new List<double>();
+            var length = 0L;
+            for (var i = 0; i < 5; i++)
+            {
+                var sent = Stopwatch.GetTimestamp();
+                length = connection.Send(request).Length;
+                times.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+            }
+            times.Sort();
+            var after = await target.Used();
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"  list of pods as {name}, {length / 1e6:F1} MB: best {times[0]:F0} ms, median {times[2]:F0} ms, server {(after.CpuSeconds - before.CpuSeconds) * 200:F0} ms CPU each, {after.ResidentMiB:F0} MiB"));
+        }
+    }
+
+    /// <summary>A server in a process of its own, so that its CPU time and memory are its own.</summary>
+    private static async Task WithOwnServer(string journal, Func<string, Task> measure)
+    {
+        var directory = Directory.CreateTempSubdirectory("declarative-bench-").FullName;
+        var self = typeof(ApiBench).Assembly.Location;
+        var start = new ProcessStartInfo("dotnet", ["exec", self, "api", "--serve", directory, "--journal", journal]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
+        using var server = Process.Start(start)!;
+        try
+        {
+            if (await server.StandardOutput.ReadLineAsync() is not { Length: > 0 } kubeconfig) throw new IOException("the server did not start");
+            await measure(kubeconfig);
+        }
+        finally
+        {
+            server.StandardInput.Close();
+            if (!server.WaitForExit(TimeSpan.FromSeconds(10))) server.Kill();
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static async Task Serve(string directory, string journalKind)
+    {
+        await using IJournal journal = journalKind == "memory" ? new MemoryJournal() : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
+        using var stop = new CancellationTokenSource();
+        var authorizer = new Authorizer();
+        var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects }, TimeProvider.System, Random.Shared, stop.Token);
+        var running = server.Run(stop.Token);
+        await server.Bootstrap(stop.Token);
+        var following = authorizer.Run(server.As(User.ApiServer), TimeProvider.System, stop.Token);
+        await using (var face = await HttpFace.Start(server.As, authorizer, new() { Directory = directory, Port = 0 }, TimeProvider.System, stop.Token))
+        {
+            Console.WriteLine(face.KubeconfigPath);
+            await Console.In.ReadLineAsync(); // the parent closes it at the end
+        }
+        await stop.CancelAsync();
+        await Task.WhenAll(running, following);
+    }
+
+    private static byte[] Create(string map) => ApiConnection.Request("POST", "/api/v1/namespaces/bench/configmaps", map);
+
+    private static async Task MakeNamespace(Target target, string name) =>
+        await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces", $$$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"{{{name}}}"}}"""));
+
+    /// <summary>What exists already from an earlier run may stay.</summary>
+    private static async Task Ignore(Task<string> creating)
+    {
+        try
+        {
+            await creating;
+        }
+        catch (HttpRequestException exists) when (exists.Message.Contains("AlreadyExists", StringComparison.Ordinal))
+        {
+            return;
+        }
+    }
+
+    private static string Map(string name) =>
+        $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{{name}}}","labels":{"app":"bench"}},"data":{"value":"{{{Filler}}}"}}""";
+
+    private static string Pod(string name) => $$$"""
+        {"apiVersion":"v1","kind":"Pod","metadata":{"name":"{{{name}}}","labels":{"app":"bench","tier":"front","pod-template-hash":"5bdfc87595"},
+        "annotations":{"declarative.mesos/name":"bench","note":"{{{Filler}}}"}},
+        "spec":{"containers":[{"name":"web","image":"registry.example/web:1.2.3","command":["serve","--port","8080"],
+        "ports":[{"name":"http","containerPort":8080}],"env":[{"name":"A","value":"1"},{"name":"B","value":"2"}],
+        "resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"memory":"128Mi"}},
+        "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":5}}]}}
+        """;
+
+    private static readonly string Filler = new('x', 850);
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+
+namespace Declarative.Bench.Api;
+
+/// <summary>The server under load: where it is, who we are, and what it has used so far (from its <c>/metrics</c>).</summary>
+internal sealed class Target : IDisposable
+{
+    private readonly HttpClient _client;
+
+    private Target(Uri server, X509Certificate2 certificate)
+    {
+        Host = server.Host;
+        Port = server.Port;
+        Certificate = certificate;
+        var handler = new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None };
+        handler.SslOptions.ClientCertificates = [certificate];
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        _client = new HttpClient(handler) { BaseAddress = server };
+    }
+
+    public string Host { get; }
+    public int Port { get; }
+    public X509Certificate2 Certificate { get; }
+
+    /// <summary>Reads a kubeconfig that this server wrote (embedded certificate and key).</summary>
+    public static Target Read(string kubeconfig)
+    {
+        var fields = File.ReadLines(kubeconfig).Select(x => x.Trim().Split(": ", 2)).Where(x => x.Length == 2).GroupBy(x => x[0]).ToDictionary(x => x.Key, x => x.First()[1]);
+        using var pem = X509Certificate2.CreateFromPem(Pem("client-certificate-data"), Pem("client-key-data"));
+        return new(new Uri(fields["server"]), X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null));
+
+        string Pem(string field) => Encoding.UTF8.GetString(Convert.FromBase64String(fields[field]));
+    }
+
+    public async Task<(double CpuSeconds, double ResidentMiB)> Used()
+    {
+        var lines = (await _client.GetStringAsync("/metrics")).Split('\n');
+        return (Value("process_cpu_seconds_total"), Value("process_resident_memory_bytes") / 1048576);
+
+        double Value(string name) => double.Parse(lines.First(x => x.StartsWith(name + " ", StringComparison.Ordinal)).AsSpan(name.Length + 1), CultureInfo.InvariantCulture);
+    }
+
+    public async Task<string> Send(HttpMethod method, string path, string? body = null)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var answer = await _client.SendAsync(request);
+        var text = await answer.Content.ReadAsStringAsync();
+        return answer.IsSuccessStatusCode ? text : throw new HttpRequestException($"{method} {path}: {(int)answer.StatusCode} {text}");
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        Certificate.Dispose();
+    }
+}
