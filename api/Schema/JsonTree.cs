@@ -133,14 +133,19 @@ public sealed class JsonTree
         }
 
         var clone = new JsonTree(Kind);
-        foreach (var (name, value) in Members ?? [])
+        if (Members is not null)
         {
-            clone.Members!.Add(name, value.Clone());
+            foreach (var (name, value) in Members)
+            {
+                clone.Members!.Add(name, value.Clone());
+            }
         }
-
-        foreach (var item in Items ?? [])
+        else
         {
-            clone.Items!.Add(item.Clone());
+            foreach (var item in Items!)
+            {
+                clone.Items!.Add(item.Clone());
+            }
         }
 
         return clone;

@@ -11,27 +11,50 @@ namespace Declarative.ApiServer.Patch;
 /// </summary>
 internal sealed class FieldSet
 {
-    private SortedDictionary<string, FieldSet>? _children;
+    // Sorted by element. Sets are small and many: a list is a fraction of a dictionary.
+    private List<KeyValuePair<string, FieldSet>>? _children;
+
+    private static readonly List<KeyValuePair<string, FieldSet>> None = [];
 
     /// <summary>The path that leads here is in the set.</summary>
     public bool Owned { get; set; }
 
-    public IEnumerable<KeyValuePair<string, FieldSet>> Children => _children ?? [];
+    public List<KeyValuePair<string, FieldSet>> Children => _children ?? None;
 
-    public bool IsEmpty => !Owned && (_children is null || _children.Values.All(child => child.IsEmpty));
+    public bool IsEmpty
+    {
+        get
+        {
+            if (Owned)
+            {
+                return false;
+            }
 
-    public FieldSet? Find(string element) => _children?.GetValueOrDefault(element);
+            foreach (var (_, child) in Children)
+            {
+                if (!child.IsEmpty)
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
+
+    public FieldSet? Find(string element) => Place(element) is var place and >= 0 ? _children![place].Value : null;
 
     /// <summary>The node below, made where it is missing.</summary>
     public FieldSet Child(string element)
     {
-        _children ??= new SortedDictionary<string, FieldSet>(StringComparer.Ordinal);
-        if (!_children.TryGetValue(element, out var child))
+        var place = Place(element);
+        if (place >= 0)
         {
-            child = new FieldSet();
-            _children.Add(element, child);
+            return _children![place].Value;
         }
 
+        var child = new FieldSet();
+        (_children ??= []).Insert(~place, new(element, child));
         return child;
     }
 
@@ -152,11 +175,39 @@ internal sealed class FieldSet
 
     private void Put(string element, FieldSet child)
     {
-        if (!child.IsEmpty)
+        if (child.IsEmpty)
         {
-            _children ??= new SortedDictionary<string, FieldSet>(StringComparer.Ordinal);
-            _children[element] = child;
+            return;
         }
+
+        var place = Place(element);
+        if (place >= 0)
+        {
+            _children![place] = new(element, child);
+        }
+        else
+        {
+            (_children ??= []).Insert(~place, new(element, child));
+        }
+    }
+
+    // The index, or the complement of where it belongs.
+    private int Place(string element)
+    {
+        var (low, high) = (0, (_children?.Count ?? 0) - 1);
+        while (low <= high)
+        {
+            var middle = (low + high) >> 1;
+            var order = string.CompareOrdinal(_children![middle].Key, element);
+            if (order == 0)
+            {
+                return middle;
+            }
+
+            (low, high) = order < 0 ? (middle + 1, high) : (low, middle - 1);
+        }
+
+        return ~low;
     }
 
     private static string Render(string element)

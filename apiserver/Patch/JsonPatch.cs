@@ -61,14 +61,19 @@ internal static class JsonPatch
                 throw Status.TooLarge($"the patch moves more than {NodesMax} values");
             }
 
-            foreach (var item in value.Items ?? [])
+            if (value.Items is not null)
             {
-                Place(item, depth + 1);
+                foreach (var item in value.Items)
+                {
+                    Place(item, depth + 1);
+                }
             }
-
-            foreach (var (_, member) in value.Members ?? [])
+            else if (value.Members is not null)
             {
-                Place(member, depth + 1);
+                foreach (var (_, member) in value.Members)
+                {
+                    Place(member, depth + 1);
+                }
             }
         }
     }

@@ -1,7 +1,11 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Text.Json.Nodes;
+using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Schema;
 using Declarative.ApiServer.OpenApi;
+using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -15,6 +19,7 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
 {
     private readonly string _home = Directory.CreateTempSubdirectory("openapi").FullName;
     private readonly ConcurrentQueue<string> _requests = new();
+    private readonly ConcurrentQueue<(string ContentType, JsonNode Object)> _created = new();
     private WebApplication _server = null!;
 
     public static TheoryData<string> Kubectls => [.. KubectlBinaries.All.DefaultIfEmpty("")];
@@ -90,6 +95,47 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         Assert.Contains(_requests, request => request.StartsWith("POST /api/v1/namespaces/default/configmaps", StringComparison.Ordinal) && request.Contains("fieldValidation=Strict"));
     }
 
+    // The last version that sends JSON, and the newest.
+    public static TheoryData<string, string> Creations => new MatrixTheoryData<string, string>(
+        KubectlBinaries.All.Where(path => path.EndsWith(".31", StringComparison.Ordinal)).Append(KubectlBinaries.All.LastOrDefault("")).Distinct(),
+    [
+        """create deployment web --image=nginx:1 --replicas=0 --port=80|{"spec":{"replicas":0,"selector":{"matchLabels":{"app":"web"}},"strategy":{},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"nginx","image":"nginx:1","ports":[{"containerPort":80}],"resources":{}}]}}}}""",
+        """create configmap c --from-literal=a=1|{"data":{"a":"1"}}""",
+        """create secret generic s --from-literal=a=1|{"data":{"a":"MQ=="}}""",
+        """create namespace shop|{"spec":{}}""",
+        """create serviceaccount bot|{}""",
+        """create service loadbalancer web --tcp=80:8080|{"spec":{"ports":[{"name":"80-8080","protocol":"TCP","port":80,"targetPort":8080}],"selector":{"app":"web"},"type":"LoadBalancer"}}""",
+        """create job j --image=busybox -- true|{"spec":{"template":{"metadata":{},"spec":{"containers":[{"name":"j","image":"busybox","command":["true"],"resources":{}}],"restartPolicy":"Never"}}}}""",
+        """create role r --verb=get,list --resource=pods|{"rules":[{"verbs":["get","list"],"apiGroups":[""],"resources":["pods"]}]}""",
+        """create rolebinding rb --role=r --user=u|{"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"u"}],"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"}}""",
+        """create quota q --hard=cpu=1,pods=2|{"spec":{"hard":{"cpu":"1","pods":"2"}}}""",
+        """create pdb p --selector=app=web --min-available=1|{"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"web"}}}}""",
+        """create ingress i --rule=a.example/x=web:80|{"spec":{"rules":[{"host":"a.example","http":{"paths":[{"path":"/x","pathType":"Exact","backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}}""",
+        """create priorityclass high --value=1000|{"value":1000,"preemptionPolicy":"PreemptLowerPriority"}""",
+    ]);
+
+    [Theory]
+    [MemberData(nameof(Creations))]
+    public async Task Create_sends_what_is_understood_in_JSON_and_in_protobuf(string kubectl, string creation)
+    {
+        Assert.SkipWhen(kubectl.Length == 0, "no kubectl on PATH");
+        var words = creation.Split('|');
+        var (code, text) = await Run(kubectl, words[0].Contains(" -- ", StringComparison.Ordinal) ? words[0].Replace(" -- ", " --validate=false -- ", StringComparison.Ordinal) : words[0] + " --validate=false");
+        Assert.True(code == 0, text + string.Join("\n", _requests));
+        var (contentType, created) = Assert.Single(_created);
+        var protobuf = string.Compare(Path.GetExtension(kubectl), ".32", StringComparison.Ordinal) >= 0;
+        Assert.Equal(protobuf ? ProtobufCodec.MediaType : "application/json", contentType);
+        foreach (var member in (string[])["apiVersion", "kind", "metadata", "status"])
+        {
+            created.AsObject().Remove(member);
+        }
+
+        if (!JsonNode.DeepEquals(JsonNode.Parse(words[1]), created))
+        {
+            Assert.Equal(words[1], created.ToJsonString());
+        }
+    }
+
     private Task<(int Code, string Output)> Run(string kubectl, string arguments, string input = "") =>
         KubectlBinaries.Run(kubectl, _server.Urls.First(), _home, arguments, input, TestContext.Current.CancellationToken);
 
@@ -99,9 +145,12 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         _requests.Enqueue($"{request.Method} {request.Path}{request.QueryString}");
         if (request.Method == "POST")
         {
-            context.Response.StatusCode = 201;
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body);
             context.Response.ContentType = "application/json";
-            await request.Body.CopyToAsync(context.Response.Body);
+            var (status, answer) = Accept(request.ContentType ?? "", body.ToArray());
+            context.Response.StatusCode = status;
+            await context.Response.Body.WriteAsync(answer);
             return;
         }
 
@@ -143,6 +192,25 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         }
 
         await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(text));
+    }
+
+    private (int Status, byte[] Answer) Accept(string contentType, byte[] body)
+    {
+        try
+        {
+            var json = contentType == ProtobufCodec.MediaType ? ProtobufCodec.ToJson(body) : body;
+            var tree = JsonTree.Parse(json);
+            var (apiVersion, name) = (tree["apiVersion"]!.Text(), tree["kind"]!.Text());
+            var kind = Kind.FindByName(apiVersion, name)!;
+            // kubectl itself sends creationTimestamp: null and the like, but no field that is unknown.
+            var accepted = SchemaCheck.Check(TypeTable.Kind(kind.Group, kind.Version, kind.Name), json, FieldValidation.Ignore).Accepted(apiVersion, name);
+            _created.Enqueue((contentType, JsonNode.Parse(accepted)!));
+            return (201, accepted);
+        }
+        catch (ApiException e)
+        {
+            return (e.Code, e.Status.ToJson());
+        }
     }
 
     private static string Group(IGrouping<string, Kind> group)
