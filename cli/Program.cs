@@ -2,6 +2,10 @@ using System.CommandLine;
 using Declarative.Cli;
 using Declarative.Cli.Commands;
 
+// Before everything else: it is started once per pod of the example manifests and has to be quick.
+if (args is ["sample-web", .. var rest])
+    return await SampleWeb.Run(rest, TimeProvider.System);
+
 // The one place that knows real time and real chance; everything below is handed both.
 var machine = new Machine(TimeProvider.System, new Random());
 

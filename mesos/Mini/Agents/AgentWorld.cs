@@ -32,7 +32,6 @@ internal sealed class AgentWorld : IDisposable
     public WorkDirectory Directory { get; }
     public UpdateOutbox Outbox { get; }
     public ProcessRunner Runner { get; }
-    public Probes Probes { get; } = new();
     public string Ip => Options.Ip;
 
     /// <summary>Set at the first registration.</summary>
@@ -72,7 +71,6 @@ internal sealed class AgentWorld : IDisposable
     public void Dispose()
     {
         Outbox.Dispose();
-        Probes.Dispose();
         Runner.Dispose();
     }
 

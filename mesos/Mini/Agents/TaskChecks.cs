@@ -1,5 +1,6 @@
 using Declarative.Mesos.Mini.Runners;
 using Declarative.Mesos.Protocol;
+using Google.Protobuf;
 
 namespace Declarative.Mesos.Mini.Agents;
 
@@ -45,7 +46,8 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
         while (true)
         {
             var result = await Result(check, stop);
-            if (!result.Equals(task.CheckStatus))
+            // As bytes: Equals takes an absent value and the default one for the same.
+            if (task.CheckStatus is null || !result.ToByteString().Equals(task.CheckStatus.ToByteString()))
                 task.ReportCheck(result);
             await Pause(check.IntervalSeconds, stop);
         }
@@ -70,7 +72,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
                 return await Run(check.Command, timeout, stop) == 0;
             case HealthCheck.Types.Type.Http:
                 var scheme = check.Http.HasScheme ? check.Http.Scheme : "http";
-                var code = await world.Probes.Http(scheme, world.Ip, (int)check.Http.Port, check.Http.Path, timeout, world.Time, stop);
+                var code = await Probes.Http(scheme, world.Ip, (int)check.Http.Port, check.Http.Path, timeout, world.Time, stop);
                 return code is { } status && (check.Http.Statuses.Count > 0 ? check.Http.Statuses.Contains((uint)status) : status is >= 200 and < 400);
             case HealthCheck.Types.Type.Tcp:
                 return await Probes.Tcp(world.Ip, (int)check.Tcp.Port, timeout, world.Time, stop);
@@ -91,7 +93,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
                     result.Command.ExitCode = exit;
                 break;
             case CheckInfo.Types.Type.Http:
-                if (await world.Probes.Http("http", world.Ip, (int)check.Http.Port, check.Http.Path, timeout, world.Time, stop) is { } code)
+                if (await Probes.Http("http", world.Ip, (int)check.Http.Port, check.Http.Path, timeout, world.Time, stop) is { } code)
                     result.Http.StatusCode = (uint)code;
                 break;
             case CheckInfo.Types.Type.Tcp:

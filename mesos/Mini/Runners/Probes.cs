@@ -3,31 +3,17 @@ using System.Net.Sockets;
 namespace Declarative.Mesos.Mini.Runners;
 
 /// <summary>The looks that health checks and checks take at a task from outside. Each ends within its time-out.</summary>
-internal sealed class Probes : IDisposable
+internal static class Probes
 {
-    // A probe has a connection of its own, follows no redirect (they count as success) and does not ask who signed a certificate.
-    private readonly HttpClient http = new(
-        new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            PooledConnectionLifetime = TimeSpan.Zero,
-            SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
-        }
-    )
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
-    };
-
     /// <returns>The status code, or null when there was no answer in time.</returns>
-    public async Task<int?> Http(string scheme, string host, int port, string path, TimeSpan timeout, TimeProvider time, CancellationToken stop)
+    public static async Task<int?> Http(string scheme, string host, int port, string path, TimeSpan timeout, TimeProvider time, CancellationToken stop)
     {
         using var late = new CancellationTokenSource(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, stop);
         try
         {
             var uri = new Uri($"{scheme}://{host}:{port}{(path.StartsWith('/') ? path : "/" + path)}");
+            using var http = Client();
             using var response = await http.GetAsync(uri, HttpCompletionOption.ResponseHeadersRead, either.Token);
             return (int)response.StatusCode;
         }
@@ -55,5 +41,19 @@ internal sealed class Probes : IDisposable
         }
     }
 
-    public void Dispose() => http.Dispose();
+    // One per probe: a pool would keep connections open to the task, or open one too many, and a probe is to see whether a new one is served.
+    // It follows no redirect (they count as success) and does not ask who signed a certificate.
+    private static HttpClient Client() =>
+        new(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+                SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+            }
+        )
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
 }
