@@ -9,14 +9,14 @@ namespace Declarative.Dns;
 /// <summary>The DNS role: zones that follow the API, answered over UDP, TCP and Mesos-DNS' HTTP API.</summary>
 public sealed class DnsPart : IAsyncDisposable
 {
-    private readonly DnsServer server;
+    private readonly DnsServer _server;
 
     /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
     public DnsPart(DnsOptions options, ILoggerFactory? loggers = null)
     {
         loggers ??= NullLoggerFactory.Instance;
         Zones = new DnsZones(options, loggers);
-        server = new DnsServer(options, Zones, loggers.CreateLogger("dns"));
+        _server = new DnsServer(options, Zones, loggers.CreateLogger("dns"));
     }
 
     public DnsZones Zones { get; }
@@ -27,17 +27,20 @@ public sealed class DnsPart : IAsyncDisposable
     public bool IsReady => Zones.Synced.IsCompleted;
 
     /// <summary>Where DNS is answered, after <see cref="Open"/>.</summary>
-    public IPEndPoint Address => server.Address;
+    public IPEndPoint Address => _server.Address;
+
+    /// <summary>Where pods find DNS, after <see cref="Open"/>; null where this process may not bind it.</summary>
+    public IPEndPoint? ClusterAddress => _server.ClusterAddress;
 
     /// <summary>Mesos-DNS' HTTP API as <c>http://address:port</c>, after <see cref="Open"/>; null: not served.</summary>
-    public string? HttpAddress => server.HttpAddress;
+    public string? HttpAddress => _server.HttpAddress;
 
     /// <summary>
     /// Binds all addresses, so that a port that is taken is known before anything else starts, and answers SERVFAIL until <see cref="Ready"/>;
     /// <see cref="Run"/> does it where nobody has.
     /// </summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
-    public Task Open() => server.Start();
+    public Task Open() => _server.Start();
 
     /// <summary>
     /// Follows the API until stopped; then the sockets are closed, and after them the TrafficReport is deleted: while it stands, answers may go out.
@@ -56,5 +59,5 @@ public sealed class DnsPart : IAsyncDisposable
     }
 
     /// <summary>Closes all sockets.</summary>
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

@@ -18,118 +18,118 @@ namespace Declarative.Dns;
 /// </summary>
 public sealed class DnsZones
 {
-    private readonly DnsOptions options;
-    private readonly ILogger logger;
-    private readonly ZoneNames names;
-    private readonly TrafficReporter reporter;
-    private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly TaskCompletionSource synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DnsOptions _options;
+    private readonly ILogger _logger;
+    private readonly ZoneNames _names;
+    private readonly TrafficReporter _reporter;
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Guards feed, contents, drains and the two revisions.</summary>
-    private readonly Lock gate = new();
-    private readonly DrainLedger drains = new();
-    private ZoneContents? contents;
-    private ZoneFeed? feed;
-    private long changed;
-    private long awaited;
+    private readonly Lock _gate = new();
+    private readonly DrainLedger _drains = new();
+    private ZoneContents? _contents;
+    private ZoneFeed? _feed;
+    private long _changed;
+    private long _awaited;
 
-    private TimeProvider? clock;
-    private long started;
-    private uint rotation;
+    private TimeProvider? _clock;
+    private long _started;
+    private uint _rotation;
 
     /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
     public DnsZones(DnsOptions options, ILoggerFactory? loggers = null)
     {
-        this.options = options;
-        logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger("dns");
-        names = new ZoneNames(DnsName.Parse(options.MesosDomain), DnsName.Parse(options.ClusterDomain), options.Framework,
-            options.Times, options.HealthAware, options.SrvWeight);
-        reporter = new TrafficReporter("dns", options.Id) { Logger = logger };
+        _options = options;
+        _logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger("dns");
+        _names = new ZoneNames(DnsName.Parse(options.MesosDomain), DnsName.Parse(options.ClusterDomain), options.Framework,
+            _options.Times, _options.HealthAware, _options.SrvWeight);
+        _reporter = new TrafficReporter("dns", _options.Id) { Logger = _logger };
     }
 
     /// <summary>Completes when the zones hold everything there was at the start; before that every answer is SERVFAIL.</summary>
-    public Task Synced => synced.Task;
+    public Task Synced => _synced.Task;
 
     /// <summary>Completes when the TrafficReport stands: from then on the killing of tasks waits for this instance.</summary>
-    public Task Registered => reporter.Registered;
+    public Task Registered => _reporter.Registered;
 
     internal ZoneCell Cell { get; } = new();
 
-    internal ZoneNames Names => names;
+    internal ZoneNames Names => _names;
 
     /// <summary>Tenths of a second since the start, from 1 on.</summary>
-    internal long Ticks => clock is null ? 1 : 1 + (long)(clock.GetElapsedTime(started).TotalSeconds * AnswerMark.TicksPerSecond);
+    internal long Ticks => _clock is null ? 1 : 1 + (long)(_clock.GetElapsedTime(_started).TotalSeconds * AnswerMark.TicksPerSecond);
 
     /// <summary>Answers one query as over TCP, for clients in this process; 0: no answer. From one thread at a time.</summary>
     /// <param name="query">A DNS message.</param>
     /// <param name="response">65535 bytes.</param>
     public int Answer(ReadOnlySpan<byte> query, Span<byte> response) =>
-        Dns.Answer.Write(Cell.Current, query, response, new AnswerTurn(Stream: true, rotation++, Ticks));
+        Dns.Answer.Write(Cell.Current, query, response, new AnswerTurn(Stream: true, _rotation++, Ticks));
 
     /// <summary>The pods whose tasks are published, with the records of each: for the HTTP API.</summary>
     internal IReadOnlyList<(Pod Pod, IReadOnlyList<Record> Records)> Tasks()
     {
-        lock (gate)
-            return feed is null ? [] : [.. feed.Pods.Select(p => (p, ZoneBuilder.OfTask(p, feed.IsLeaving(p.Uid), names))).Where(t => t.Item2.Count > 0)];
+        lock (_gate)
+            return _feed is null ? [] : [.. _feed.Pods.Select(p => (p, ZoneBuilder.OfTask(p, _feed.IsLeaving(p.Uid), _names))).Where(t => t.Item2.Count > 0)];
     }
 
     /// <summary>Runs until stopped; then the TrafficReport is deleted.</summary>
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
-        started = time.GetTimestamp();
-        clock = time;
-        lock (gate)
+        _started = time.GetTimestamp();
+        _clock = time;
+        lock (_gate)
         {
-            contents = new ZoneContents([(names.Mesos, names.Times), (names.Cluster, names.Times)], (uint)time.GetUtcNow().ToUnixTimeSeconds());
-            contents.Put("cluster", ZoneBuilder.OfCluster(names));
-            contents.Put("server", ZoneBuilder.OfServer(options.Listen.Address, names));
-            feed = new ZoneFeed(contents, names);
+            _contents = new ZoneContents([(_names.Mesos, _names.Times), (_names.Cluster, _names.Times)], (uint)time.GetUtcNow().ToUnixTimeSeconds());
+            _contents.Put("cluster", ZoneBuilder.OfCluster(_names));
+            _contents.Put("server", ZoneBuilder.OfServer(_options.Listen.Address, _names));
+            _feed = new ZoneFeed(_contents, _names);
         }
         var pods = Follow(api, Kind.Pod, Pod.Read, time, random, (f, key, pod) => f.Apply(key, pod), pod => pod.Metadata.IsDeleting);
         var services = Follow(api, Kind.Service, Service.Read, time, random, (f, key, service) => f.Apply(key, service), _ => false);
         var slices = Follow(api, Kind.EndpointSlice, EndpointSlice.Read, time, random, (f, key, slice) => f.Apply(key, slice),
             slice => slice.Endpoints.Any(e => e.Conditions.IsTerminating));
         await Task.WhenAll(
-            pods.Run(stop), services.Run(stop), slices.Run(stop), reporter.Run(api, time, stop), Publish([pods, slices], services, time, stop));
+            pods.Run(stop), services.Run(stop), slices.Run(stop), _reporter.Run(api, time, stop), Publish([pods, slices], services, time, stop));
     }
 
     private Informer<T> Follow<T>(
         IApi api, Kind kind, Func<ReadOnlyMemory<byte>, T> read, TimeProvider time, Random random,
         Action<ZoneFeed, ResourceKey, T?> apply, Func<T, bool> marksLeaving)
         where T : ApiObject =>
-        new Informer<T>(api, kind, read, time, random) { Logger = logger }.OnChange(change =>
+        new Informer<T>(api, kind, read, time, random) { Logger = _logger }.OnChange(change =>
         {
-            lock (gate)
+            lock (_gate)
             {
-                apply(feed!, ResourceKey.Of(kind, change.Object.Namespace, change.Object.Name), change.New);
-                changed = Math.Max(changed, kind.Equals(Kind.Service) ? 0 : change.Revision);
+                apply(_feed!, ResourceKey.Of(kind, change.Object.Namespace, change.Object.Name), change.New);
+                _changed = Math.Max(_changed, kind.Equals(Kind.Service) ? 0 : change.Revision);
                 if (change.New is { } now && marksLeaving(now))
-                    awaited = Math.Max(awaited, change.Revision);
+                    _awaited = Math.Max(_awaited, change.Revision);
             }
-            wake.Writer.TryWrite(true);
+            _wake.Writer.TryWrite(true);
         });
 
     /// <summary>The one loop that makes snapshots and reports.</summary>
     private async Task Publish(Informer[] endpoints, Informer services, TimeProvider time, CancellationToken stop)
     {
-        using var timer = time.CreateTimer(static state => ((ChannelWriter<bool>)state!).TryWrite(true), wake.Writer, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        using var timer = time.CreateTimer(static state => ((ChannelWriter<bool>)state!).TryWrite(true), _wake.Writer, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         try
         {
             await Task.WhenAll([services.Synced, .. endpoints.Select(i => i.Synced)]).WaitAsync(stop);
-            wake.Writer.TryWrite(true);
-            while (await wake.Reader.WaitToReadAsync(stop))
+            _wake.Writer.TryWrite(true);
+            while (await _wake.Reader.WaitToReadAsync(stop))
             {
-                wake.Reader.TryRead(out _);
+                _wake.Reader.TryRead(out _);
                 var (observed, withdrawn, more) = MakeSnapshot(endpoints);
-                if (synced.TrySetResult())
-                    Log.Synced(logger, Cell.Current.Names.Count);
+                if (_synced.TrySetResult())
+                    Log.Synced(_logger, Cell.Current.Names.Count);
                 while (withdrawn && !Cell.IsQuiet)
                     await Task.Delay(TimeSpan.FromMilliseconds(1), time, stop);
                 var next = Report(observed);
                 if (next is { } end)
                     timer.Change(TimeSpan.FromSeconds((double)Math.Max(1, end - Ticks) / AnswerMark.TicksPerSecond), Timeout.InfiniteTimeSpan);
                 if (more)
-                    wake.Writer.TryWrite(true);
+                    _wake.Writer.TryWrite(true);
                 await Task.Delay(TimeSpan.FromMilliseconds(DnsLimits.CoalesceMilliseconds), time, stop);
             }
         }
@@ -145,24 +145,24 @@ public sealed class DnsZones
     /// </summary>
     private (long Observed, bool Withdrawn, bool More) MakeSnapshot(Informer[] endpoints)
     {
-        lock (gate)
+        lock (_gate)
         {
             var observed = endpoints.Max(i => i.Revision);
-            var withdrawals = contents!.Publish(Ticks);
-            drains.Add(withdrawals);
-            Cell.Publish(contents.Current);
-            return (observed, withdrawals.Count > 0, changed > observed);
+            var withdrawals = _contents!.Publish(Ticks);
+            _drains.Add(withdrawals);
+            Cell.Publish(_contents.Current);
+            return (observed, withdrawals.Count > 0, _changed > observed);
         }
     }
 
     private long? Report(long observed)
     {
-        lock (gate)
+        lock (_gate)
         {
             var now = Ticks;
-            drains.Prune(now);
-            var (draining, next) = drains.Report(feed!.Leaving, now);
-            reporter.Report(observed, draining, awaited);
+            _drains.Prune(now);
+            var (draining, next) = _drains.Report(_feed!.Leaving, now);
+            _reporter.Report(observed, draining, _awaited);
             return next;
         }
     }

@@ -16,11 +16,12 @@ namespace Declarative.Bench.Dns;
 public static class DnsBench
 {
     private const string Usage = """
-        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf]
+        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf] [--changes N]
           --names    sizes of the zone in names (default 100,10000)
           --seconds  length of each measurement (default 3)
           --clients  client threads (default 2)
           --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
+          --changes  status changes for the measurement of freshness (default 500, 0: none)
         """;
     private const int NamesPerService = 12;
 
@@ -28,7 +29,7 @@ public static class DnsBench
     public static int Run(string[] args)
     {
         int[] sizes = [100, 10_000];
-        int seconds = 3, clients = 2;
+        int seconds = 3, clients = 2, changes = 500;
         var dnsperf = false;
         for (var i = 0; i < args.Length; i++)
         {
@@ -45,6 +46,9 @@ public static class DnsBench
                 case "--clients" when int.TryParse(value, out clients) && clients > 0:
                     i++;
                     break;
+                case "--changes" when int.TryParse(value, out changes) && changes >= 0:
+                    i++;
+                    break;
                 case "--dnsperf":
                     dnsperf = true;
                     break;
@@ -55,6 +59,8 @@ public static class DnsBench
         }
         foreach (var size in sizes)
             Measure(size, seconds, clients, dnsperf);
+        if (changes > 0)
+            Freshness.Run(changes).GetAwaiter().GetResult();
         return 0;
     }
 

@@ -20,7 +20,7 @@ internal static class Load
             string.Create(CultureInfo.InvariantCulture, $"  {label,-11}{PerSecond,11:F0}{P50,9:F0}{P99,9:F0}{CpuPerQuery,22:F2}{Lost,7}");
     }
 
-    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, int clients)
+    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, int clients, TimeSpan pausePerAnswer = default)
     {
         var queries = new byte[Questions][];
         for (var i = 0; i < Questions; i++)
@@ -31,7 +31,7 @@ internal static class Load
         var cpu = Process.GetCurrentProcess().TotalProcessorTime;
         var start = Stopwatch.GetTimestamp();
         var end = start + seconds * Stopwatch.Frequency;
-        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end)).ToArray();
+        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end, pausePerAnswer)).ToArray();
         foreach (var worker in workers)
             worker.Thread.Join();
         var elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -46,18 +46,20 @@ internal static class Load
 
     private sealed class Worker
     {
-        private readonly IPEndPoint server;
-        private readonly byte[][] queries;
-        private readonly long end;
-        private readonly long[] sentAt = new long[Window];
-        private int next;
+        private readonly IPEndPoint _server;
+        private readonly byte[][] _queries;
+        private readonly long _end;
+        private readonly long[] _sentAt = new long[Window];
+        private readonly TimeSpan _pause;
+        private int _next;
 
-        public Worker(IPEndPoint server, byte[][] queries, int first, long end)
+        public Worker(IPEndPoint server, byte[][] queries, int first, long end, TimeSpan pausePerAnswer)
         {
-            this.server = server;
-            this.queries = queries.Select(q => q.ToArray()).ToArray();
-            this.end = end;
-            next = first;
+            _server = server;
+            _queries = queries.Select(q => q.ToArray()).ToArray();
+            _end = end;
+            _pause = pausePerAnswer;
+            _next = first;
             Thread = new Thread(Work);
             Thread.Start();
         }
@@ -71,11 +73,11 @@ internal static class Load
         private void Work()
         {
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 200, ReceiveBufferSize = 1 << 20 };
-            socket.Connect(server);
+            socket.Connect(_server);
             var response = new byte[4096];
             for (ushort id = 0; id < Window; id++)
                 Send(socket, id);
-            while (Stopwatch.GetTimestamp() < end)
+            while (Stopwatch.GetTimestamp() < _end)
             {
                 int length;
                 try
@@ -94,7 +96,9 @@ internal static class Load
                 if (length < Header.Size || answered >= Window || (response[3] & 0xF) is not (0 or 3))
                     throw new InvalidOperationException("an answer that no query asked for");
                 if (Answered++ % 16 == 0)
-                    Latencies.Add(Stopwatch.GetTimestamp() - sentAt[answered]);
+                    Latencies.Add(Stopwatch.GetTimestamp() - _sentAt[answered]);
+                if (_pause > TimeSpan.Zero && Answered % 100 == 0)
+                    Thread.Sleep(_pause * 100);
                 Send(socket, answered);
             }
             Cpu = ThreadSeconds();
@@ -102,9 +106,9 @@ internal static class Load
 
         private void Send(Socket socket, ushort id)
         {
-            var query = queries[next++ % Questions];
+            var query = _queries[_next++ % Questions];
             BinaryPrimitives.WriteUInt16BigEndian(query, id);
-            sentAt[id] = Stopwatch.GetTimestamp();
+            _sentAt[id] = Stopwatch.GetTimestamp();
             socket.Send(query);
         }
     }

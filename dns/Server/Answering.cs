@@ -8,22 +8,22 @@ namespace Declarative.Dns.Server;
 /// </summary>
 internal sealed class Answering(DnsZones zones, ILogger logger) : IDisposable
 {
-    private readonly ZoneCell.Reader reader = zones.Cell.Open();
-    private ZoneSnapshot snapshot = ZoneSnapshot.Empty;
-    private long now;
-    private uint rotation;
+    private readonly ZoneCell.Reader _reader = zones.Cell.Open();
+    private ZoneSnapshot _snapshot = ZoneSnapshot.Empty;
+    private long _now;
+    private uint _rotation;
 
     public Counters Counters { get; } = new();
 
     /// <summary>Before a batch of packets.</summary>
     public void Begin()
     {
-        snapshot = reader.Enter();
-        now = zones.Ticks;
+        _snapshot = _reader.Enter();
+        _now = zones.Ticks;
     }
 
     /// <summary>After the batch's answers are sent.</summary>
-    public void End() => reader.Exit();
+    public void End() => _reader.Exit();
 
     /// <summary>Length of the answer, 0 for none.</summary>
     public int Write(ReadOnlySpan<byte> packet, Span<byte> response, bool stream)
@@ -31,7 +31,7 @@ internal sealed class Answering(DnsZones zones, ILogger logger) : IDisposable
         int length;
         try
         {
-            length = Answer.Write(snapshot, packet, response, new AnswerTurn(stream, rotation++, now));
+            length = Answer.Write(_snapshot, packet, response, new AnswerTurn(stream, _rotation++, _now));
         }
         catch (Exception e)
         {
@@ -46,5 +46,5 @@ internal sealed class Answering(DnsZones zones, ILogger logger) : IDisposable
         return length;
     }
 
-    public void Dispose() => zones.Cell.Close(reader);
+    public void Dispose() => zones.Cell.Close(_reader);
 }

@@ -5,7 +5,7 @@ namespace Declarative.Dns.Server;
 /// <summary>What one loop has done. Written by its loop alone, with plain stores; readers may see a moment ago.</summary>
 internal sealed class Counters
 {
-    private readonly long[] codes = new long[16];
+    private readonly long[] _codes = new long[16];
 
     public long Queries;
     public long Truncated;
@@ -18,12 +18,12 @@ internal sealed class Counters
     public void Count(ReadOnlySpan<byte> response)
     {
         Queries++;
-        codes[response[3] & 0xF]++;
+        _codes[response[3] & 0xF]++;
         if ((response[2] & 2) != 0)
             Truncated++;
     }
 
-    public long Of(ResponseCode code) => codes[(int)code & 0xF];
+    public long Of(ResponseCode code) => _codes[(int)code & 0xF];
 
     public void Add(Counters other)
     {
@@ -32,7 +32,7 @@ internal sealed class Counters
         Dropped += other.Dropped;
         Unsent += other.Unsent;
         Failures += other.Failures;
-        for (var i = 0; i < codes.Length; i++)
-            codes[i] += other.codes[i];
+        for (var i = 0; i < _codes.Length; i++)
+            _codes[i] += other._codes[i];
     }
 }

@@ -7,30 +7,33 @@ namespace Declarative.Dns.Server;
 /// <summary>All sockets of the DNS role: bound first, so that a taken port is known before anything starts, then served.</summary>
 internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logger) : IAsyncDisposable
 {
-    private readonly List<DnsSockets> sockets = [];
-    private readonly TcpListeners tcp = new(zones, logger);
-    private readonly CancellationTokenSource stopping = new();
-    private readonly List<Task> accepting = [];
-    private HttpApi? http;
-    private bool closed;
+    private readonly List<DnsSockets> _sockets = [];
+    private readonly TcpListeners _tcp = new(zones, logger);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly List<Task> _accepting = [];
+    private HttpApi? _http;
+    private bool _closed;
 
     /// <summary>Where UDP and TCP are answered; the port that was taken where 0 was asked for.</summary>
-    public IPEndPoint Address => sockets[0].Address;
+    public IPEndPoint Address => _sockets[0].Address;
 
-    public string? HttpAddress => http?.Address;
+    /// <summary>The cluster address; null where it could not be bound.</summary>
+    public IPEndPoint? ClusterAddress => _sockets.Count > 1 ? _sockets[1].Address : null;
+
+    public string? HttpAddress => _http?.Address;
 
     /// <summary>Only the first call does anything.</summary>
     /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
     public async Task Start()
     {
-        if (sockets.Count > 0)
+        if (_sockets.Count > 0)
             return;
-        sockets.Add(Bind(options.Listen, options.UdpThreads));
+        _sockets.Add(Bind(options.Listen, options.UdpThreads));
         if (options.ClusterListen is { } cluster)
         {
             try
             {
-                sockets.Add(DnsSockets.Bind(cluster, 1));
+                _sockets.Add(DnsSockets.Bind(cluster, 1));
             }
             catch (SocketException e)
             {
@@ -40,44 +43,44 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
         try
         {
             if (options.Http is { } address)
-                http = await HttpApi.Start(address, new HttpAnswers(zones, options, Metrics), logger);
+                _http = await HttpApi.Start(address, new HttpAnswers(zones, options, Metrics), logger);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
             throw new IOException($"dns: cannot listen on {options.Http} for HTTP: {e.Message}", e);
         }
-        foreach (var bound in sockets)
+        foreach (var bound in _sockets)
         {
             bound.Start(zones, logger);
-            accepting.Add(tcp.Run(bound.Tcp, stopping.Token));
+            _accepting.Add(_tcp.Run(bound.Tcp, _stopping.Token));
             Log.Listening(logger, bound.Address);
         }
-        if (http is not null)
-            Log.HttpListening(logger, http.Address);
+        if (_http is not null)
+            Log.HttpListening(logger, _http.Address);
     }
 
     public DnsMetrics Metrics()
     {
         var (udp, streams) = (new Counters(), new Counters());
-        foreach (var loop in sockets.SelectMany(s => s.Loops))
+        foreach (var loop in _sockets.SelectMany(s => s.Loops))
             udp.Add(loop.Counters);
-        tcp.AddTo(streams);
+        _tcp.AddTo(streams);
         var snapshot = zones.Cell.Current;
-        return new DnsMetrics(udp, streams, tcp.Open, tcp.Refused, snapshot.Names.Count, snapshot.Version, zones.Synced.IsCompleted);
+        return new DnsMetrics(udp, streams, _tcp.Open, _tcp.Refused, snapshot.Names.Count, snapshot.Version, zones.Synced.IsCompleted);
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (closed)
+        if (_closed)
             return;
-        closed = true;
-        await stopping.CancelAsync();
-        foreach (var bound in sockets)
+        _closed = true;
+        await _stopping.CancelAsync();
+        foreach (var bound in _sockets)
             bound.Dispose();
-        await Task.WhenAll(accepting);
-        if (http is not null)
-            await http.DisposeAsync();
-        stopping.Dispose();
+        await Task.WhenAll(_accepting);
+        if (_http is not null)
+            await _http.DisposeAsync();
+        _stopping.Dispose();
     }
 
     private static DnsSockets Bind(IPEndPoint address, int threads)

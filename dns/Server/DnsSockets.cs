@@ -14,14 +14,14 @@ internal sealed class DnsSockets : IDisposable
     private static readonly byte[] On = BitConverter.GetBytes(1);
     private const int AttemptsForOnePort = 20;
 
-    private readonly List<Socket> udp = [];
-    private readonly List<UdpLoop> loops = [];
+    private readonly List<Socket> _udp = [];
+    private readonly List<UdpLoop> _loops = [];
 
     private DnsSockets(Socket tcp) => Tcp = tcp;
 
     public Socket Tcp { get; }
     public IPEndPoint Address => (IPEndPoint)Tcp.LocalEndPoint!;
-    public IReadOnlyList<UdpLoop> Loops => loops;
+    public IReadOnlyList<UdpLoop> Loops => _loops;
 
     /// <summary>Binds one TCP and several UDP sockets to the same port.</summary>
     /// <exception cref="SocketException">The address cannot be bound.</exception>
@@ -46,18 +46,18 @@ internal sealed class DnsSockets : IDisposable
     /// <summary>Starts answering UDP; TCP is accepted by <see cref="TcpListeners"/>.</summary>
     public void Start(DnsZones zones, ILogger logger)
     {
-        foreach (var socket in udp)
-            loops.Add(new UdpLoop(socket, zones, logger, LinuxBatch.IsSupported));
-        udp.Clear();
+        foreach (var socket in _udp)
+            _loops.Add(new UdpLoop(socket, zones, logger, LinuxBatch.IsSupported));
+        _udp.Clear();
     }
 
     public void Dispose()
     {
-        foreach (var loop in loops)
+        foreach (var loop in _loops)
             loop.Stop();
-        foreach (var loop in loops)
+        foreach (var loop in _loops)
             loop.Dispose();
-        foreach (var socket in udp)
+        foreach (var socket in _udp)
             socket.Dispose();
         Tcp.Dispose();
     }
@@ -76,7 +76,7 @@ internal sealed class DnsSockets : IDisposable
             for (var i = 0; i < udpThreads; i++)
             {
                 var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-                sockets.udp.Add(socket);
+                sockets._udp.Add(socket);
                 if (LinuxBatch.IsSupported)
                 {
                     socket.SetRawSocketOption(SocketLevel, ReusePort, On);

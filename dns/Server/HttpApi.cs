@@ -14,23 +14,23 @@ namespace Declarative.Dns.Server;
 /// <summary>Serves Mesos-DNS' HTTP API and <c>/metrics</c> with a bare Kestrel: no host, no container, no configuration files.</summary>
 internal sealed class HttpApi : IHttpApplication<HttpContext>, IAsyncDisposable
 {
-    private readonly HttpAnswers answers;
-    private readonly ILogger logger;
-    private readonly KestrelServer server;
+    private readonly HttpAnswers _answers;
+    private readonly ILogger _logger;
+    private readonly KestrelServer _server;
 
     private HttpApi(IPEndPoint address, HttpAnswers answers, ILogger logger)
     {
-        this.answers = answers;
-        this.logger = logger;
+        _answers = answers;
+        _logger = logger;
         var options = new KestrelServerOptions { AddServerHeader = false };
         options.Limits.MaxRequestBodySize = 0;
         options.Listen(address);
-        server = new KestrelServer(Options.Create(options),
+        _server = new KestrelServer(Options.Create(options),
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance), NullLoggerFactory.Instance);
     }
 
     /// <summary><c>http://address:port</c>, with the port that was taken.</summary>
-    public string Address => server.Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    public string Address => _server.Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     /// <exception cref="IOException">The address cannot be bound.</exception>
     public static async Task<HttpApi> Start(IPEndPoint address, HttpAnswers answers, ILogger logger)
@@ -38,12 +38,12 @@ internal sealed class HttpApi : IHttpApplication<HttpContext>, IAsyncDisposable
         var api = new HttpApi(address, answers, logger);
         try
         {
-            await api.server.StartAsync(api, CancellationToken.None);
+            await api._server.StartAsync(api, CancellationToken.None);
             return api;
         }
         catch
         {
-            api.server.Dispose();
+            api._server.Dispose();
             throw;
         }
     }
@@ -60,7 +60,7 @@ internal sealed class HttpApi : IHttpApplication<HttpContext>, IAsyncDisposable
         try
         {
             var (status, type, body) = context.Request.Method is "GET" or "HEAD"
-                ? answers.Of(context.Request.Path.Value ?? "/")
+                ? _answers.Of(context.Request.Path.Value ?? "/")
                 : (StatusCodes.Status405MethodNotAllowed, "text/plain", "only GET\n"u8.ToArray());
             context.Response.StatusCode = status;
             context.Response.ContentType = type;
@@ -74,7 +74,7 @@ internal sealed class HttpApi : IHttpApplication<HttpContext>, IAsyncDisposable
         }
         catch (Exception e)
         {
-            Log.RequestFailed(logger, context.Request.Path.Value ?? "", e);
+            Log.RequestFailed(_logger, context.Request.Path.Value ?? "", e);
             context.Response.StatusCode = StatusCodes.Status500InternalServerError;
         }
     }
@@ -82,7 +82,7 @@ internal sealed class HttpApi : IHttpApplication<HttpContext>, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-        await server.StopAsync(soon.Token);
-        server.Dispose();
+        await _server.StopAsync(soon.Token);
+        _server.Dispose();
     }
 }

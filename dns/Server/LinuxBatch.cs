@@ -18,17 +18,17 @@ internal sealed unsafe class LinuxBatch : IDisposable
     private const int QuerySize = DnsLimits.QueryBytesMax;
     private const int AnswerSize = Answer.UdpSizeMax;
 
-    private readonly int socket;
-    private readonly int count;
-    private readonly int controlSize;
-    private readonly byte* queries;
-    private readonly byte* answers;
-    private readonly byte* addresses;
-    private readonly IoVector* vectors;
-    private readonly byte* controls;
-    private readonly MessageHeader* received;
-    private readonly MessageHeader* sent;
-    private int pending;
+    private readonly int _socket;
+    private readonly int _count;
+    private readonly int _controlSize;
+    private readonly byte* _queries;
+    private readonly byte* _answers;
+    private readonly byte* _addresses;
+    private readonly IoVector* _vectors;
+    private readonly byte* _controls;
+    private readonly MessageHeader* _received;
+    private readonly MessageHeader* _sent;
+    private int _pending;
 
     public static bool IsSupported => OperatingSystem.IsLinux() && nint.Size == 8;
 
@@ -40,66 +40,66 @@ internal sealed unsafe class LinuxBatch : IDisposable
     /// </param>
     public LinuxBatch(int socket, int count, bool manyAddresses)
     {
-        this.socket = socket;
-        this.count = count;
-        controlSize = manyAddresses ? ControlSize : 0;
-        controls = (byte*)NativeMemory.AllocZeroed((nuint)(count * ControlSize));
-        queries = (byte*)NativeMemory.Alloc((nuint)(count * QuerySize));
-        answers = (byte*)NativeMemory.Alloc((nuint)(count * AnswerSize));
-        addresses = (byte*)NativeMemory.Alloc((nuint)(count * AddressSize));
-        vectors = (IoVector*)NativeMemory.AllocZeroed((nuint)(2 * count * sizeof(IoVector)));
-        received = (MessageHeader*)NativeMemory.AllocZeroed((nuint)(count * sizeof(MessageHeader)));
-        sent = (MessageHeader*)NativeMemory.AllocZeroed((nuint)(count * sizeof(MessageHeader)));
-        for (var i = 0; i < count; i++)
+        _socket = socket;
+        _count = count;
+        _controlSize = manyAddresses ? ControlSize : 0;
+        _controls = (byte*)NativeMemory.AllocZeroed((nuint)(_count * ControlSize));
+        _queries = (byte*)NativeMemory.Alloc((nuint)(_count * QuerySize));
+        _answers = (byte*)NativeMemory.Alloc((nuint)(_count * AnswerSize));
+        _addresses = (byte*)NativeMemory.Alloc((nuint)(_count * AddressSize));
+        _vectors = (IoVector*)NativeMemory.AllocZeroed((nuint)(2 * _count * sizeof(IoVector)));
+        _received = (MessageHeader*)NativeMemory.AllocZeroed((nuint)(_count * sizeof(MessageHeader)));
+        _sent = (MessageHeader*)NativeMemory.AllocZeroed((nuint)(_count * sizeof(MessageHeader)));
+        for (var i = 0; i < _count; i++)
         {
-            vectors[i] = new IoVector { Base = queries + i * QuerySize, Length = QuerySize };
-            vectors[count + i] = new IoVector { Base = answers + i * AnswerSize };
-            received[i] = new MessageHeader { Name = addresses + i * AddressSize, Vector = vectors + i, VectorLength = 1, Control = controls + i * ControlSize };
-            sent[i] = new MessageHeader { Vector = vectors + count + i, VectorLength = 1 };
+            _vectors[i] = new IoVector { Base = _queries + i * QuerySize, Length = QuerySize };
+            _vectors[_count + i] = new IoVector { Base = _answers + i * AnswerSize };
+            _received[i] = new MessageHeader { Name = _addresses + i * AddressSize, Vector = _vectors + i, VectorLength = 1, Control = _controls + i * ControlSize };
+            _sent[i] = new MessageHeader { Vector = _vectors + _count + i, VectorLength = 1 };
         }
     }
 
     /// <summary>Waits for packets; the number received, or the negative error number.</summary>
     public int Receive()
     {
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < _count; i++)
         {
-            received[i].NameLength = AddressSize;
-            received[i].ControlLength = (nuint)controlSize;
+            _received[i].NameLength = AddressSize;
+            _received[i].ControlLength = (nuint)_controlSize;
         }
-        pending = 0;
-        var got = recvmmsg(socket, received, (uint)count, WaitForOne, null);
+        _pending = 0;
+        var got = recvmmsg(_socket, _received, (uint)_count, WaitForOne, null);
         return got >= 0 ? got : -Marshal.GetLastPInvokeError();
     }
 
     /// <summary>A received packet; empty if it was longer than any query may be.</summary>
     public ReadOnlySpan<byte> Query(int index) =>
-        (received[index].Flags & TruncatedFlag) != 0 ? default : new(queries + index * QuerySize, (int)received[index].Received);
+        (_received[index].Flags & TruncatedFlag) != 0 ? default : new(_queries + index * QuerySize, (int)_received[index].Received);
 
     /// <summary>Where the next answer goes.</summary>
-    public Span<byte> AnswerBuffer => new(answers + pending * AnswerSize, AnswerSize);
+    public Span<byte> AnswerBuffer => new(_answers + _pending * AnswerSize, AnswerSize);
 
     /// <summary>Puts the answer in <see cref="AnswerBuffer"/> in line, for the sender of a query.</summary>
     public void Add(int query, int length)
     {
-        sent[pending].Vector->Length = (nuint)length;
-        sent[pending].Name = received[query].Name;
-        sent[pending].NameLength = received[query].NameLength;
-        sent[pending].Control = received[query].Control;
-        sent[pending].ControlLength = received[query].ControlLength;
+        _sent[_pending].Vector->Length = (nuint)length;
+        _sent[_pending].Name = _received[query].Name;
+        _sent[_pending].NameLength = _received[query].NameLength;
+        _sent[_pending].Control = _received[query].Control;
+        _sent[_pending].ControlLength = _received[query].ControlLength;
         // For IPv4 the local address alone says where from; the interface is for routing to choose.
-        if (received[query].ControlLength > 0 && *(int*)(received[query].Control + 8) == 0)
-            *(int*)(received[query].Control + InterfaceOffset) = 0;
-        pending++;
+        if (_received[query].ControlLength > 0 && *(int*)(_received[query].Control + 8) == 0)
+            *(int*)(_received[query].Control + InterfaceOffset) = 0;
+        _pending++;
     }
 
     /// <summary>Sends all answers in line; returns how many the kernel refused.</summary>
     public int Send()
     {
         int at = 0, refused = 0;
-        while (at < pending)
+        while (at < _pending)
         {
-            var done = sendmmsg(socket, sent + at, (uint)(pending - at), 0);
+            var done = sendmmsg(_socket, _sent + at, (uint)(_pending - at), 0);
             if (done > 0)
             {
                 at += done;
@@ -116,13 +116,13 @@ internal sealed unsafe class LinuxBatch : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.Free(queries);
-        NativeMemory.Free(answers);
-        NativeMemory.Free(addresses);
-        NativeMemory.Free(vectors);
-        NativeMemory.Free(controls);
-        NativeMemory.Free(received);
-        NativeMemory.Free(sent);
+        NativeMemory.Free(_queries);
+        NativeMemory.Free(_answers);
+        NativeMemory.Free(_addresses);
+        NativeMemory.Free(_vectors);
+        NativeMemory.Free(_controls);
+        NativeMemory.Free(_received);
+        NativeMemory.Free(_sent);
     }
 
     [DllImport("libc", SetLastError = true)]

@@ -17,7 +17,6 @@ internal sealed class TcpConnection(Socket socket, Answering answering)
     {
         socket.NoDelay = true;
         var input = ArrayPool<byte>.Shared.Rent(2 * (LengthSize + DnsLimits.QueryBytesMax));
-        var output = ArrayPool<byte>.Shared.Rent(2 * (LengthSize + AnswerSizeMax));
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
@@ -29,18 +28,10 @@ internal sealed class TcpConnection(Socket socket, Answering answering)
                 if (got == 0)
                     return;
                 held += got;
-                var used = 0;
-                while (true)
-                {
-                    var (read, written) = AnswerSome(input.AsSpan(used, held - used), output);
-                    if (read < 0)
-                        return;
-                    used += read;
-                    if (written == 0)
-                        break;
-                    limit.CancelAfter(TimeSpan.FromSeconds(DnsLimits.TcpWriteSeconds));
-                    await Send(output.AsMemory(0, written), limit.Token);
-                }
+                limit.CancelAfter(TimeSpan.FromSeconds(DnsLimits.TcpWriteSeconds));
+                var used = await AnswerAll(input.AsMemory(0, held), limit.Token);
+                if (used < 0)
+                    return;
                 input.AsSpan(used, held - used).CopyTo(input);
                 held -= used;
             }
@@ -48,6 +39,27 @@ internal sealed class TcpConnection(Socket socket, Answering answering)
         finally
         {
             ArrayPool<byte>.Shared.Return(input);
+        }
+    }
+
+    /// <summary>Answers all whole queries; returns what they took of the input, -1 to close. An idle connection holds no answer's room.</summary>
+    private async Task<int> AnswerAll(ReadOnlyMemory<byte> input, CancellationToken stop)
+    {
+        var output = ArrayPool<byte>.Shared.Rent(2 * (LengthSize + AnswerSizeMax));
+        try
+        {
+            var used = 0;
+            while (true)
+            {
+                var (read, written) = AnswerSome(input.Span[used..], output);
+                await Send(output.AsMemory(0, written), stop);
+                if (read <= 0)
+                    return read < 0 ? -1 : used;
+                used += read;
+            }
+        }
+        finally
+        {
             ArrayPool<byte>.Shared.Return(output);
         }
     }

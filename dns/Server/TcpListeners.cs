@@ -7,18 +7,18 @@ namespace Declarative.Dns.Server;
 /// <summary>Accepts TCP connections within the limits of all and of one client (RFC 7766, 6.2.2).</summary>
 internal sealed class TcpListeners(DnsZones zones, ILogger logger)
 {
-    private readonly Lock gate = new();
-    private readonly Dictionary<IPAddress, int> clients = [];
-    private readonly HashSet<Task> open = [];
-    private readonly Counters ended = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<IPAddress, int> _clients = [];
+    private readonly HashSet<Task> _open = [];
+    private readonly Counters _ended = new();
 
     /// <summary>Connections now open.</summary>
     public int Open
     {
         get
         {
-            lock (gate)
-                return clients.Values.Sum();
+            lock (_gate)
+                return _clients.Values.Sum();
         }
     }
 
@@ -28,8 +28,8 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
     /// <summary>Adds the counts of connections that have ended.</summary>
     public void AddTo(Counters total)
     {
-        lock (gate)
-            total.Add(ended);
+        lock (_gate)
+            total.Add(_ended);
     }
 
     /// <summary>Accepts on one socket until stopped, then waits for its connections to end.</summary>
@@ -54,22 +54,22 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
             }
         }
         Task[] rest;
-        lock (gate)
-            rest = [.. open];
+        lock (_gate)
+            rest = [.. _open];
         await Task.WhenAll(rest);
     }
 
     private void Take(Socket socket, CancellationToken stop)
     {
         var client = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
-        lock (gate)
+        lock (_gate)
         {
-            var own = clients.GetValueOrDefault(client);
-            if (open.Count < DnsLimits.TcpConnectionsMax && own < DnsLimits.TcpConnectionsPerClientMax)
+            var own = _clients.GetValueOrDefault(client);
+            if (_open.Count < DnsLimits.TcpConnectionsMax && own < DnsLimits.TcpConnectionsPerClientMax)
             {
-                clients[client] = own + 1;
-                open.RemoveWhere(t => t.IsCompleted);
-                open.Add(Serve(socket, client, stop));
+                _clients[client] = own + 1;
+                _open.RemoveWhere(t => t.IsCompleted);
+                _open.Add(Serve(socket, client, stop));
                 return;
             }
             Refused++;
@@ -102,11 +102,11 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
 
     private void Close(Answering answering, IPAddress client)
     {
-        lock (gate)
+        lock (_gate)
         {
-            ended.Add(answering.Counters);
-            if (--clients[client] == 0)
-                clients.Remove(client);
+            _ended.Add(answering.Counters);
+            if (--_clients[client] == 0)
+                _clients.Remove(client);
         }
     }
 }

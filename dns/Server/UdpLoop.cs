@@ -9,13 +9,13 @@ namespace Declarative.Dns.Server;
 /// </summary>
 internal sealed class UdpLoop : IDisposable
 {
-    private readonly Socket socket;
-    private readonly Answering answering;
-    private readonly ILogger logger;
-    private readonly IPEndPoint address;
-    private readonly Thread thread;
-    private volatile bool stopping;
-    private long receiveFailures;
+    private readonly Socket _socket;
+    private readonly Answering _answering;
+    private readonly ILogger _logger;
+    private readonly IPEndPoint _address;
+    private readonly Thread _thread;
+    private volatile bool _stopping;
+    private long _receiveFailures;
 
     /// <param name="socket">Bound; owned by the loop from now on.</param>
     /// <param name="zones">What to answer from.</param>
@@ -23,33 +23,33 @@ internal sealed class UdpLoop : IDisposable
     /// <param name="batched">With recvmmsg; else one packet per call, which works everywhere.</param>
     public UdpLoop(Socket socket, DnsZones zones, ILogger logger, bool batched)
     {
-        this.socket = socket;
-        this.logger = logger;
-        address = (IPEndPoint)socket.LocalEndPoint!;
-        answering = new Answering(zones, logger);
+        _socket = socket;
+        _logger = logger;
+        _address = (IPEndPoint)socket.LocalEndPoint!;
+        _answering = new Answering(zones, logger);
         socket.ReceiveTimeout = DnsLimits.StopPollMilliseconds;
         socket.ReceiveBufferSize = DnsLimits.UdpReceiveBufferBytes;
-        thread = new Thread(batched ? RunBatched : RunPlain) { IsBackground = true, Name = $"dns udp {address}" };
-        thread.Start();
+        _thread = new Thread(batched ? RunBatched : RunPlain) { IsBackground = true, Name = $"dns udp {_address}" };
+        _thread.Start();
     }
 
-    public Counters Counters => answering.Counters;
+    public Counters Counters => _answering.Counters;
 
     /// <summary>Tells the thread to end without waiting for it.</summary>
-    public void Stop() => stopping = true;
+    public void Stop() => _stopping = true;
 
     public void Dispose()
     {
         Stop();
-        thread.Join();
-        socket.Dispose();
-        answering.Dispose();
+        _thread.Join();
+        _socket.Dispose();
+        _answering.Dispose();
     }
 
     private void RunBatched()
     {
-        using var batch = new LinuxBatch((int)socket.SafeHandle.DangerousGetHandle(), DnsLimits.UdpBatchPackets, DnsSockets.IsWildcard(address));
-        while (!stopping)
+        using var batch = new LinuxBatch((int)_socket.SafeHandle.DangerousGetHandle(), DnsLimits.UdpBatchPackets, DnsSockets.IsWildcard(_address));
+        while (!_stopping)
         {
             var got = batch.Receive();
             if (got < 0)
@@ -58,15 +58,15 @@ internal sealed class UdpLoop : IDisposable
                     Failed($"error {-got}");
                 continue;
             }
-            answering.Begin();
+            _answering.Begin();
             for (var i = 0; i < got; i++)
             {
-                var length = answering.Write(batch.Query(i), batch.AnswerBuffer, stream: false);
+                var length = _answering.Write(batch.Query(i), batch.AnswerBuffer, stream: false);
                 if (length > 0)
                     batch.Add(i, length);
             }
             Counters.Unsent += batch.Send();
-            answering.End();
+            _answering.End();
         }
     }
 
@@ -74,16 +74,16 @@ internal sealed class UdpLoop : IDisposable
     {
         var query = new byte[DnsLimits.QueryBytesMax];
         var response = new byte[Answer.UdpSizeMax];
-        var sender = new SocketAddress(socket.AddressFamily);
-        while (!stopping)
+        var sender = new SocketAddress(_socket.AddressFamily);
+        while (!_stopping)
         {
             try
             {
-                var length = socket.ReceiveFrom(query, SocketFlags.None, sender);
-                answering.Begin();
-                length = answering.Write(query.AsSpan(0, length), response, stream: false);
+                var length = _socket.ReceiveFrom(query, SocketFlags.None, sender);
+                _answering.Begin();
+                length = _answering.Write(query.AsSpan(0, length), response, stream: false);
                 if (length > 0)
-                    socket.SendTo(response.AsSpan(0, length), SocketFlags.None, sender);
+                    _socket.SendTo(response.AsSpan(0, length), SocketFlags.None, sender);
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock or SocketError.Interrupted)
             {
@@ -96,15 +96,15 @@ internal sealed class UdpLoop : IDisposable
             }
             finally
             {
-                answering.End();
+                _answering.End();
             }
         }
     }
 
     private void Failed(string reason)
     {
-        if (receiveFailures++ == 0)
-            Log.ReceiveFailed(logger, address, reason);
+        if (_receiveFailures++ == 0)
+            Log.ReceiveFailed(_logger, _address, reason);
         Thread.Sleep(1); // an error that stays must not turn into a busy loop
     }
 }

@@ -6,11 +6,11 @@ namespace Declarative.Dns.Wire;
 /// <summary>A domain name in lower case, held as it stands on the wire (uncompressed, final zero included).</summary>
 public sealed class DnsName : IEquatable<DnsName>
 {
-    private readonly byte[] wire;
+    private readonly byte[] _wire;
 
     private DnsName(byte[] wire)
     {
-        this.wire = wire;
+        _wire = wire;
         Hash = NameWire.Hash(wire);
     }
 
@@ -18,14 +18,14 @@ public sealed class DnsName : IEquatable<DnsName>
     public static DnsName Root { get; } = new([0]);
 
     /// <summary>The wire form, 1..255 bytes.</summary>
-    public ReadOnlySpan<byte> Wire => wire;
+    public ReadOnlySpan<byte> Wire => _wire;
 
-    internal byte[] WireArray => wire;
+    internal byte[] WireArray => _wire;
     internal uint Hash { get; }
-    internal bool IsRoot => wire.Length == 1;
+    internal bool IsRoot => _wire.Length == 1;
 
     /// <summary>The name without its first label; the root's parent is the root.</summary>
-    public DnsName Parent => IsRoot ? Root : new DnsName(wire[(wire[0] + 1)..]);
+    public DnsName Parent => IsRoot ? Root : new DnsName(_wire[(_wire[0] + 1)..]);
 
     /// <summary>Takes a wire-form name, folding it. The caller has measured it.</summary>
     internal static DnsName FromWire(ReadOnlySpan<byte> name)
@@ -84,7 +84,7 @@ public sealed class DnsName : IEquatable<DnsName>
         TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is not a domain name: labels of 1..63 bytes, 255 bytes in all");
 
     /// <summary>Whether this name is <paramref name="apex"/> or stands below it.</summary>
-    public bool IsWithin(DnsName apex) => SuffixStart(wire, apex.wire) >= 0;
+    public bool IsWithin(DnsName apex) => SuffixStart(_wire, apex._wire) >= 0;
 
     /// <summary>Where in <paramref name="name"/> the suffix begins, on a label border; -1 if it does not end so.</summary>
     internal static int SuffixStart(ReadOnlySpan<byte> name, ReadOnlySpan<byte> suffix)
@@ -99,7 +99,7 @@ public sealed class DnsName : IEquatable<DnsName>
     }
 
     /// <summary>Presentation form with a final dot.</summary>
-    public override string ToString() => Text(wire);
+    public override string ToString() => Text(_wire);
 
     internal static string Text(ReadOnlySpan<byte> wire)
     {
@@ -123,7 +123,7 @@ public sealed class DnsName : IEquatable<DnsName>
     }
 
     /// <inheritdoc/>
-    public bool Equals(DnsName? other) => other is not null && Hash == other.Hash && wire.AsSpan().SequenceEqual(other.wire);
+    public bool Equals(DnsName? other) => other is not null && Hash == other.Hash && _wire.AsSpan().SequenceEqual(other._wire);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as DnsName);

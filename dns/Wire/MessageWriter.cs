@@ -11,14 +11,14 @@ internal ref struct MessageWriter
     /// <summary>Offsets of names written so far that later ones may point to: enough for any answer this server makes.</summary>
     private const int OffsetsMax = 32;
 
-    private readonly Span<byte> buffer;
-    private OffsetTable offsets;
-    private int offsetCount;
+    private readonly Span<byte> _buffer;
+    private OffsetTable _offsets;
+    private int _offsetCount;
 
     /// <param name="buffer">The whole message's place; its first twelve bytes are left for the header.</param>
     public MessageWriter(Span<byte> buffer)
     {
-        this.buffer = buffer;
+        _buffer = buffer;
         Position = Header.Size;
     }
 
@@ -28,9 +28,9 @@ internal ref struct MessageWriter
     /// <summary>Copies a question as it came (name in its own case, type, class), so that the answer keeps the case (0x20).</summary>
     public bool Question(ReadOnlySpan<byte> question)
     {
-        if (question.Length > buffer.Length - Position)
+        if (question.Length > _buffer.Length - Position)
             return false;
-        question.CopyTo(buffer[Position..]);
+        question.CopyTo(_buffer[Position..]);
         Remember(question[..^4], Position);
         Position += question.Length;
         return true;
@@ -39,19 +39,19 @@ internal ref struct MessageWriter
     /// <summary>Writes one record; its own name, and names in NS, CNAME, PTR and SOA data, are compressed (RFC 3597, 4).</summary>
     public bool Record(Record record)
     {
-        int start = Position, known = offsetCount;
+        int start = Position, known = _offsetCount;
         if (Name(record.Name.Wire, compress: true) && Fixed(record) && Data(record))
             return true;
         Position = start;
-        offsetCount = known;
+        _offsetCount = known;
         return false;
     }
 
     private bool Fixed(Record record)
     {
-        if (buffer.Length - Position < 10)
+        if (_buffer.Length - Position < 10)
             return false;
-        var at = buffer[Position..];
+        var at = _buffer[Position..];
         BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)record.Type);
         BinaryPrimitives.WriteUInt16BigEndian(at[2..], Query.ClassIn);
         BinaryPrimitives.WriteUInt32BigEndian(at[4..], record.Ttl);
@@ -71,7 +71,7 @@ internal ref struct MessageWriter
             _ => Bytes(data),
         };
         if (fits)
-            BinaryPrimitives.WriteUInt16BigEndian(buffer[(start - 2)..], (ushort)(Position - start));
+            BinaryPrimitives.WriteUInt16BigEndian(_buffer[(start - 2)..], (ushort)(Position - start));
         return fits;
     }
 
@@ -86,9 +86,9 @@ internal ref struct MessageWriter
 
     private bool Bytes(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length > buffer.Length - Position)
+        if (bytes.Length > _buffer.Length - Position)
             return false;
-        bytes.CopyTo(buffer[Position..]);
+        bytes.CopyTo(_buffer[Position..]);
         Position += bytes.Length;
         return true;
     }
@@ -101,9 +101,9 @@ internal ref struct MessageWriter
         {
             if (compress && Find(name[at..]) is var offset and >= 0)
             {
-                if (buffer.Length - Position < 2)
+                if (_buffer.Length - Position < 2)
                     return false;
-                BinaryPrimitives.WriteUInt16BigEndian(buffer[Position..], (ushort)(0xC000 | offset));
+                BinaryPrimitives.WriteUInt16BigEndian(_buffer[Position..], (ushort)(0xC000 | offset));
                 Position += 2;
                 Remember(name[..at], start);
                 return true;
@@ -123,18 +123,18 @@ internal ref struct MessageWriter
     {
         for (var at = 0; at < name.Length && name[at] != 0; at += name[at] + 1)
         {
-            if (offsetCount == OffsetsMax || position + at > NameWire.PointerMax)
+            if (_offsetCount == OffsetsMax || position + at > NameWire.PointerMax)
                 return;
-            offsets[offsetCount++] = (ushort)(position + at);
+            _offsets[_offsetCount++] = (ushort)(position + at);
         }
     }
 
     private readonly int Find(ReadOnlySpan<byte> rest)
     {
-        for (var i = 0; i < offsetCount; i++)
+        for (var i = 0; i < _offsetCount; i++)
         {
-            if (Matches(offsets[i], rest))
-                return offsets[i];
+            if (Matches(_offsets[i], rest))
+                return _offsets[i];
         }
         return -1;
     }
@@ -144,10 +144,10 @@ internal ref struct MessageWriter
     {
         while (true)
         {
-            var length = buffer[offset];
+            var length = _buffer[offset];
             if (length >= 0xC0)
             {
-                offset = BinaryPrimitives.ReadUInt16BigEndian(buffer[offset..]) & NameWire.PointerMax;
+                offset = BinaryPrimitives.ReadUInt16BigEndian(_buffer[offset..]) & NameWire.PointerMax;
                 continue;
             }
             if (length != rest[0])
@@ -156,7 +156,7 @@ internal ref struct MessageWriter
                 return true;
             for (var i = 1; i <= length; i++)
             {
-                if (NameWire.FoldByte(buffer[offset + i]) != NameWire.FoldByte(rest[i]))
+                if (NameWire.FoldByte(_buffer[offset + i]) != NameWire.FoldByte(rest[i]))
                     return false;
             }
             offset += length + 1;
@@ -167,6 +167,6 @@ internal ref struct MessageWriter
     [System.Runtime.CompilerServices.InlineArray(OffsetsMax)]
     private struct OffsetTable
     {
-        private ushort first;
+        private ushort _first;
     }
 }

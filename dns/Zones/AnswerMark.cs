@@ -9,13 +9,13 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
 {
     public const int TicksPerSecond = 10;
 
-    private long last;
-    private AnswerMark? previous = previous;
+    private long _last;
+    private AnswerMark? _previous = previous;
 
     public void Answered(long now)
     {
-        if (last != now)
-            last = now;
+        if (_last != now)
+            _last = now;
     }
 
     /// <summary>The last answer under this mark or one before it; 0 if there was none that can still be cached.</summary>
@@ -25,7 +25,7 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
     {
         // One second on top for answers that were being written when the next mark was made.
         if (created + ttlTicks + TicksPerSecond < now)
-            previous = null;
-        return Math.Max(Volatile.Read(ref last), previous?.Last(now, ttlTicks) ?? 0);
+            _previous = null;
+        return Math.Max(Volatile.Read(ref _last), _previous?.Last(now, ttlTicks) ?? 0);
     }
 }

@@ -8,14 +8,14 @@ namespace Declarative.Dns.Zones;
 /// </summary>
 internal sealed class DrainLedger
 {
-    private readonly SortedDictionary<string, List<Withdrawal>> withdrawals = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, List<Withdrawal>> _withdrawals = new(StringComparer.Ordinal);
 
     public void Add(IEnumerable<Withdrawal> more)
     {
         foreach (var withdrawal in more)
         {
-            if (!withdrawals.TryGetValue(withdrawal.PodUid, out var list))
-                withdrawals[withdrawal.PodUid] = list = [];
+            if (!_withdrawals.TryGetValue(withdrawal.PodUid, out var list))
+                _withdrawals[withdrawal.PodUid] = list = [];
             list.Add(withdrawal);
         }
     }
@@ -23,11 +23,11 @@ internal sealed class DrainLedger
     /// <summary>Forgets what can no longer be cached anywhere.</summary>
     public void Prune(long now)
     {
-        foreach (var (uid, list) in withdrawals.ToArray())
+        foreach (var (uid, list) in _withdrawals.ToArray())
         {
             list.RemoveAll(w => End(w, now) <= now);
             if (list.Count == 0)
-                withdrawals.Remove(uid);
+                _withdrawals.Remove(uid);
         }
     }
 
@@ -38,7 +38,7 @@ internal sealed class DrainLedger
         long? next = null;
         foreach (var (uid, address) in leaving)
         {
-            var end = withdrawals.TryGetValue(uid, out var list) ? list.Max(w => End(w, now)) : 0;
+            var end = _withdrawals.TryGetValue(uid, out var list) ? list.Max(w => End(w, now)) : 0;
             if (end > now && !(next <= end))
                 next = end;
             var known = address.Length > 0 ? address : list?.Select(w => w.Address).FirstOrDefault(a => a.Length > 0) ?? "";

@@ -12,11 +12,11 @@ internal sealed class NameMap
     private const int HashBits = 32;
 
     public static readonly NameMap Empty = new(new Node(0, [], null), 0);
-    private readonly Node root;
+    private readonly Node _root;
 
     private NameMap(Node root, int count)
     {
-        this.root = root;
+        _root = root;
         Count = count;
     }
 
@@ -27,7 +27,7 @@ internal sealed class NameMap
 
     public NameEntry? Find(ReadOnlySpan<byte> folded, uint hash)
     {
-        var node = root;
+        var node = _root;
         for (var shift = 0; ; shift += Bits)
         {
             var bit = 1u << (int)((hash >> shift) & 31);
@@ -54,7 +54,7 @@ internal sealed class NameMap
     public IReadOnlyList<NameEntry> Sorted()
     {
         var all = new List<NameEntry>(Count);
-        Collect(root, all);
+        Collect(_root, all);
         all.Sort((a, b) => string.CompareOrdinal(a.Name.ToString(), b.Name.ToString()));
         return all;
     }
@@ -81,20 +81,20 @@ internal sealed class NameMap
     /// <summary>Makes the next version; nodes it made itself it changes in place.</summary>
     public sealed class Editor(NameMap map)
     {
-        private object token = new();
-        private Node root = map.root;
-        private int count = map.Count;
+        private object _token = new();
+        private Node _root = map._root;
+        private int _count = map.Count;
 
-        public NameEntry? Find(Wire.DnsName name) => new NameMap(root, count).Find(name.Wire, name.Hash);
+        public NameEntry? Find(Wire.DnsName name) => new NameMap(_root, _count).Find(name.Wire, name.Hash);
 
-        public void Set(NameEntry entry) => root = Set(root, entry, 0);
+        public void Set(NameEntry entry) => _root = Set(_root, entry, 0);
 
-        public void Remove(Wire.DnsName name) => root = (Node?)Remove(root, name, 0) ?? Empty.root;
+        public void Remove(Wire.DnsName name) => _root = (Node?)Remove(_root, name, 0) ?? Empty._root;
 
         public NameMap Freeze()
         {
-            token = new object();
-            return new NameMap(root, count);
+            _token = new object();
+            return new NameMap(_root, _count);
         }
 
         private Node Set(Node node, NameEntry entry, int shift)
@@ -103,7 +103,7 @@ internal sealed class NameMap
             var index = BitOperations.PopCount(node.Bitmap & (bit - 1));
             if ((node.Bitmap & bit) == 0)
             {
-                count++;
+                _count++;
                 var slots = new object[node.Slots.Length + 1];
                 node.Slots.AsSpan(0, index).CopyTo(slots);
                 slots[index] = entry;
@@ -126,11 +126,11 @@ internal sealed class NameMap
         {
             if (shift >= HashBits)
             {
-                count++;
+                _count++;
                 return new[] { first, second };
             }
             var bit = 1u << (int)((first.Hash >> shift) & 31);
-            return Set(new Node(bit, [first], token), second, shift);
+            return Set(new Node(bit, [first], _token), second, shift);
         }
 
         private NameEntry[] Among(NameEntry[] others, NameEntry entry)
@@ -138,7 +138,7 @@ internal sealed class NameMap
             var at = Array.FindIndex(others, e => e.Name.Equals(entry.Name));
             if (at < 0)
             {
-                count++;
+                _count++;
                 return [.. others, entry];
             }
             return [.. others[..at], entry, .. others[(at + 1)..]];
@@ -161,7 +161,7 @@ internal sealed class NameMap
             if (ReferenceEquals(left, slot))
                 return node;
             if (slot is NameEntry or NameEntry[])
-                count--;
+                _count--;
             if (left is not null)
                 return Replace(node, index, left);
             if (node.Slots.Length == 1)
@@ -178,20 +178,20 @@ internal sealed class NameMap
 
         private Node Replace(Node node, int index, object slot)
         {
-            if (ReferenceEquals(node.Owner, token))
+            if (ReferenceEquals(node.Owner, _token))
             {
                 node.Slots[index] = slot;
                 return node;
             }
             var slots = node.Slots.AsSpan().ToArray();
             slots[index] = slot;
-            return new Node(node.Bitmap, slots, token);
+            return new Node(node.Bitmap, slots, _token);
         }
 
         private Node With(Node node, uint bitmap, object[] slots)
         {
-            if (!ReferenceEquals(node.Owner, token))
-                return new Node(bitmap, slots, token);
+            if (!ReferenceEquals(node.Owner, _token))
+                return new Node(bitmap, slots, _token);
             node.Bitmap = bitmap;
             node.Slots = slots;
             return node;

@@ -15,23 +15,23 @@ internal sealed class RecordSet
     private const int SrvTargetOffset = OwnerSize + FixedSize + 6;
 
     /// <summary>All records one behind the other.</summary>
-    private readonly byte[] encoded;
+    private readonly byte[] _encoded;
     /// <summary>Where each record starts, and the end; null when all are of one size.</summary>
-    private readonly int[]? starts;
-    private readonly TargetSet[] targets;
+    private readonly int[]? _starts;
+    private readonly TargetSet[] _targets;
 
     private RecordSet(Record[] records, byte[] encoded, int[]? starts, TargetSet[] targets)
     {
         Records = records;
-        this.encoded = encoded;
-        this.starts = starts;
-        this.targets = targets;
+        _encoded = encoded;
+        _starts = starts;
+        _targets = targets;
     }
 
     public Record[] Records { get; }
     public RecordType Type => Records[0].Type;
-    public int Size => encoded.Length;
-    public int TargetSets => targets.Length;
+    public int Size => _encoded.Length;
+    public int TargetSets => _targets.Length;
 
     /// <summary>Encodes records of one name and type, given without duplicates and in the order they shall have.</summary>
     public static RecordSet Of(Record[] records)
@@ -60,12 +60,12 @@ internal sealed class RecordSet
     public bool TryWrite(Span<byte> message, ref int position, int limit, uint rotation, out int first)
     {
         first = Records.Length == 1 ? 0 : (int)(rotation % (uint)Records.Length);
-        if (encoded.Length > limit - position)
+        if (_encoded.Length > limit - position)
             return false;
         var start = Start(first);
-        encoded.AsSpan(start).CopyTo(message[position..]);
-        encoded.AsSpan(0, start).CopyTo(message[(position + encoded.Length - start)..]);
-        position += encoded.Length;
+        _encoded.AsSpan(start).CopyTo(message[position..]);
+        _encoded.AsSpan(0, start).CopyTo(message[(position + _encoded.Length - start)..]);
+        position += _encoded.Length;
         return true;
     }
 
@@ -78,7 +78,7 @@ internal sealed class RecordSet
         var count = 0;
         for (; count < Records.Length; count++, at = (at + 1) % Records.Length)
         {
-            var record = encoded.AsSpan(Start(at)..Start(at + 1));
+            var record = _encoded.AsSpan(Start(at)..Start(at + 1));
             if (record.Length > limit - position)
                 break;
             record.CopyTo(message[position..]);
@@ -94,9 +94,9 @@ internal sealed class RecordSet
     public int WriteTargets(Span<byte> message, int answerStart, int first, ref int position, int limit)
     {
         var count = 0;
-        foreach (ref readonly var target in targets.AsSpan())
+        foreach (ref readonly var target in _targets.AsSpan())
         {
-            var shift = target.Index >= first ? -Start(first) : encoded.Length - Start(first);
+            var shift = target.Index >= first ? -Start(first) : _encoded.Length - Start(first);
             var owner = answerStart + Start(target.Index) + shift + SrvTargetOffset;
             if (owner > NameWire.PointerMax || target.Encoded.Length > limit - position)
                 break;
@@ -109,7 +109,7 @@ internal sealed class RecordSet
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Start(int index) => starts is null ? encoded.Length / Records.Length * index : starts[index];
+    private int Start(int index) => _starts is null ? _encoded.Length / Records.Length * index : _starts[index];
 
     private static byte[] Addresses(ReadOnlySpan<Record> records)
     {
@@ -147,8 +147,8 @@ internal sealed class RecordSet
     }
 
     [ThreadStatic]
-    private static byte[]? scratchBuffer;
-    private static byte[] Scratch => scratchBuffer ??= new byte[Header.Size + 2 * NameWire.SizeMax + 16 + 65536];
+    private static byte[]? _scratchBuffer;
+    private static byte[] Scratch => _scratchBuffer ??= new byte[Header.Size + 2 * NameWire.SizeMax + 16 + 65536];
 
     /// <summary>One target's addresses of one family; <paramref name="Index"/> is the SRV record that names the target.</summary>
     private readonly record struct TargetSet(int Index, byte[] Encoded, int Stride);

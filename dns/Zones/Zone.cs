@@ -7,7 +7,7 @@ namespace Declarative.Dns.Zones;
 internal sealed class Zone
 {
     /// <summary>Type, class, TTL, length and data: all of the record but its owner.</summary>
-    private readonly byte[] negative;
+    private readonly byte[] _negative;
 
     public Zone(DnsName apex, ZoneTimes times, uint serial)
     {
@@ -17,13 +17,13 @@ internal sealed class Zone
         var server = DnsName.Parse("ns1." + apex);
         Soa = Record.OfSoa(
             apex, times.Ttl, server, DnsName.Parse("root.ns1." + apex), serial, times.Refresh, times.Retry, times.Expire, times.NegativeTtl);
-        negative = new byte[10 + Soa.Rdata.Length];
-        BinaryPrimitives.WriteUInt16BigEndian(negative, (ushort)RecordType.Soa);
-        BinaryPrimitives.WriteUInt16BigEndian(negative.AsSpan(2), Query.ClassIn);
+        _negative = new byte[10 + Soa.Rdata.Length];
+        BinaryPrimitives.WriteUInt16BigEndian(_negative, (ushort)RecordType.Soa);
+        BinaryPrimitives.WriteUInt16BigEndian(_negative.AsSpan(2), Query.ClassIn);
         // RFC 2308, 3: the SOA's TTL in a negative answer is the lesser of its own TTL and MINIMUM.
-        BinaryPrimitives.WriteUInt32BigEndian(negative.AsSpan(4), Math.Min(times.Ttl, times.NegativeTtl));
-        BinaryPrimitives.WriteUInt16BigEndian(negative.AsSpan(8), (ushort)Soa.Rdata.Length);
-        Soa.Rdata.Span.CopyTo(negative.AsSpan(10));
+        BinaryPrimitives.WriteUInt32BigEndian(_negative.AsSpan(4), Math.Min(times.Ttl, times.NegativeTtl));
+        BinaryPrimitives.WriteUInt16BigEndian(_negative.AsSpan(8), (ushort)Soa.Rdata.Length);
+        Soa.Rdata.Span.CopyTo(_negative.AsSpan(10));
     }
 
     public DnsName Apex { get; }
@@ -38,11 +38,11 @@ internal sealed class Zone
     public bool TryWriteNegative(Span<byte> message, ref int position, int limit, int questionNameLength)
     {
         var owner = Header.Size + questionNameLength - Apex.Wire.Length;
-        if (negative.Length + 2 > limit - position)
+        if (_negative.Length + 2 > limit - position)
             return false;
         BinaryPrimitives.WriteUInt16BigEndian(message[position..], (ushort)(0xC000 | owner));
-        negative.CopyTo(message[(position + 2)..]);
-        position += negative.Length + 2;
+        _negative.CopyTo(message[(position + 2)..]);
+        position += _negative.Length + 2;
         return true;
     }
 }

@@ -163,15 +163,15 @@ internal static class ZoneBuilder
     /// <summary>Records so far; one whose owner is no domain name is left out.</summary>
     private sealed class RecordList
     {
-        private readonly List<Record> all = [];
-        public IReadOnlyList<Record> All => all;
+        private readonly List<Record> _all = [];
+        public IReadOnlyList<Record> All => _all;
 
         public Record? Add(string owner, Func<DnsName, Record> make)
         {
             if (!DnsName.TryParse(owner, out var name))
                 return null;
             var record = make(name);
-            all.Add(record);
+            _all.Add(record);
             return record;
         }
     }

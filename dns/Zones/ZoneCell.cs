@@ -6,15 +6,15 @@ namespace Declarative.Dns.Zones;
 /// </summary>
 internal sealed class ZoneCell
 {
-    private readonly Lock gate = new();
-    private volatile ZoneSnapshot current = ZoneSnapshot.Empty;
-    private Reader[] readers = [];
+    private readonly Lock _gate = new();
+    private volatile ZoneSnapshot _current = ZoneSnapshot.Empty;
+    private Reader[] _readers = [];
 
-    public ZoneSnapshot Current => current;
+    public ZoneSnapshot Current => _current;
 
     public void Publish(ZoneSnapshot snapshot)
     {
-        current = snapshot;
+        _current = snapshot;
         Interlocked.MemoryBarrier();
     }
 
@@ -23,11 +23,11 @@ internal sealed class ZoneCell
     {
         get
         {
-            lock (gate)
+            lock (_gate)
             {
-                foreach (var reader in readers)
+                foreach (var reader in _readers)
                 {
-                    if (!reader.IsQuiet(current.Version))
+                    if (!reader.IsQuiet(_current.Version))
                         return false;
                 }
                 return true;
@@ -39,38 +39,38 @@ internal sealed class ZoneCell
     public Reader Open()
     {
         var reader = new Reader(this);
-        lock (gate)
-            readers = [.. readers, reader];
+        lock (_gate)
+            _readers = [.. _readers, reader];
         return reader;
     }
 
     public void Close(Reader reader)
     {
-        lock (gate)
-            readers = [.. readers.Where(r => r != reader)];
+        lock (_gate)
+            _readers = [.. _readers.Where(r => r != reader)];
     }
 
     public sealed class Reader(ZoneCell cell)
     {
         /// <summary>Version in use + 1; 0: none.</summary>
-        private long inUse;
+        private long _inUse;
 
         /// <summary>The snapshot for a batch of queries, until <see cref="Exit"/> after the answers are sent.</summary>
         public ZoneSnapshot Enter()
         {
             while (true)
             {
-                var snapshot = cell.current;
-                Volatile.Write(ref inUse, snapshot.Version + 1);
+                var snapshot = cell._current;
+                Volatile.Write(ref _inUse, snapshot.Version + 1);
                 // The publisher writes "current", then reads "inUse"; we write "inUse", then read "current": one of us sees the other.
                 Interlocked.MemoryBarrier();
-                if (ReferenceEquals(snapshot, cell.current))
+                if (ReferenceEquals(snapshot, cell._current))
                     return snapshot;
             }
         }
 
-        public void Exit() => Volatile.Write(ref inUse, 0);
+        public void Exit() => Volatile.Write(ref _inUse, 0);
 
-        public bool IsQuiet(long version) => Volatile.Read(ref inUse) is var used && (used == 0 || used > version);
+        public bool IsQuiet(long version) => Volatile.Read(ref _inUse) is var used && (used == 0 || used > version);
     }
 }

@@ -8,18 +8,18 @@ namespace Declarative.Dns.Zones;
 /// </summary>
 internal sealed class ZoneContents
 {
-    private readonly Dictionary<string, Record[]> sources = new(StringComparer.Ordinal);
-    private readonly Dictionary<DnsName, List<Contribution>> dirty = [];
-    private Zone[] zones;
-    private NameMap names = NameMap.Empty;
-    private long version;
+    private readonly Dictionary<string, Record[]> _sources = new(StringComparer.Ordinal);
+    private readonly Dictionary<DnsName, List<Contribution>> _dirty = [];
+    private Zone[] _zones;
+    private NameMap _names = NameMap.Empty;
+    private long _version;
 
     /// <param name="zones">Apexes with their times; the serial starts at <paramref name="serial"/> and grows by one per change.</param>
     /// <param name="serial">Should grow from one start of the server to the next: seconds since 1970.</param>
     public ZoneContents(IEnumerable<(DnsName Apex, ZoneTimes Times)> zones, uint serial)
     {
-        this.zones = [.. zones.Select(z => new Zone(z.Apex, z.Times, serial))];
-        foreach (var zone in this.zones)
+        _zones = [.. zones.Select(z => new Zone(z.Apex, z.Times, serial))];
+        foreach (var zone in _zones)
             Put("zone/" + zone.Apex, [Record.OfName(zone.Apex, RecordType.Ns, zone.Times.Ttl, zone.Server)]);
         Current = ZoneSnapshot.Empty;
         Publish(0);
@@ -30,7 +30,7 @@ internal sealed class ZoneContents
     /// <summary>Replaces what a source contributes; no records: the source is gone. Each name must lie within a zone.</summary>
     public void Put(string source, IReadOnlyList<Record> records)
     {
-        var before = sources.GetValueOrDefault(source, []);
+        var before = _sources.GetValueOrDefault(source, []);
         if (Same(before, records))
             return;
         foreach (var record in records)
@@ -50,43 +50,43 @@ internal sealed class ZoneContents
             contributions.AddRange(now[name].Select(r => new Contribution(source, r)));
         }
         if (records.Count == 0)
-            sources.Remove(source);
+            _sources.Remove(source);
         else
-            sources[source] = [.. records];
+            _sources[source] = [.. records];
     }
 
     public void Remove(string source) => Put(source, []);
 
     /// <summary>Whether <see cref="Publish"/> would make a new version.</summary>
-    public bool Changed => dirty.Count > 0;
+    public bool Changed => _dirty.Count > 0;
 
     /// <summary>Makes the gathered changes the current snapshot; returns which pods were withdrawn from which names.</summary>
     /// <param name="now">Ticks of <see cref="AnswerMark"/>.</param>
     public IReadOnlyList<Withdrawal> Publish(long now)
     {
-        if (dirty.Count == 0)
+        if (_dirty.Count == 0)
             return [];
         var withdrawals = new List<Withdrawal>();
-        var editor = names.Edit();
+        var editor = _names.Edit();
         var touched = new HashSet<int>();
-        foreach (var (name, contributions) in dirty)
+        foreach (var (name, contributions) in _dirty)
         {
             var before = editor.Find(name);
             var mark = MarkFor(before, contributions, withdrawals, now);
             Store(editor, name, before, [.. contributions], SetsOf(contributions), before?.Children ?? 0, mark);
             touched.Add(ZoneIndex(name));
         }
-        dirty.Clear();
-        names = editor.Freeze();
-        zones = [.. zones.Select((zone, i) => touched.Contains(i) ? zone.Next() : zone)];
-        Current = new ZoneSnapshot(names, zones, ++version);
+        _dirty.Clear();
+        _names = editor.Freeze();
+        _zones = [.. _zones.Select((zone, i) => touched.Contains(i) ? zone.Next() : zone)];
+        Current = new ZoneSnapshot(_names, _zones, ++_version);
         return withdrawals;
     }
 
     private List<Contribution> Dirty(DnsName name)
     {
-        if (!dirty.TryGetValue(name, out var contributions))
-            dirty[name] = contributions = [.. names.Find(name.Wire)?.Contributions ?? []];
+        if (!_dirty.TryGetValue(name, out var contributions))
+            _dirty[name] = contributions = [.. _names.Find(name.Wire)?.Contributions ?? []];
         return contributions;
     }
 
@@ -98,7 +98,7 @@ internal sealed class ZoneContents
             editor.Set(new NameEntry(name, contributions, sets, children, mark));
         else if (before is not null)
             editor.Remove(name);
-        if (exists == before is not null || ZoneIndex(name) is var zone && zones[zone].Apex.Equals(name))
+        if (exists == before is not null || ZoneIndex(name) is var zone && _zones[zone].Apex.Equals(name))
             return;
         // A name that came or went changes the number of names below its parent, which may make or end an empty non-terminal.
         var parentName = name.Parent;
@@ -110,9 +110,9 @@ internal sealed class ZoneContents
     private int ZoneIndex(DnsName name)
     {
         var best = -1;
-        for (var i = 0; i < zones.Length; i++)
+        for (var i = 0; i < _zones.Length; i++)
         {
-            if (name.IsWithin(zones[i].Apex) && (best < 0 || zones[i].Apex.Wire.Length > zones[best].Apex.Wire.Length))
+            if (name.IsWithin(_zones[i].Apex) && (best < 0 || _zones[i].Apex.Wire.Length > _zones[best].Apex.Wire.Length))
                 best = i;
         }
         return best;

@@ -10,51 +10,51 @@ namespace Declarative.Dns.Zones;
 /// </summary>
 internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
 {
-    private readonly Dictionary<ResourceKey, Pod> pods = [];
-    private readonly Dictionary<string, ResourceKey> podOfUid = new(StringComparer.Ordinal);
-    private readonly Dictionary<ResourceKey, Service> services = [];
-    private readonly Dictionary<ResourceKey, EndpointSlice> slices = [];
-    private readonly Dictionary<(string Namespace, string Service), SortedSet<string>> slicesOfService = [];
+    private readonly Dictionary<ResourceKey, Pod> _pods = [];
+    private readonly Dictionary<string, ResourceKey> _podOfUid = new(StringComparer.Ordinal);
+    private readonly Dictionary<ResourceKey, Service> _services = [];
+    private readonly Dictionary<ResourceKey, EndpointSlice> _slices = [];
+    private readonly Dictionary<(string Namespace, string Service), SortedSet<string>> _slicesOfService = [];
     /// <summary>How many endpoints name a pod, which services they belong to, and how many call it terminating.</summary>
-    private readonly Dictionary<string, Mentions> mentions = new(StringComparer.Ordinal);
-    private readonly HashSet<string> gone = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> deleting = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Mentions> _mentions = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _gone = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _deleting = new(StringComparer.Ordinal);
 
     /// <summary>The pods that are going away with their addresses, by uid.</summary>
     public IReadOnlyList<(string Uid, string Address)> Leaving =>
-        [.. deleting.Union(mentions.Where(m => m.Value.Terminating > 0).Select(m => m.Key)).Union(gone)
+        [.. _deleting.Union(_mentions.Where(m => m.Value.Terminating > 0).Select(m => m.Key)).Union(_gone)
             .Order(StringComparer.Ordinal)
-            .Select(uid => (uid, podOfUid.TryGetValue(uid, out var key) ? pods[key].Status.PodIP : ""))];
+            .Select(uid => (uid, _podOfUid.TryGetValue(uid, out var key) ? _pods[key].Status.PodIP : ""))];
 
-    public IEnumerable<Pod> Pods => pods.Values.OrderBy(p => p.Namespace, StringComparer.Ordinal).ThenBy(p => p.Name, StringComparer.Ordinal);
+    public IEnumerable<Pod> Pods => _pods.Values.OrderBy(p => p.Namespace, StringComparer.Ordinal).ThenBy(p => p.Name, StringComparer.Ordinal);
 
     /// <summary>Whether a pod is going away: marked by itself or by a slice, or gone while slices still name it.</summary>
     public bool IsLeaving(string uid) =>
-        gone.Contains(uid)
-        || (mentions.TryGetValue(uid, out var mention) && mention.Terminating > 0)
-        || deleting.Contains(uid);
+        _gone.Contains(uid)
+        || (_mentions.TryGetValue(uid, out var mention) && mention.Terminating > 0)
+        || _deleting.Contains(uid);
 
     /// <summary>A pod's new state; null: it is gone.</summary>
     public void Apply(ResourceKey key, Pod? now)
     {
-        var before = pods.GetValueOrDefault(key);
+        var before = _pods.GetValueOrDefault(key);
         if (before is not null && before.Uid != now?.Uid)
         {
-            podOfUid.Remove(before.Uid);
-            deleting.Remove(before.Uid);
-            if (mentions.ContainsKey(before.Uid))
-                gone.Add(before.Uid);
+            _podOfUid.Remove(before.Uid);
+            _deleting.Remove(before.Uid);
+            if (_mentions.ContainsKey(before.Uid))
+                _gone.Add(before.Uid);
             Refresh(before.Uid);
         }
         if (now is null)
         {
-            pods.Remove(key);
+            _pods.Remove(key);
             contents.Remove("pod/" + key);
             return;
         }
-        pods[key] = now;
-        podOfUid[now.Uid] = key;
-        if (now.Metadata.IsDeleting && deleting.Add(now.Uid))
+        _pods[key] = now;
+        _podOfUid[now.Uid] = key;
+        if (now.Metadata.IsDeleting && _deleting.Add(now.Uid))
             Refresh(now.Uid);
         else
             RefreshTask(key);
@@ -65,18 +65,18 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
     {
         if (now is null)
         {
-            services.Remove(key);
+            _services.Remove(key);
             contents.Remove("service/" + key);
             return;
         }
-        services[key] = now;
+        _services[key] = now;
         RefreshService(key.Namespace, key.Name);
     }
 
     /// <summary>A slice's new state; null: it is gone.</summary>
     public void Apply(ResourceKey key, EndpointSlice? now)
     {
-        var before = slices.GetValueOrDefault(key);
+        var before = _slices.GetValueOrDefault(key);
         var leavingBefore = UidsOf(before).Concat(UidsOf(now)).Distinct(StringComparer.Ordinal).ToDictionary(uid => uid, IsLeaving, StringComparer.Ordinal);
         Count(before, -1);
         Count(now, +1);
@@ -87,11 +87,11 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
         }
         if (now is null)
         {
-            slices.Remove(key);
+            _slices.Remove(key);
         }
         else
         {
-            slices[key] = now;
+            _slices[key] = now;
             Index(key, now.ServiceName).Add(key.Name);
             RefreshService(key.Namespace, now.ServiceName);
         }
@@ -105,32 +105,32 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
     /// <summary>Derives again all that a pod's leaving bears on: its task's names and the services whose endpoints name it.</summary>
     private void Refresh(string uid)
     {
-        if (podOfUid.TryGetValue(uid, out var key))
+        if (_podOfUid.TryGetValue(uid, out var key))
             RefreshTask(key);
-        if (!mentions.TryGetValue(uid, out var mention))
+        if (!_mentions.TryGetValue(uid, out var mention))
             return;
         foreach (var (ns, service) in mention.Services.Keys)
             RefreshService(ns, service);
     }
 
     private void RefreshTask(ResourceKey key) =>
-        contents.Put("pod/" + key, ZoneBuilder.OfTask(pods[key], IsLeaving(pods[key].Uid), names));
+        contents.Put("pod/" + key, ZoneBuilder.OfTask(_pods[key], IsLeaving(_pods[key].Uid), names));
 
     private void RefreshService(string ns, string name)
     {
         var key = ResourceKey.Of(Kind.Service, ns, name);
-        if (!services.TryGetValue(key, out var service))
+        if (!_services.TryGetValue(key, out var service))
             return;
-        EndpointSlice[] own = slicesOfService.TryGetValue((ns, name), out var sliceNames)
-            ? [.. sliceNames.Select(slice => slices[ResourceKey.Of(Kind.EndpointSlice, ns, slice)])]
+        EndpointSlice[] own = _slicesOfService.TryGetValue((ns, name), out var sliceNames)
+            ? [.. sliceNames.Select(slice => _slices[ResourceKey.Of(Kind.EndpointSlice, ns, slice)])]
             : [];
         contents.Put("service/" + key, ZoneBuilder.OfService(service, own, IsLeaving, names));
     }
 
     private SortedSet<string> Index(ResourceKey slice, string service)
     {
-        if (!slicesOfService.TryGetValue((slice.Namespace, service), out var all))
-            slicesOfService[(slice.Namespace, service)] = all = new SortedSet<string>(StringComparer.Ordinal);
+        if (!_slicesOfService.TryGetValue((slice.Namespace, service), out var all))
+            _slicesOfService[(slice.Namespace, service)] = all = new SortedSet<string>(StringComparer.Ordinal);
         return all;
     }
 
@@ -143,8 +143,8 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
         {
             if (endpoint.TargetRef?.Uid is not { Length: > 0 } uid)
                 continue;
-            if (!mentions.TryGetValue(uid, out var mention))
-                mentions[uid] = mention = new Mentions();
+            if (!_mentions.TryGetValue(uid, out var mention))
+                _mentions[uid] = mention = new Mentions();
             var service = (slice!.Namespace, slice.ServiceName);
             mention.Services[service] = mention.Services.GetValueOrDefault(service) + step;
             if (mention.Services[service] == 0)
@@ -152,8 +152,8 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
             mention.Terminating += endpoint.Conditions.IsTerminating ? step : 0;
             if (mention.Services.Count > 0)
                 continue;
-            mentions.Remove(uid);
-            gone.Remove(uid);
+            _mentions.Remove(uid);
+            _gone.Remove(uid);
         }
     }
 

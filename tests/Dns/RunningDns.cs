@@ -12,18 +12,18 @@ namespace Declarative.Tests.Dns;
 /// <summary>The DNS role with real sockets on free ports, before an API server in this process.</summary>
 internal sealed class RunningDns : IAsyncDisposable
 {
-    private readonly CancellationTokenSource stop = new();
-    private readonly ZoneCase documents = new();
-    private InProcessApi server = null!;
-    private Task running = Task.CompletedTask;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ZoneCase _documents = new();
+    private InProcessApi _server = null!;
+    private Task _running = Task.CompletedTask;
 
     public DnsPart Part { get; private set; } = null!;
-    public IApi Api => server.Admin;
+    public IApi Api => _server.Admin;
     public IPEndPoint Address => Part.Address;
 
     public static async Task<RunningDns> Start(DnsOptions? options = null)
     {
-        var dns = new RunningDns { server = await InProcessApi.Start() };
+        var dns = new RunningDns { _server = await InProcessApi.Start() };
         dns.Part = new DnsPart((options ?? new DnsOptions()) with
         {
             Listen = new IPEndPoint(IPAddress.Loopback, 0),
@@ -31,7 +31,7 @@ internal sealed class RunningDns : IAsyncDisposable
             Http = new IPEndPoint(IPAddress.Loopback, 0),
         });
         await dns.Part.Open();
-        dns.running = dns.Part.Run(dns.server.Server.As(User.Dns), TimeProvider.System, new Random(1), dns.stop.Token);
+        dns._running = dns.Part.Run(dns._server.Server.As(User.Dns), TimeProvider.System, new Random(1), dns._stop.Token);
         await dns.Part.Ready;
         return dns;
     }
@@ -40,7 +40,7 @@ internal sealed class RunningDns : IAsyncDisposable
     public async Task<Stored> Apply(string yaml)
     {
         Stored? last = null;
-        foreach (var parsed in documents.Read(yaml))
+        foreach (var parsed in _documents.Read(yaml))
         {
             // The server gives uids itself.
             var json = JsonNode.Parse(parsed.Json.Span)!;
@@ -88,15 +88,15 @@ internal sealed class RunningDns : IAsyncDisposable
     /// <summary>Stops in order.</summary>
     public async Task Stop()
     {
-        await stop.CancelAsync();
-        await running;
+        await _stop.CancelAsync();
+        await _running;
     }
 
     public async ValueTask DisposeAsync()
     {
         await Stop();
         await Part.DisposeAsync();
-        await server.DisposeAsync();
-        stop.Dispose();
+        await _server.DisposeAsync();
+        _stop.Dispose();
     }
 }

@@ -12,7 +12,7 @@ internal sealed class ZoneCase
 {
     public ZoneContents Contents { get; } = NewContents();
     public ZoneFeed Feed { get; }
-    private long revision;
+    private long _revision;
 
     public ZoneCase(ZoneNames? names = null)
     {
@@ -63,7 +63,7 @@ internal sealed class ZoneCase
             var key = ResourceKey.Of(kind, (string?)meta["namespace"] ?? "default", (string)meta["name"]!);
             meta["namespace"] = key.Namespace;
             meta["uid"] ??= $"uid-{key.Name}";
-            yield return new Stored(key, (string)meta["uid"]!, ++revision, System.Text.Encoding.UTF8.GetBytes(json.ToJsonString()));
+            yield return new Stored(key, (string)meta["uid"]!, ++_revision, System.Text.Encoding.UTF8.GetBytes(json.ToJsonString()));
         }
     }
 
