@@ -93,10 +93,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         }
 
         var record = register.Agent.Clone();
-        var before = cluster.Agents.Values.FirstOrDefault(other =>
-            other.Record.Hostname == record.Hostname && other.Record.Port == record.Port && register.Address is not null
-        );
-        if (before is not null)
+        if (cluster.AgentsByAddress.TryGetValue((record.Hostname, record.Port), out var before))
             Remove(before, "a new agent registered at the same address");
         record.Id = new() { Value = cluster.NextAgentId() };
         var agent = Add(connection, record, register.Version, register.Address);
@@ -165,6 +162,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         };
         connection.Agent = agent;
         cluster.Agents.Add(agent.Id, agent);
+        cluster.AgentsByAddress[(record.Hostname, record.Port)] = agent;
         cluster.Allocator.Add(agent.Slot);
         return agent;
     }
@@ -356,6 +354,9 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         agent.Connection?.Close();
         agent.Connection = null;
         cluster.Agents.Remove(agent.Id);
+        var address = (agent.Record.Hostname, agent.Record.Port);
+        if (cluster.AgentsByAddress.TryGetValue(address, out var there) && there == agent)
+            cluster.AgentsByAddress.Remove(address);
         cluster.Allocator.Remove(agent.Slot);
         SendFailure(agent.Id);
         Changed();

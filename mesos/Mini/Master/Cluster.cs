@@ -44,6 +44,10 @@ internal sealed class Cluster
     public Dictionary<string, Framework> Frameworks { get; } = new(StringComparer.Ordinal);
     public OrderedDictionary<string, Framework> CompletedFrameworks { get; } = new(StringComparer.Ordinal);
     public Dictionary<string, Agent> Agents { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>By the address they answer at: an agent that registers anew at one replaces the agent that was there.</summary>
+    public Dictionary<(string Host, int Port), Agent> AgentsByAddress { get; } = [];
+
     public Dictionary<string, Offer> Offers { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Agents that were given up, with the time; they may come back.</summary>

@@ -127,7 +127,8 @@ internal static class OperatorViews
                 }
             }
 
-            role.Resources.Add(sum.ToProtocol().OrderBy(resource => resource.Name, StringComparer.Ordinal));
+            var scalars = sum.ToProtocol().Where(resource => resource.Type == Value.Types.Type.Scalar);
+            role.Resources.Add(scalars.OrderBy(resource => resource.Name, StringComparer.Ordinal));
         }
 
         var message = new Response.Types.GetRoles();
