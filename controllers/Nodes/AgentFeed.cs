@@ -1,0 +1,78 @@
+namespace Declarative.Controllers.Nodes;
+
+/// <summary>
+/// What the parts of this process know of agents: Placement notes those that it sees in offers, the platform those that the master's operator
+/// API names. Safe for use from any thread.
+/// </summary>
+public sealed class AgentFeed
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, AgentFacts> _agents = new(StringComparer.Ordinal);
+    private Action<string>? _changed;
+
+    /// <summary>An agent in an offer: it is there, and has at least what is offered.</summary>
+    public void Seen(AgentFacts facts)
+    {
+        lock (_lock)
+        {
+            if (_agents.TryGetValue(facts.AgentId, out var known))
+            {
+                var grown = Grown(known, facts);
+                if (known.Presence is AgentPresence.Active && grown == known) return;
+                facts = grown with { Presence = AgentPresence.Active };
+            }
+            _agents[facts.AgentId] = facts;
+        }
+        _changed?.Invoke(facts.AgentId);
+    }
+
+    /// <summary>All that there is to know of an agent, from the operator API.</summary>
+    public void Known(AgentFacts facts)
+    {
+        lock (_lock)
+        {
+            if (_agents.TryGetValue(facts.AgentId, out var known) && Same(known, facts)) return;
+            _agents[facts.AgentId] = facts;
+        }
+        _changed?.Invoke(facts.AgentId);
+    }
+
+    /// <summary>The master has lost the agent (FAILURE without an executor).</summary>
+    public void Lost(string agentId)
+    {
+        lock (_lock)
+        {
+            if (!_agents.TryGetValue(agentId, out var known) || known.Presence is not AgentPresence.Active) return;
+            _agents[agentId] = known with { Presence = AgentPresence.Unreachable };
+        }
+        _changed?.Invoke(agentId);
+    }
+
+    public AgentFacts? Find(string agentId)
+    {
+        lock (_lock) return _agents.GetValueOrDefault(agentId);
+    }
+
+    /// <summary>Calls the handler for every known agent, and from now on for each that changes.</summary>
+    internal void OnChange(Action<string> changed)
+    {
+        List<string> present;
+        lock (_lock)
+        {
+            _changed = changed;
+            present = [.. _agents.Keys];
+        }
+        foreach (var id in present) changed(id);
+    }
+
+    /// <summary>Offers are parts of an agent: the greatest seen so far counts, until the operator API says it all.</summary>
+    private static AgentFacts Grown(AgentFacts known, AgentFacts seen) => !known.IsOffer ? known : known with
+    {
+        Cpus = Math.Max(known.Cpus, seen.Cpus),
+        Mem = Math.Max(known.Mem, seen.Mem),
+        Disk = Math.Max(known.Disk, seen.Disk),
+        Ports = Math.Max(known.Ports, seen.Ports),
+    };
+
+    private static bool Same(AgentFacts a, AgentFacts b) => a.Attributes.SequenceEqual(b.Attributes) && a with { Attributes = b.Attributes } == b;
+}

@@ -1,0 +1,72 @@
+using System.Threading.Channels;
+using Declarative.Mesos.Protocol.SchedulerApi;
+using Declarative.Mesos.Scheduler;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Controllers.Placement.Desk;
+
+internal enum CallEnd
+{
+    Taken,
+
+    /// <summary>The master said no: it has not taken effect.</summary>
+    Refused,
+
+    /// <summary>The answer was lost: it may have taken effect.</summary>
+    Unknown,
+}
+
+/// <summary>Calls to the master in the order in which they were made. A call of an ended subscription is not sent.</summary>
+internal sealed class CallLane(IMaster master, Inbox inbox, ILogger logger)
+{
+    private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>(new() { SingleReader = true });
+
+    /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
+    public int Epoch { get; set; }
+
+    private readonly record struct Entry(Call Call, int Epoch, Action<CallEnd>? Then);
+
+    /// <param name="then">Runs on the desk's loop.</param>
+    public void Send(Call call, Action<CallEnd>? then = null) => _calls.Writer.TryWrite(new(call, Epoch, then));
+
+    public async Task Run(CancellationToken stop)
+    {
+        try
+        {
+            while (await _calls.Reader.WaitToReadAsync(stop))
+            {
+                while (_calls.Reader.TryRead(out var entry)) await Send(entry, stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return;
+        }
+    }
+
+    private async Task Send(Entry entry, CancellationToken stop)
+    {
+        // A call that was queued under a stream that has ended was never sent.
+        var end = entry.Epoch == Epoch ? await Attempt(entry.Call, stop) : CallEnd.Refused;
+        if (entry.Then is { } then) inbox.Post(() => then(end));
+    }
+
+    private async Task<CallEnd> Attempt(Call call, CancellationToken stop)
+    {
+        try
+        {
+            await master.Call(call, stop);
+            return CallEnd.Taken;
+        }
+        catch (CallRefused e)
+        {
+            Log.CallRefused(logger, call.Type.ToString(), e.Status, e.Text);
+            return CallEnd.Refused;
+        }
+        catch (MasterUnavailable e)
+        {
+            Log.CallLost(logger, call.Type.ToString(), e.Message);
+            return CallEnd.Unknown;
+        }
+    }
+}

@@ -1,0 +1,238 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Informers;
+using Declarative.Controllers.Placement.Matching;
+using Declarative.Controllers.Placement.Status;
+
+namespace Declarative.Controllers.Placement.Desk;
+
+/// <summary>Pods: their arrival, their next step, their end.</summary>
+internal sealed partial class PlacementDesk
+{
+    private void OnPod(Change<Pod> change)
+    {
+        var pod = change.Object;
+        if (change.New is null)
+        {
+            if (_records.TryGetValue(pod.Uid, out var gone)) OnGone(gone);
+            return;
+        }
+        if (!_records.TryGetValue(pod.Uid, out var record))
+        {
+            record = new(ResourceKey.Of(Kind.Pod, pod.Namespace, pod.Name), pod.Uid) { Pod = pod, Revision = change.Revision, Order = _order++ };
+            _records.Add(pod.Uid, record);
+            Adopt(record);
+        }
+        else if (change.Revision < record.Revision)
+        {
+            return; // older than what our own last write returned
+        }
+        record.Pod = pod;
+        record.Revision = change.Revision;
+        Step(record);
+    }
+
+    /// <summary>A pod seen for the first time in this term: what has been done with it stands in its annotation and its status.</summary>
+    private void Adopt(PodRecord record)
+    {
+        var pod = record.Pod;
+        if (pod.Task is not { Id.Length: > 0 } task) return;
+        record.Attempt = task.Attempt;
+        record.Agent = task.Agent;
+        record.Ports = task.Ports;
+        if (pod.IsFinished)
+        {
+            record.Phase = LaunchPhase.Ended;
+            record.Verdict = new(pod.Status.Phase == "Succeeded" ? Outcome.Succeeded : Outcome.Failed, pod.Status.Reason, pod.Status.Message);
+            return;
+        }
+        record.Failures = Math.Min(task.Attempt, 6);
+        record.Track = StoredTrack.Read(pod, task.Attempt);
+        if (record.Track.IsEnded)
+        {
+            record.Phase = LaunchPhase.Ended;
+            record.Verdict = Restarts.Decide(pod, record.Track);
+            ScheduleRestart(record, Now);
+            return;
+        }
+        record.Phase = LaunchPhase.Sent;
+        TakeRoom(record, Demand.Of(pod.Spec).Total);
+        AskLater(record);
+        Count("adopted");
+    }
+
+    /// <summary>Brings a pod one step further from what is known now. Called after everything that may matter to it, and may be called too often.</summary>
+    private void Step(PodRecord record)
+    {
+        if (record.Gone) return;
+        if (record.Pod.Metadata.IsDeleting)
+        {
+            StopWaiting(record);
+            StepDeleting(record);
+            return;
+        }
+        var now = Now;
+        switch (record.Phase)
+        {
+            case LaunchPhase.None:
+                StepUnplaced(record, now);
+                break;
+            case LaunchPhase.Held:
+                WaitPinned(record, now);
+                break;
+            case LaunchPhase.Ended when record.Verdict.Outcome is Outcome.Restart:
+                if (record.RestartAt is { } at && at > now) _agenda.Add(record, at);
+                else WaitPinned(record, now);
+                break;
+            default:
+                StopWaiting(record);
+                if (record.Phase is LaunchPhase.Sent && record.SilentUntil <= now) AskIfSilent(record);
+                break;
+        }
+        Refresh(record);
+    }
+
+    private void AskIfSilent(PodRecord record)
+    {
+        record.SilentUntil = null;
+        if (record.Track is { } track && track.Containers.Any(x => x.State is not Mesos.Protocol.TaskState.TaskStaging)) return;
+        AskLater(record);
+    }
+
+    private void StepUnplaced(PodRecord record, DateTimeOffset now)
+    {
+        var pod = record.Pod;
+        if (pod.IsFinished || !Options.SchedulerNames.Contains(pod.Spec.SchedulerName)) return;
+        if (record.RetryAt is { } retry && retry > now)
+        {
+            StopWaiting(record);
+            _agenda.Add(record, retry);
+            return;
+        }
+        if (pod.Spec.NodeName.Length == 0)
+        {
+            Wait(record, "", now);
+            return;
+        }
+        // The manifest names its node: there is nothing to bind, and only that agent will do.
+        if (_agentOfNode.TryGetValue(pod.Spec.NodeName, out var agent)) Wait(record, agent, now);
+        else _agenda.Add(record, now + TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>The pod has run on its agent, or its intent names it: it waits for room there, and not for ever.</summary>
+    private void WaitPinned(PodRecord record, DateTimeOffset now)
+    {
+        if (record.RetryAt is { } retry && retry > now)
+        {
+            StopWaiting(record);
+            _agenda.Add(record, retry);
+            return;
+        }
+        record.PinnedUntil ??= now + Options.RestartWait;
+        if (now >= record.PinnedUntil)
+        {
+            StopWaiting(record);
+            var node = record.Pod.Spec.NodeName;
+            End(record, new(Outcome.Failed, "ResourcesTaken", $"{node} offered no room to start the pod again for {Options.RestartWait.TotalSeconds:0} s; its owner replaces it"));
+            Tell(record, warning: true, "ResourcesTaken", record.Verdict.Message);
+            Count("resources-taken");
+            return;
+        }
+        _agenda.Add(record, record.PinnedUntil.Value);
+        Wait(record, record.Agent, now);
+    }
+
+    private void Wait(PodRecord record, string agent, DateTimeOffset now)
+    {
+        var keep = record.Phase is LaunchPhase.Held ? record.Ports : null;
+        if (record.Waiting is null || record.Waiting.PinnedAgent != agent || record.Waiting.KeptPorts != keep) record.Waiting = new(record.Pod, agent, keep);
+        if (record.IsWaiting) return;
+        record.IsWaiting = true;
+        record.WaitingSince = now;
+        record.WhyNext = now + WhyAfter;
+        _waiting.Add(record);
+        _news = true;
+        _reviveBackoff = ReviveFirst;
+        _reviveDue = null;
+    }
+
+    private void StopWaiting(PodRecord record)
+    {
+        if (!record.IsWaiting) return;
+        record.IsWaiting = false;
+        _waiting.Remove(record);
+    }
+
+    /// <summary>All tasks of the attempt have ended, or none will ever start.</summary>
+    private void End(PodRecord record, Verdict verdict)
+    {
+        record.Phase = LaunchPhase.Ended;
+        record.Verdict = verdict;
+        record.AwaitsAnswer = false;
+        FreeRoom(record);
+    }
+
+    private void ScheduleRestart(PodRecord record, DateTimeOffset now)
+    {
+        record.PinnedUntil = null;
+        if (record.Verdict.Outcome is not Outcome.Restart) return;
+        if (record.Verdict.Immediate)
+        {
+            // Not the program's fault, so not its back-off; but an agent that drops everything must not be asked in a loop.
+            record.Backoff = TimeSpan.Zero;
+            record.RestartAt = record.Drops == 0 ? now : now + Client.Backoff.Exponential(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10), record.Drops - 1);
+            record.Drops++;
+            return;
+        }
+        var track = record.Track!;
+        if (Restarts.Resets(track)) record.Failures = 0;
+        record.Backoff = Restarts.Delay(record.Failures++);
+        var ended = track.Containers.Max(x => x.FinishedAt) ?? now;
+        record.RestartAt = (ended < now ? ended : now) + record.Backoff;
+        record.Drops = 0;
+        if (record.Backoff > TimeSpan.Zero) Tell(record, warning: true, "BackOff", $"Back-off restarting failed container {record.Pod.Spec.Containers[0].Name} in pod {record.Pod.Name}");
+    }
+
+    private void OnGone(PodRecord record)
+    {
+        record.Gone = true;
+        StopWaiting(record);
+        if (record.Phase is LaunchPhase.Intending) return; // its end decides
+        if (record.MayLive)
+        {
+            // Removed by force while a task runs: nothing is waited for.
+            Kill(record, TimeSpan.Zero);
+            return;
+        }
+        Forget(record);
+    }
+
+    private void Forget(PodRecord record)
+    {
+        FlushAcknowledgements(record);
+        FreeRoom(record);
+        _records.Remove(record.Uid);
+        _draining.Remove(record);
+        _repelling.Remove(record.Uid);
+    }
+
+    private void TakeRoom(PodRecord record, Amounts amounts)
+    {
+        FreeRoom(record);
+        record.Taken = amounts;
+        var ledger = Ledger(record.Agent);
+        ledger.Taken += amounts;
+        ledger.Pods++;
+        if (record.Pod.Spec.Affinity?.PodAntiAffinity is not null) _repelling[record.Uid] = record;
+    }
+
+    private void FreeRoom(PodRecord record)
+    {
+        if (record.Taken == default) return;
+        var ledger = Ledger(record.Agent);
+        ledger.Taken -= record.Taken;
+        ledger.Pods--;
+        record.Taken = default;
+        _repelling.Remove(record.Uid);
+    }
+}

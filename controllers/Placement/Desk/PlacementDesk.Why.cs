@@ -1,0 +1,85 @@
+using Declarative.Controllers.Placement.Matching;
+
+namespace Declarative.Controllers.Placement.Desk;
+
+/// <summary>Why a pod waits: its PodScheduled condition, an event and the annotation that <c>declarative why</c> shows.</summary>
+internal sealed partial class PlacementDesk
+{
+    /// <summary>A pod that is placed within this time needs no explanation.</summary>
+    private static readonly TimeSpan WhyAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan WhyEvery = TimeSpan.FromSeconds(10);
+
+    /// <summary>Pods explained in one round, so that thousands of waiting pods do not hold up those that could go.</summary>
+    private const int ExplainedMax = 50;
+
+    private void Explain(Matcher? matcher, DateTimeOffset now)
+    {
+        var explained = 0;
+        DateTimeOffset? next = null;
+        PodRecord? first = null;
+        Dictionary<string, Refusal>? byClass = null;
+        foreach (var record in _waiting)
+        {
+            if (record.WhyNext > now)
+            {
+                if (next is null || record.WhyNext < next) (next, first) = (record.WhyNext, record);
+                continue;
+            }
+            if (explained++ >= ExplainedMax)
+            {
+                (next, first) = (now + TimeSpan.FromMilliseconds(100), record);
+                break;
+            }
+            record.WhyNext = now + WhyEvery;
+            var waiting = record.Waiting!;
+            byClass ??= new(StringComparer.Ordinal);
+            if (!byClass.TryGetValue(waiting.Class, out var refusal))
+            {
+                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), new Lazily(PlacedPods), [.. _repelling.Values.Select(Placed)], _parts.Random).Explain(waiting);
+            }
+            Tell(record, refusal);
+        }
+        if (first is not null && next is { } due && _explainDue != due)
+        {
+            _explainDue = due;
+            _agenda.Add(first, due);
+        }
+    }
+
+    private DateTimeOffset? _explainDue;
+
+    private void Tell(PodRecord record, Refusal refusal)
+    {
+        var summary = Why.Summary(refusal);
+        var text = Why.Detail(refusal);
+        if (record.Unschedulable == summary && record.Why == text) return;
+        if (record.Unschedulable != summary) Tell(record, warning: true, "FailedScheduling", summary);
+        record.Unschedulable = record.Phase is LaunchPhase.None && record.Pod.Spec.NodeName.Length == 0 ? summary : null;
+        record.Why = text;
+        Count("refusals");
+        Refresh(record);
+    }
+
+    /// <summary>All known agents: those with offers as they stand, the others by our own account of what runs there.</summary>
+    private List<AgentSlot> ExplainedSlots(DateTimeOffset now)
+    {
+        var slots = Slots(now);
+        var offered = slots.Select(x => x.AgentId).ToHashSet(StringComparer.Ordinal);
+        foreach (var (agent, node) in _nodes)
+        {
+            if (offered.Contains(agent)) continue;
+            var ledger = Ledger(agent);
+            slots.Add(new(agent, node, node.Capacity - ledger.Taken, new PortSet()) { Offered = false, Pods = ledger.Pods });
+        }
+        return slots;
+    }
+
+    /// <summary>The change that the annotation needs in the next status write; null where it stands right.</summary>
+    private static Dictionary<string, string?>? WhyAnnotation(PodRecord record)
+    {
+        var stored = record.Pod.Metadata.Annotations.GetValueOrDefault(Why.Annotation);
+        var wanted = record.IsWaiting ? record.Why : null;
+        if (!record.IsWaiting) record.Why = null;
+        return stored == wanted ? null : new() { [Why.Annotation] = wanted };
+    }
+}

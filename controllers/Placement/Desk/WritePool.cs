@@ -1,0 +1,53 @@
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Controllers.Placement.Desk;
+
+/// <summary>Asynchronous work begun by the desk's loop, so many at once; each ends with an action on the loop.</summary>
+internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
+{
+    private readonly Queue<Func<Task<Action>>> _waiting = new();
+    private readonly List<Task> _tasks = [];
+    private int _running;
+
+    public int Count => _waiting.Count + _running;
+
+    /// <param name="work">Runs off the loop and returns what the loop shall do with its result. It handles its own errors.</param>
+    public void Add(Func<Task<Action>> work)
+    {
+        if (_running >= max)
+        {
+            _waiting.Enqueue(work);
+            return;
+        }
+        _running++;
+        if (_tasks.Count > 2 * max) _tasks.RemoveAll(x => x.IsCompleted);
+        _tasks.Add(Run(work));
+    }
+
+    /// <summary>After the loop has ended: waits for what is in flight.</summary>
+    public async Task End()
+    {
+        _waiting.Clear();
+        foreach (var task in _tasks) await task;
+    }
+
+    private async Task Run(Func<Task<Action>> work)
+    {
+        await Task.Yield();
+        Action then = static () => { };
+        try
+        {
+            then = await work();
+        }
+        catch (Exception e) // the pool's bulkhead: a bug in one write must not lose its place in the pool
+        {
+            Log.ActionFailed(logger, e);
+        }
+        inbox.Post(() =>
+        {
+            _running--;
+            if (_waiting.TryDequeue(out var next)) Add(next);
+            then();
+        });
+    }
+}

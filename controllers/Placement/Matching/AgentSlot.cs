@@ -1,0 +1,55 @@
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+
+namespace Declarative.Controllers.Placement.Matching;
+
+/// <summary>What the Node object of an agent says to the matcher.</summary>
+internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string> Labels)
+{
+    public IReadOnlyList<Taint> Taints { get; init; } = [];
+    public bool Unschedulable { get; init; }
+
+    /// <summary>All that the agent has, for the relative load; zero where unknown.</summary>
+    public Amounts Capacity { get; init; }
+
+    /// <summary>False where the agent is known to run no images.</summary>
+    public bool RunsImages { get; init; } = true;
+
+    /// <summary>The annotation on a Node by which its agent says that it runs no images.</summary>
+    public const string ImagesAnnotation = "declarative.mesos/images";
+
+    public static AgentNode Of(Node node) => new(node.Name, node.Metadata.Labels)
+    {
+        Taints = node.Spec.Taints,
+        Unschedulable = node.Spec.Unschedulable,
+        Capacity = new(Milli(node, "cpu"), Amounts.MiB(Value(node, "memory")), Amounts.MiB(Value(node, "ephemeral-storage"))),
+        RunsImages = node.Metadata.Annotations.GetValueOrDefault(ImagesAnnotation) != "none",
+    };
+
+    private static long Milli(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Milli : 0;
+
+    private static long Value(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Value : 0;
+}
+
+/// <summary>One agent in a matching round. The round takes what it places out of <see cref="Free"/> and <see cref="Ports"/>.</summary>
+internal sealed class AgentSlot(string agentId, AgentNode node, Amounts free, PortSet ports)
+{
+    public string AgentId { get; } = agentId;
+    public AgentNode Node { get; } = node;
+    public Amounts Free { get; set; } = free;
+    public PortSet Ports { get; } = ports;
+
+    /// <summary>False: the agent is known but nothing of it is offered now; it takes part in refusals only.</summary>
+    public bool Offered { get; init; } = true;
+
+    /// <summary>Pods that this round or an earlier one has put there: breaks ties between equal loads.</summary>
+    public int Pods { get; set; }
+
+    /// <summary>0 = empty, 1 = full: the scarcer of cpu and memory, after taking <paramref name="need"/>.</summary>
+    public double LoadWith(Amounts need)
+    {
+        var left = Free - need;
+        var (cpus, mem) = (Math.Max(Node.Capacity.Cpus, Free.Cpus), Math.Max(Node.Capacity.Mem, Free.Mem));
+        return 1 - Math.Min(cpus == 0 ? 0 : (double)left.Cpus / cpus, mem == 0 ? 0 : (double)left.Mem / mem);
+    }
+}

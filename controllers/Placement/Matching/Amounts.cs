@@ -1,0 +1,19 @@
+using System.Globalization;
+
+namespace Declarative.Controllers.Placement.Matching;
+
+/// <summary>Scalars as Mesos counts them: thousandths of a cpu, of a MiB of memory, of a MiB of disk.</summary>
+internal readonly record struct Amounts(long Cpus, long Mem, long Disk)
+{
+    public static Amounts operator +(Amounts a, Amounts b) => new(a.Cpus + b.Cpus, a.Mem + b.Mem, a.Disk + b.Disk);
+
+    public static Amounts operator -(Amounts a, Amounts b) => new(a.Cpus - b.Cpus, a.Mem - b.Mem, a.Disk - b.Disk);
+
+    public bool Covers(Amounts need) => Cpus >= need.Cpus && Mem >= need.Mem && Disk >= need.Disk;
+
+    /// <summary>Bytes in thousandths of a MiB, rounded up.</summary>
+    public static long MiB(long bytes) => (long)(((Int128)bytes * 1000 + (1 << 20) - 1) >> 20);
+
+    /// <summary>Thousandths as people write them: 0.7, 1.5, 64.</summary>
+    public static string Text(long thousandths) => (thousandths / 1000m).ToString("0.###", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,71 @@
+using System.Text;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+
+namespace Declarative.Controllers.Placement.Matching;
+
+/// <summary>A pod that wants a place, with what the matcher needs of it worked out once.</summary>
+internal sealed class WaitingPod
+{
+    public WaitingPod(Pod pod, string pinnedAgent = "", IReadOnlyDictionary<string, int>? keptPorts = null)
+    {
+        Pod = pod;
+        PinnedAgent = pinnedAgent;
+        KeptPorts = keptPorts;
+        Demand = Demand.Of(pod.Spec);
+        Class = ClassOf(pod, Demand, pinnedAgent);
+    }
+
+    public Pod Pod { get; }
+    public Demand Demand { get; }
+
+    /// <summary>Only this agent: the pod has run there before. "" = any.</summary>
+    public string PinnedAgent { get; }
+
+    /// <summary>Ports of an intent that was never sent; they are taken again where they are still free.</summary>
+    public IReadOnlyDictionary<string, int>? KeptPorts { get; }
+
+    /// <summary>Equal for pods that the matcher cannot tell apart: what holds for one of them holds for all.</summary>
+    public string Class { get; }
+
+    private static string ClassOf(Pod pod, Demand demand, string pinnedAgent)
+    {
+        var spec = pod.Spec;
+        var text = new StringBuilder(64);
+        text.Append(demand.Total.Cpus).Append(' ').Append(demand.Total.Mem).Append(' ').Append(demand.Total.Disk).Append(' ').Append(demand.Ports.Count);
+        foreach (var port in demand.Ports)
+        {
+            if (port.HostPort > 0) text.Append('h').Append(port.HostPort);
+        }
+        if (demand.Image.Length > 0) text.Append('i');
+        if (pinnedAgent.Length > 0) text.Append('@').Append(pinnedAgent);
+        foreach (var (key, value) in spec.NodeSelector) text.Append('|').Append(key).Append('=').Append(value);
+        foreach (var toleration in spec.Tolerations) text.Append('~').Append(toleration);
+        if (spec.Affinity is { } affinity) Append(text, affinity);
+        foreach (var constraint in spec.TopologySpreadConstraints)
+        {
+            text.Append('^').Append(constraint.TopologyKey).Append(constraint.MaxSkew).Append(constraint.WhenUnsatisfiable).Append(constraint.LabelSelector?.ToSelector());
+        }
+        // Labels and namespace matter to other pods' anti-affinity, and to this one's own selectors.
+        text.Append('#').Append(pod.Namespace);
+        foreach (var (key, value) in pod.Metadata.Labels) text.Append(',').Append(key).Append('=').Append(value);
+        return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, Affinity affinity)
+    {
+        foreach (var term in affinity.NodeAffinity?.RequiredDuringSchedulingIgnoredDuringExecution?.NodeSelectorTerms ?? []) Append(text.Append("+r"), term);
+        foreach (var term in affinity.NodeAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+p").Append(term.Weight), term.Preference);
+        foreach (var term in affinity.PodAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+a"), term);
+        foreach (var term in affinity.PodAntiAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+n"), term);
+    }
+
+    private static void Append(StringBuilder text, NodeSelectorTerm term)
+    {
+        foreach (var x in term.MatchExpressions) text.Append(x.Key).Append(x.Operator).AppendJoin(',', x.Values).Append(';');
+        foreach (var x in term.MatchFields) text.Append("f:").Append(x.Key).Append(x.Operator).AppendJoin(',', x.Values).Append(';');
+    }
+
+    private static void Append(StringBuilder text, PodAffinityTerm term) =>
+        text.Append(term.TopologyKey).Append(' ').Append(term.LabelSelector?.ToSelector()).Append(' ').AppendJoin(',', term.Namespaces);
+}
