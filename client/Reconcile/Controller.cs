@@ -136,6 +136,13 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
         foreach (var view in Views)
         {
             if (!view.Kind.Equals(applied.Change.Key.Kind)) continue;
+            if (applied.Error is { Code: >= 500 })
+            {
+                // The answer was lost or the server failed: the write may have been made. The view must have seen all until now to tell.
+                var newest = await api.List(new(view.Kind) { Limit = 1 }, stop);
+                await view.WaitFor(newest.Revision, stop);
+                continue;
+            }
             if (applied.Change is Delete { Options: { Uid: { } uid, DryRun: false } } && applied.IsAchieved) await view.WaitForDeletion(applied.Change.Key, uid, stop);
             else if (applied.Written is { } written) await view.WaitFor(written.Revision, stop);
         }

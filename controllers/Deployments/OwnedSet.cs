@@ -22,6 +22,13 @@ internal sealed class OwnedSet(ReplicaSet set, long storedRevision, byte[] templ
     /// <summary>Available pods that the set still wants: a status that lags behind a scale-down must not count pods twice.</summary>
     public int Available => Math.Min(set.Status.AvailableReplicas, Replicas);
 
+    /// <summary>
+    /// The pods that there may be. Once the set's controller has seen the present spec its status counts all that it made for earlier ones; until
+    /// then it may have made as many as it was asked for before.
+    /// </summary>
+    public int Most =>
+        Math.Max(Math.Max(Replicas, set.Spec.Replicas), Math.Max(set.Status.Replicas, set.Status.ObservedGeneration < set.Metadata.Generation ? (int)Number(Annotations.ReplicasBefore) : 0));
+
     public long Revision => Number(Annotations.Revision);
     public long DesiredReplicas => Number(Annotations.DesiredReplicas);
     public long MaxReplicas => Number(Annotations.MaxReplicas);

@@ -19,7 +19,7 @@ internal static class RollingSteps
 
     /// <summary>How many more pods the new set may have.</summary>
     private static int Room(Rollout rollout, int have) =>
-        Math.Max(0, Math.Min(rollout.Wanted + rollout.Surge - rollout.Total, rollout.Wanted - have));
+        Math.Max(0, Math.Min(rollout.Wanted + rollout.Surge - rollout.Most, rollout.Wanted - have));
 
     private static void Shrink(Rollout rollout, OwnedSet current)
     {

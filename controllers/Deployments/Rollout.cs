@@ -53,7 +53,11 @@ internal sealed class Rollout
     public IReadOnlyList<Api.Objects.Condition> Conditions { get; set; }
     public int? CollisionCount { get; set; }
 
+    /// <summary>Pods that the sets ask for.</summary>
     public int Total => All.Sum(x => x.Replicas) + CreatedReplicas;
+
+    /// <summary>Pods that there may be, those included that sets were just asked to give up.</summary>
+    public int Most => All.Sum(x => x.Most) + CreatedReplicas;
     public bool IsRolling => Deployment.Spec.Strategy.Type != "Recreate";
     private int CreatedReplicas { get; set; }
     private RollingUpdate? RollingUpdate => Deployment.Spec.Strategy.RollingUpdate;
@@ -68,6 +72,7 @@ internal sealed class Rollout
     public void Scale(OwnedSet set, int replicas)
     {
         var before = set.Replicas;
+        var most = set.Most;
         var desired = Text(Wanted);
         var max = Text(Wanted + Surge);
         if (before == replicas && set.DesiredReplicas == Wanted && set.MaxReplicas == Wanted + Surge) return;
@@ -81,6 +86,7 @@ internal sealed class Rollout
                 {
                     x.WriteString(Annotations.DesiredReplicas, desired);
                     x.WriteString(Annotations.MaxReplicas, max);
+                    if (replicas < before) x.WriteString(Annotations.ReplicasBefore, Text(most));
                 });
             });
             if (before != replicas) json.Object("spec", x => x.WriteNumber("replicas"u8, replicas));

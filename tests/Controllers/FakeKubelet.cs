@@ -11,11 +11,12 @@ internal sealed class FakeKubelet
 {
     private readonly IApi _api;
     private readonly Controller<ObjectName> _controller;
+    private readonly TimeProvider _time;
     private int _port = 31000;
 
     public FakeKubelet(IApi api, TimeProvider time, int seed = 7)
     {
-        _api = api;
+        (_api, _time) = (api, time);
         Pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, new Random(seed));
         _controller = new("fake-kubelet", api, time, async (key, stop) =>
         {
@@ -94,6 +95,6 @@ internal sealed class FakeKubelet
         {
             json.WriteString("phase", phase);
             json.WriteString("podIP", "127.0.0.1");
-            json.Conditions([new() { Type = "Ready", Status = ready ? "True" : "False", LastTransitionTime = DateTimeOffset.UtcNow }]);
+            json.Conditions([new() { Type = "Ready", Status = ready ? "True" : "False", LastTransitionTime = _time.GetUtcNow() }]);
         }), new() { Subresource = "status" }, stop);
 }
