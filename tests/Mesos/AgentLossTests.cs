@@ -50,6 +50,21 @@ public sealed class AgentLossTests
     }
 
     [Fact]
+    public async Task The_id_of_an_unreachable_task_is_not_free()
+    {
+        await using var world = new MasterWorld();
+        await using var framework = world.Framework();
+        await Launch(framework, "t");
+        await world.StopAgents();
+        await framework.Update("t", TaskState.TaskUnreachable);
+        world.AddAgent(1);
+        var elsewhere = await framework.Offer(offer => offer.Hostname == "agent-1");
+        await framework.Accept([elsewhere], 0, TestFramework.TaskOf("t", elsewhere));
+        var refused = await framework.Update("t", TaskState.TaskError);
+        Assert.Equal("Task reuses the ID of an unreachable task: t", refused.Message);
+    }
+
+    [Fact]
     public async Task Tasks_without_checkpoint_are_lost_at_once()
     {
         await using var world = new MasterWorld();

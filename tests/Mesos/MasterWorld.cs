@@ -7,7 +7,7 @@ namespace Declarative.Tests.Mesos;
 /// <summary>A master with emulated agents under a clock that the test moves.</summary>
 internal sealed class MasterWorld : IAsyncDisposable
 {
-    private readonly CancellationTokenSource stop = new();
+    private CancellationTokenSource stop = new();
     private readonly List<Task> runs = [];
     private readonly MasterOptions options;
 
@@ -39,6 +39,16 @@ internal sealed class MasterWorld : IAsyncDisposable
         Agents.Add(agent);
         runs.Add(agent.Run(stop.Token));
         return agent;
+    }
+
+    /// <summary>All agents there are end, and stay away.</summary>
+    public async Task StopAgents()
+    {
+        await stop.CancelAsync();
+        await Task.WhenAll(runs);
+        stop.Dispose();
+        stop = new();
+        runs.Clear();
     }
 
     /// <summary>The master ends without a word and another one begins with what the first one saved.</summary>

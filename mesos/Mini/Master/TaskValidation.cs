@@ -17,6 +17,9 @@ internal static class TaskValidation
             return id;
         if (framework.Tasks.ContainsKey(task.TaskId.Value))
             return $"Task has duplicate ID: {task.TaskId.Value}";
+        // It may come back with its agent, and then there would be two of one id.
+        if (framework.Unreachable.ContainsKey(task.TaskId.Value))
+            return $"Task reuses the ID of an unreachable task: {task.TaskId.Value}";
         if (task.AgentId.Value != agent.Id)
             return $"Task uses invalid agent {task.AgentId.Value} while agent {agent.Id} is expected";
         if (task.KillPolicy?.GracePeriod?.Nanoseconds < 0)
