@@ -11,7 +11,7 @@ public sealed class DnsPart : IAsyncDisposable
 {
     private readonly DnsServer _server;
 
-    /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
+    /// <exception cref="FormatException">A domain or the framework's name in the options gives no domain name.</exception>
     public DnsPart(DnsOptions options, ILoggerFactory? loggers = null)
     {
         loggers ??= NullLoggerFactory.Instance;

@@ -37,13 +37,17 @@ public sealed class DnsZones
     private long _started;
     private uint _rotation;
 
-    /// <exception cref="FormatException">A domain in the options is no domain name.</exception>
+    /// <exception cref="FormatException">A domain or the framework's name in the options gives no domain name.</exception>
     public DnsZones(DnsOptions options, ILoggerFactory? loggers = null)
     {
         _options = options;
         _logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger("dns");
+        if (MesosLabel.Domain(options.Framework).Length == 0)
+            throw new FormatException($"framework name '{options.Framework}' leaves no DNS label: it needs a letter or a digit");
         _names = new ZoneNames(DnsName.Parse(options.MesosDomain), DnsName.Parse(options.ClusterDomain), options.Framework,
             _options.Times, _options.HealthAware, _options.SrvWeight);
+        if (_names.Mesos.Equals(_names.Cluster))
+            throw new FormatException($"the Mesos domain and the cluster domain are both '{options.MesosDomain}'; they must differ");
         _reporter = new TrafficReporter("dns", _options.Id) { Logger = _logger };
     }
 
@@ -135,7 +139,7 @@ public sealed class DnsZones
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The platform is stopping.
+            return; // the platform is stopping
         }
     }
 

@@ -16,12 +16,13 @@ namespace Declarative.Bench.Dns;
 public static class DnsBench
 {
     private const string Usage = """
-        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf] [--changes N]
+        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf] [--changes N] [--write-zone FILE]
           --names    sizes of the zone in names (default 100,10000)
           --seconds  length of each measurement (default 3)
           --clients  client threads (default 2)
           --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
           --changes  status changes for the measurement of freshness (default 500, 0: none)
+          --write-zone  write the zone of the last size as a zone file, to serve it with another server
         """;
     private const int NamesPerService = 12;
 
@@ -31,6 +32,7 @@ public static class DnsBench
         int[] sizes = [100, 10_000];
         int seconds = 3, clients = 2, changes = 500;
         var dnsperf = false;
+        string? zoneFile = null;
         for (var i = 0; i < args.Length; i++)
         {
             var value = i + 1 < args.Length ? args[i + 1] : "";
@@ -49,6 +51,10 @@ public static class DnsBench
                 case "--changes" when int.TryParse(value, out changes) && changes >= 0:
                     i++;
                     break;
+                case "--write-zone" when value.Length > 0:
+                    zoneFile = value;
+                    i++;
+                    break;
                 case "--dnsperf":
                     dnsperf = true;
                     break;
@@ -58,13 +64,13 @@ public static class DnsBench
             }
         }
         foreach (var size in sizes)
-            Measure(size, seconds, clients, dnsperf);
+            Measure(size, seconds, clients, dnsperf, zoneFile);
         if (changes > 0)
             Freshness.Run(changes).GetAwaiter().GetResult();
         return 0;
     }
 
-    private static void Measure(int size, int seconds, int clients, bool dnsperf)
+    private static void Measure(int size, int seconds, int clients, bool dnsperf, string? zoneFile)
     {
         var before = GC.GetTotalMemory(forceFullCollection: true);
         var contents = new ZoneContents([(ZoneNames.Default.Mesos, ZoneNames.Default.Times)], serial: 1);
@@ -73,6 +79,8 @@ public static class DnsBench
             contents.Put($"service/{i}", Service(i, 0));
         contents.Publish(1);
         var names = contents.Current.Names.Count;
+        if (zoneFile is not null)
+            File.WriteAllLines(zoneFile, contents.Current.Lines());
         var perName = (GC.GetTotalMemory(forceFullCollection: true) - before) / names;
         var (update, allocated) = Update(contents, services);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -9,8 +9,12 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
 {
     public const int TicksPerSecond = 10;
 
+    private readonly long _created = created;
     private long _last;
     private AnswerMark? _previous = previous;
+
+    /// <summary>How many marks hang together.</summary>
+    public int Length => 1 + (_previous?.Length ?? 0);
 
     public void Answered(long now)
     {
@@ -23,9 +27,14 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
     /// <param name="ttlTicks">How long an answer may be cached: marks that ended longer ago are forgotten.</param>
     public long Last(long now, long ttlTicks)
     {
-        // One second on top for answers that were being written when the next mark was made.
-        if (created + ttlTicks + TicksPerSecond < now)
-            _previous = null;
-        return Math.Max(Volatile.Read(ref _last), _previous?.Last(now, ttlTicks) ?? 0);
+        long latest = 0;
+        for (var mark = this; mark is not null; mark = mark._previous)
+        {
+            // One second on top for answers that were being written when this mark followed the one before.
+            if (mark._created + ttlTicks + TicksPerSecond < now)
+                mark._previous = null;
+            latest = Math.Max(latest, Volatile.Read(ref mark._last));
+        }
+        return latest;
     }
 }

@@ -121,17 +121,21 @@ internal sealed class ZoneContents
     private static AnswerMark? MarkFor(NameEntry? before, List<Contribution> contributions, List<Withdrawal> withdrawals, long now)
     {
         var have = contributions.Where(c => c.Record.PodUid is not null).Select(c => c.Record.PodUid!).ToHashSet(StringComparer.Ordinal);
-        var lost = false;
+        long? ttl = null;
         foreach (var (_, record) in before?.Contributions ?? [])
         {
             if (record.PodUid is not { } uid || have.Contains(uid) || before!.Mark is not { } mark)
                 continue;
-            lost = true;
+            ttl = Math.Max(ttl ?? 0, record.Ttl);
             var address = record.Type is RecordType.A or RecordType.Aaaa ? record : record.Targets.FirstOrDefault();
             withdrawals.Add(new Withdrawal(uid, address?.Address.ToString() ?? "", record.Ttl, mark));
         }
-        if (lost)
-            return have.Count > 0 ? new AnswerMark(before!.Mark, now) : null;
+        if (before?.Mark is { } ended && ttl is { } seconds)
+        {
+            // Looking also cuts off what has expired: names that change for weeks do not gather marks.
+            ended.Last(now, seconds * AnswerMark.TicksPerSecond);
+            return have.Count > 0 ? new AnswerMark(ended, now) : null;
+        }
         return before?.Mark ?? (have.Count > 0 ? new AnswerMark(null, now) : null);
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Declarative.Dns;
 using Declarative.Dns.Wire;
 using Declarative.Dns.Zones;
 using FsCheck.Fluent;
@@ -170,5 +171,52 @@ public class ZoneTests
         Assert.True(cell.IsQuiet);
         reader.Enter();
         Assert.True(cell.IsQuiet);
+    }
+
+    [Theory]
+    [InlineData("a..b", "cluster.local", "declarative")]
+    [InlineData("same", "SAME.", "declarative")]
+    [InlineData("mesos", "cluster.local", "!?")]
+    public void NamesThatGiveNoZoneAreRefused(string mesos, string cluster, string framework) =>
+        Assert.Throws<FormatException>(() => new DnsZones(new DnsOptions { MesosDomain = mesos, ClusterDomain = cluster, Framework = framework }));
+
+    /// <summary>A name whose pods come and go for long keeps only the marks that can still matter.</summary>
+    [Fact]
+    public void MarksDoNotGather()
+    {
+        var contents = ZoneCase.NewContents();
+        var name = DnsName.Parse("web.mesos");
+        contents.Put("pod/x", [Record.OfAddress(name, 5, IPAddress.Loopback, "x")]);
+        for (var i = 0; i < 10_000; i++)
+        {
+            contents.Put("pod/y", i % 2 == 0 ? [Record.OfAddress(name, 5, IPAddress.Parse("10.0.0.1"), "y")] : []);
+            contents.Publish(i * 10);
+        }
+        // Ten ticks per step, a withdrawal every other one, TTL 50 ticks and 10 on top.
+        Assert.InRange(contents.Current.Names.Find(name.Wire)!.Mark!.Length, 1, 6);
+    }
+
+    /// <summary>With TTL 0 nothing is cached; answers that no longer name the pod must not keep it either.</summary>
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(5u)]
+    public void LaterAnswersDoNotKeepAWithdrawnPod(uint ttl)
+    {
+        var contents = ZoneCase.NewContents();
+        var name = DnsName.Parse("web.mesos");
+        contents.Put("pod/a", [Record.OfAddress(name, ttl, IPAddress.Loopback, "a")]);
+        contents.Put("pod/b", [Record.OfAddress(name, ttl, IPAddress.Parse("10.0.0.2"), "b")]);
+        contents.Publish(1);
+        contents.Current.Names.Find(name.Wire)!.Mark!.Answered(10);
+        contents.Remove("pod/a");
+        var ledger = new DrainLedger();
+        ledger.Add(contents.Publish(11));
+        for (var now = 11L; now < 100; now++)
+        {
+            contents.Current.Names.Find(name.Wire)!.Mark!.Answered(now);
+            var inFlight = Assert.Single(ledger.Report([("a", "127.0.0.1")], now).Draining).InFlight;
+            Assert.Equal(now < 10 + ttl * 10 + 1 ? 1 : 0, inFlight);
+            ledger.Prune(now);
+        }
     }
 }
