@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Controllers.Placement;
 using Declarative.Mesos.Scheduler.Http;
 using Microsoft.Extensions.Logging;
 
@@ -14,7 +15,7 @@ internal sealed class ControllersRole : IAsyncDisposable
     /// <param name="api">The API bound to a user; users differ by part.</param>
     public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, Machine machine, ILoggerFactory logs)
     {
-        var parts = Platform.Controllers(logs);
+        var parts = Platform.Controllers(new PlacementOptions(), null, logs);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

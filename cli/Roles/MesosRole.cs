@@ -41,7 +41,13 @@ internal sealed class MesosRole : IAsyncDisposable
     }
 
     public static IEnumerable<AgentOptions> Options(MesosSettings settings) =>
-        Enumerable.Range(0, settings.Agents).Select(i => AgentOptions.ForThisMachine(settings.Directory, i, settings.Agents, settings.FirstAgentPort + i));
+        Enumerable.Range(0, settings.Agents).Select(i => AgentOptions.ForThisMachine(settings.Directory, i, settings.Agents, settings.FirstAgentPort + i) with
+        {
+            TaskEnvironment = [("PATH", $"{AppContext.BaseDirectory.TrimEnd('/')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), .. RuntimeRoot()],
+        });
+
+    /// <summary>Where this executable found its runtime, so that the sample web server finds it too.</summary>
+    private static (string, string)[] RuntimeRoot() => Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } root ? [("DOTNET_ROOT", root)] : [];
 
     /// <summary>Stops agents and master; what the agents run goes on.</summary>
     public async ValueTask DisposeAsync()
