@@ -5,6 +5,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Schema;
 using Declarative.ApiServer.OpenApi;
+using Declarative.ApiServer.Patch;
 using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -20,6 +21,8 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
     private readonly string _home = Directory.CreateTempSubdirectory("openapi").FullName;
     private readonly ConcurrentQueue<string> _requests = new();
     private readonly ConcurrentQueue<(string ContentType, JsonNode Object)> _created = new();
+    private readonly ConcurrentDictionary<string, byte[]> _stored = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<string> _patches = new();
     private WebApplication _server = null!;
 
     public static TheoryData<string> Kubectls => [.. KubectlBinaries.All.DefaultIfEmpty("")];
@@ -95,6 +98,40 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         Assert.Contains(_requests, request => request.StartsWith("POST /api/v1/namespaces/default/configmaps", StringComparison.Ordinal) && request.Contains("fieldValidation=Strict"));
     }
 
+    [Theory]
+    [MemberData(nameof(Kubectls))]
+    public async Task Apply_again_sends_a_strategic_patch_by_the_merge_keys(string kubectl)
+    {
+        Assert.SkipWhen(kubectl.Length == 0, "no kubectl on PATH");
+        const string Before =
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web}
+            spec: {template: {spec: {containers: [{name: a, image: x, env: [{name: E, value: "1"}, {name: F, value: "2"}], ports: [{containerPort: 80}]}, {name: b, image: i1}], volumes: [{name: v, emptyDir: {}}]}}}
+            """;
+        const string After =
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web}
+            spec: {template: {spec: {containers: [{name: c, image: z}, {name: a, image: x2, env: [{name: F, value: "2"}, {name: G, value: "3"}], ports: [{containerPort: 80}]}], volumes: [{name: v, hostPath: {path: /x}}]}}}
+            """;
+        var (code, text) = await Run(kubectl, "apply -f -", Before);
+        Assert.True(code == 0, text);
+        (code, text) = await Run(kubectl, "apply -f -", After);
+        Assert.True(code == 0, text + string.Join("\n", _requests));
+        Assert.Contains("configured", text);
+        Assert.StartsWith("application/strategic-merge-patch+json", Assert.Single(_patches), StringComparison.Ordinal);
+        Assert.Contains("$setElementOrder/containers", _patches.Single());
+        var spec = JsonNode.Parse(_stored["apis/apps/v1/namespaces/default/deployments/web"])!["spec"]!["template"]!["spec"]!;
+        const string Wanted = """{"containers":[{"name":"c","image":"z"},{"name":"a","image":"x2","env":[{"name":"F","value":"2"},{"name":"G","value":"3"}],"ports":[{"containerPort":80}]}],"volumes":[{"name":"v","hostPath":{"path":"/x"}}]}""";
+        if (!JsonNode.DeepEquals(JsonNode.Parse(Wanted), spec))
+        {
+            Assert.Equal(Wanted + _patches.Single(), spec.ToJsonString());
+        }
+    }
+
     // The last version that sends JSON, and the newest.
     public static TheoryData<string, string> Creations => new MatrixTheoryData<string, string>(
         KubectlBinaries.All.Where(path => path.EndsWith(".31", StringComparison.Ordinal)).Append(KubectlBinaries.All.LastOrDefault("")).Distinct(),
@@ -148,13 +185,28 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
             using var body = new MemoryStream();
             await request.Body.CopyToAsync(body);
             context.Response.ContentType = "application/json";
-            var (status, answer) = Accept(request.ContentType ?? "", body.ToArray());
+            var (status, answer) = Accept(path, request.ContentType ?? "", body.ToArray());
             context.Response.StatusCode = status;
             await context.Response.Body.WriteAsync(answer);
             return;
         }
 
         var words = path.Split('/');
+        if (request.Method == "PATCH" && _stored.TryGetValue(path, out var current))
+        {
+            using var patch = new MemoryStream();
+            await request.Body.CopyToAsync(patch);
+            _patches.Enqueue($"{request.ContentType} {Encoding.UTF8.GetString(patch.ToArray())}");
+            _stored[path] = Patches.Apply(PatchKind.Strategic, TypeTable.Kind(words[1], words[2], "Deployment"), current, patch.ToArray());
+        }
+
+        if (_stored.TryGetValue(path, out var stored))
+        {
+            context.Response.ContentType = "application/json";
+            await context.Response.Body.WriteAsync(stored);
+            return;
+        }
+
         OpenApiDocument? document = words switch
         {
             ["openapi", "v3"] => OpenApiV3.Index(),
@@ -194,7 +246,7 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(text));
     }
 
-    private (int Status, byte[] Answer) Accept(string contentType, byte[] body)
+    private (int Status, byte[] Answer) Accept(string path, string contentType, byte[] body)
     {
         try
         {
@@ -205,6 +257,7 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
             // kubectl itself sends creationTimestamp: null and the like, but no field that is unknown.
             var accepted = SchemaCheck.Check(TypeTable.Kind(kind.Group, kind.Version, kind.Name), json, FieldValidation.Ignore).Accepted(apiVersion, name);
             _created.Enqueue((contentType, JsonNode.Parse(accepted)!));
+            _stored[$"{path}/{JsonNode.Parse(accepted)!["metadata"]!["name"]}"] = accepted;
             return (201, accepted);
         }
         catch (ApiException e)
