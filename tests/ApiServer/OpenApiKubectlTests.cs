@@ -23,6 +23,7 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
     private readonly ConcurrentQueue<(string ContentType, JsonNode Object)> _created = new();
     private readonly ConcurrentDictionary<string, byte[]> _stored = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _patches = new();
+    private int _revision;
     private WebApplication _server = null!;
 
     public static TheoryData<string> Kubectls => [.. KubectlBinaries.All.DefaultIfEmpty("")];
@@ -132,6 +133,36 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Kubectls))]
+    public async Task Server_side_apply_takes_over_what_was_applied_from_the_client(string kubectl)
+    {
+        Assert.SkipWhen(kubectl.Length == 0, "no kubectl on PATH");
+        const string Before =
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web}
+            spec: {template: {spec: {containers: [{name: a, image: x, env: [{name: E, value: "1"}, {name: F, value: "2"}]}, {name: b, image: i1}]}}}
+            """;
+        const string After =
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web}
+            spec: {template: {spec: {containers: [{name: a, image: x, env: [{name: F, value: "2"}]}]}}}
+            """;
+        var (code, text) = await Run(kubectl, "apply -f -", Before);
+        Assert.True(code == 0, text);
+        (code, text) = await Run(kubectl, "apply --server-side -f -", After);
+        Assert.True(code == 0, text + string.Join("\n", _requests) + string.Join("\n", _patches));
+        Assert.Contains("serverside-applied", text);
+        var stored = JsonNode.Parse(_stored["apis/apps/v1/namespaces/default/deployments/web"])!;
+        Assert.Equal("""[{"env":[{"name":"F","value":"2"}],"image":"x","name":"a"}]""", stored["spec"]!["template"]!["spec"]!["containers"]!.ToJsonString());
+        Assert.DoesNotContain(stored["metadata"]!["managedFields"]!.AsArray(), entry => (string)entry!["manager"]! == "kubectl-client-side-apply");
+        Assert.Contains(stored["metadata"]!["managedFields"]!.AsArray(), entry => (string)entry!["manager"]! == "kubectl" && (string)entry["operation"]! == "Apply");
+    }
+
     // The last version that sends JSON, and the newest.
     public static TheoryData<string, string> Creations => new MatrixTheoryData<string, string>(
         KubectlBinaries.All.Where(path => path.EndsWith(".31", StringComparison.Ordinal)).Append(KubectlBinaries.All.LastOrDefault("")).Distinct(),
@@ -192,12 +223,13 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         }
 
         var words = path.Split('/');
-        if (request.Method == "PATCH" && _stored.TryGetValue(path, out var current))
+        if (request.Method == "PATCH")
         {
             using var patch = new MemoryStream();
             await request.Body.CopyToAsync(patch);
-            _patches.Enqueue($"{request.ContentType} {Encoding.UTF8.GetString(patch.ToArray())}");
-            _stored[path] = Patches.Apply(PatchKind.Strategic, TypeTable.Kind(words[1], words[2], "Deployment"), current, patch.ToArray());
+            var contentType = request.ContentType ?? "";
+            _patches.Enqueue($"{contentType} {Encoding.UTF8.GetString(patch.ToArray())}");
+            _stored[path] = Change(contentType, request.Query["fieldManager"].ToString(), _stored.GetValueOrDefault(path, []), patch.ToArray());
         }
 
         if (_stored.TryGetValue(path, out var stored))
@@ -246,6 +278,27 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(text));
     }
 
+    // Deployments only.
+    private byte[] Change(string contentType, string manager, byte[] current, byte[] patch)
+    {
+        var type = TypeTable.Kind("apps", "v1", "Deployment");
+        var writer = new FieldWriter(manager, "apps/v1");
+        if (contentType == "application/apply-patch+yaml")
+        {
+            return Numbered(ServerSideApply.Apply(type, current, patch, writer, force: false, DateTimeOffset.UtcNow));
+        }
+
+        var patched = Patches.Apply(contentType == "application/json-patch+json" ? PatchKind.Json : PatchKind.Strategic, type, current, patch);
+        return Numbered(ServerSideApply.Track(type, current, patched, writer, DateTimeOffset.UtcNow));
+    }
+
+    private byte[] Numbered(byte[] json)
+    {
+        var tree = JsonTree.Parse(json);
+        tree["metadata"]!.Members!["resourceVersion"] = JsonTree.String($"{Interlocked.Increment(ref _revision)}");
+        return tree.ToBytes();
+    }
+
     private (int Status, byte[] Answer) Accept(string path, string contentType, byte[] body)
     {
         try
@@ -257,7 +310,8 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
             // kubectl itself sends creationTimestamp: null and the like, but no field that is unknown.
             var accepted = SchemaCheck.Check(TypeTable.Kind(kind.Group, kind.Version, kind.Name), json, FieldValidation.Ignore).Accepted(apiVersion, name);
             _created.Enqueue((contentType, JsonNode.Parse(accepted)!));
-            _stored[$"{path}/{JsonNode.Parse(accepted)!["metadata"]!["name"]}"] = accepted;
+            var writer = new FieldWriter("kubectl-client-side-apply", apiVersion);
+            _stored[$"{path}/{JsonNode.Parse(accepted)!["metadata"]!["name"]}"] = Numbered(ServerSideApply.Track(TypeTable.Kind(kind.Group, kind.Version, kind.Name), default, accepted, writer, DateTimeOffset.UtcNow));
             return (201, accepted);
         }
         catch (ApiException e)
