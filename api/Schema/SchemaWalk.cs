@@ -1,5 +1,3 @@
-using System.Buffers.Text;
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -227,7 +225,11 @@ internal ref struct SchemaWalk
                 Alternative(type.Type);
                 break;
             default:
-                Scalar(type.Shape);
+                if (!ScalarForms.Write(ref _reader, type.Shape, _output))
+                {
+                    WrongType(Expected.Of(type.Shape));
+                }
+
                 break;
         }
     }
@@ -363,68 +365,6 @@ internal ref struct SchemaWalk
         }
 
         WrongType(string.Join(" or ", type.Fields.Select(field => Expected.Of(field.Type.Shape))));
-    }
-
-    private void Scalar(Shape shape)
-    {
-        var token = _reader.TokenType;
-        switch (shape)
-        {
-            case Shape.Bool when token is JsonTokenType.True or JsonTokenType.False:
-            case Shape.Int32 or Shape.IntOrString when token == JsonTokenType.Number && _reader.TryGetInt32(out _):
-            case Shape.Int64 when token == JsonTokenType.Number && _reader.TryGetInt64(out _):
-            case Shape.Float64 when token == JsonTokenType.Number:
-                _output.Raw(_reader.ValueSpan);
-                return;
-            case Shape.Quantity when token == JsonTokenType.Number && JsonFormats.IsQuantity(_reader.ValueSpan):
-                _output.Raw((byte)'"');
-                _output.Raw(_reader.ValueSpan);
-                _output.Raw((byte)'"');
-                return;
-            case Shape.IntOrString when token == JsonTokenType.String:
-                _output.String(ref _reader);
-                return;
-        }
-
-        if (token != JsonTokenType.String || !Formatted(shape))
-        {
-            WrongType(Expected.Of(shape));
-        }
-    }
-
-    // Strings with a form of their own. Escapes in them are legal and never used: unescaped first.
-    private bool Formatted(Shape shape)
-    {
-        var text = _reader.ValueIsEscaped ? Encoding.UTF8.GetBytes(_reader.GetString()!) : _reader.ValueSpan;
-        switch (shape)
-        {
-            case Shape.Quantity when JsonFormats.IsQuantity(text):
-            case Shape.Duration when JsonFormats.IsDuration(text):
-            case Shape.Bytes when JsonFormats.IsBase64(text):
-                _output.String(text);
-                return true;
-            case Shape.Time when JsonFormats.TryTime(text, out var time):
-                Time(text, 20, time, "yyyy-MM-ddTHH:mm:ssZ");
-                return true;
-            case Shape.MicroTime when JsonFormats.TryTime(text, out var time):
-                Time(text, 27, time, "yyyy-MM-ddTHH:mm:ss.ffffffZ");
-                return true;
-            default:
-                return false;
-        }
-    }
-
-    // Stored in UTC and in one form, so that equal times have equal bytes.
-    private readonly void Time(ReadOnlySpan<byte> text, int canonicalLength, DateTime utc, string format)
-    {
-        if (text.Length == canonicalLength && text[^1] == (byte)'Z')
-        {
-            _output.String(text);
-        }
-        else
-        {
-            _output.String(utc.ToString(format.Replace("T", "'T'", StringComparison.Ordinal).Replace("Z", "'Z'", StringComparison.Ordinal), CultureInfo.InvariantCulture));
-        }
     }
 
     // Copies whatever stands there.
