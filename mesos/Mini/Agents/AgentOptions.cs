@@ -3,6 +3,8 @@ namespace Declarative.Mesos.Mini.Agents;
 /// <summary>One embedded agent that runs processes. Memory and disk in MB, as Mesos counts them.</summary>
 public sealed record AgentOptions
 {
+    private const string DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
     /// <summary>Sandboxes and checkpoints; a later agent with the same directory is the same agent and finds its tasks again.</summary>
     public required string WorkDirectory { get; init; }
     public required string Hostname { get; init; }
@@ -19,8 +21,7 @@ public sealed record AgentOptions
     public IReadOnlyList<(string Name, string Value)> Attributes { get; init; } = [];
 
     /// <summary>Variables that every task gets unless it sets them itself; nothing of the agent's own environment is passed on.</summary>
-    public IReadOnlyList<(string Name, string Value)> TaskEnvironment { get; init; } =
-        [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")];
+    public IReadOnlyList<(string Name, string Value)> TaskEnvironment { get; init; } = [("PATH", DefaultPath)];
 
     /// <summary>How long the sandbox of an ended task is kept (Mesos' gc_delay).</summary>
     public TimeSpan SandboxAge { get; init; } = TimeSpan.FromDays(7);
@@ -56,6 +57,16 @@ public sealed record AgentOptions
             MemoryMegabytes = Math.Floor((megabytes > 2048 ? megabytes - 1024 : megabytes / 2) / count),
             DiskMegabytes = Math.Floor((disk > 10240 ? disk - 5120 : disk / 2) / count),
             Ports = (firstPort + index * block, firstPort + (index + 1) * block - 1),
+            TaskEnvironment = OwnCommands(),
         };
+    }
+
+    // Manifests may name this executable's own commands (sample-web), which need the .NET runtime where it is now.
+    private static List<(string, string)> OwnCommands()
+    {
+        List<(string, string)> variables = [("PATH", $"{DefaultPath}:{AppContext.BaseDirectory.TrimEnd('/')}")];
+        if (Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } runtime)
+            variables.Add(("DOTNET_ROOT", runtime));
+        return variables;
     }
 }

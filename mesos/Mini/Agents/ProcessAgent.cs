@@ -38,6 +38,11 @@ public sealed class ProcessAgent
     public AgentOptions Options => options;
     public DateTimeOffset Started { get; }
 
+    internal TimeSpan Uptime => time.GetUtcNow() - Started;
+
+    /// <summary>Seconds since 1970.</summary>
+    internal double Now => world.Now;
+
     /// <summary>Null before the first registration.</summary>
     public AgentID? Id => world.Id;
 

@@ -22,6 +22,9 @@ internal static class Posix
     public const short SpawnSetSignalDefault = 0x04;
     public const short SpawnSetSession = 0x80;
 
+    public const int WorkingDirectory = -100;
+    public const int StatXBytes = 256;
+    public const uint StatXBasic = 0x7ff;
     public const int SetDescriptorFlags = 2;
     public const int DescriptorCloseOnExec = 1;
 
@@ -107,6 +110,10 @@ internal static class Posix
 
     [DllImport("libc", EntryPoint = "access")]
     public static extern int Access(string path, int mode);
+
+    /// <summary>Fills a struct statx, whose layout is the same on every architecture (glibc 2.28).</summary>
+    [DllImport("libc", EntryPoint = "statx", SetLastError = true)]
+    public static extern int StatX(int directory, string path, int flags, uint mask, byte[] result);
 
     [DllImport("libc", EntryPoint = "strerror")]
     private static extern nint ErrorText(int error);

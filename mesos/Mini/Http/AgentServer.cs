@@ -1,0 +1,95 @@
+using System.Net;
+using Declarative.Mesos.Mini.Agents;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Mesos.Mini.Http;
+
+/// <summary>The HTTP face of an embedded agent: the v1 operator API and the read endpoints that others poll.</summary>
+public sealed class AgentServer : IAsyncDisposable
+{
+    private readonly ProcessAgent agent;
+    private readonly WebApplication app;
+
+    private AgentServer(ProcessAgent agent, IPEndPoint endpoint)
+    {
+        this.agent = agent;
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.AllowHostHeaderOverride = true;
+            kestrel.Limits.MaxRequestBodySize = Limits.CallBytesMax;
+            kestrel.Limits.MinResponseDataRate = null;
+            kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        app = builder.Build();
+        app.Run(Handle);
+    }
+
+    /// <summary>The port it listens on.</summary>
+    public int Port { get; private set; }
+
+    /// <param name="agent">Answers from its state; whether it is connected to a master does not matter.</param>
+    /// <param name="endpoint">Port 0 takes a free one; else it should be the port in the agent's options, which the master hands on.</param>
+    /// <exception cref="IOException">The port is taken.</exception>
+    public static async Task<AgentServer> Start(ProcessAgent agent, IPEndPoint endpoint, CancellationToken stop)
+    {
+        var server = new AgentServer(agent, endpoint);
+        try
+        {
+            await server.app.StartAsync(stop);
+            server.Port = new Uri(server.app.Urls.First()).Port;
+            return server;
+        }
+        catch
+        {
+            await server.app.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        await app.StopAsync(patience.Token);
+        await app.DisposeAsync();
+    }
+
+    private async Task Handle(HttpContext context)
+    {
+        var path = Path(context.Request.Path.Value ?? "/");
+        try
+        {
+            if (path == "/api/v1")
+                await AgentCalls.Handle(context, agent);
+            else if (!await AgentReadEndpoints.Handle(context, agent, path))
+                await Answer.Text(context, 404, "404 Not Found.");
+        }
+        catch (Microsoft.AspNetCore.Http.BadHttpRequestException bad)
+        {
+            await Answer.Text(context, bad.StatusCode, bad.Message);
+        }
+        catch (IOException unreadable)
+        {
+            await Answer.Text(context, 500, unreadable.Message);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client has gone.
+        }
+    }
+
+    // Every path also answers below /slave(1), and with a slash behind.
+    private static string Path(string path)
+    {
+        const string actor = "/slave(1)";
+        if (path.Length > 1 && path.EndsWith('/'))
+            path = path[..^1];
+        return path.StartsWith(actor + "/", StringComparison.Ordinal) ? path[actor.Length..] : path;
+    }
+}
