@@ -13,11 +13,12 @@ internal sealed class MesosRole : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly MasterServer _master;
     private readonly IReadOnlyList<ProcessAgent> _agents;
+    private readonly IReadOnlyList<AgentServer> _doors;
     private readonly Task _running;
 
-    private MesosRole(MasterServer master, IReadOnlyList<ProcessAgent> agents)
+    private MesosRole(MasterServer master, IReadOnlyList<ProcessAgent> agents, IReadOnlyList<AgentServer> doors)
     {
-        (_master, _agents) = (master, agents);
+        (_master, _agents, _doors) = (master, agents, doors);
         _running = Task.WhenAll(agents.Select(x => x.Run(master.Master, _stop.Token)));
     }
 
@@ -37,7 +38,9 @@ internal sealed class MesosRole : IAsyncDisposable
         var master = await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, settings.MasterPort), port => new MiniMaster(
             new MasterOptions { Port = port, Cluster = "declarative" }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
         var agents = Options(settings).Select(x => new ProcessAgent(x, machine.Time, machine.NewRandom(), logs.CreateLogger(x.Hostname))).ToList();
-        return new(master, agents);
+        var doors = new List<AgentServer>();
+        foreach (var agent in agents) doors.Add(await AgentServer.Start(agent, new IPEndPoint(IPAddress.Loopback, agent.Options.Port), stop));
+        return new(master, agents, doors);
     }
 
     public static IEnumerable<AgentOptions> Options(MesosSettings settings) =>
@@ -54,6 +57,7 @@ internal sealed class MesosRole : IAsyncDisposable
     {
         _stop.Cancel();
         await _running;
+        foreach (var door in _doors) await door.DisposeAsync();
         await _master.DisposeAsync();
         _stop.Dispose();
     }

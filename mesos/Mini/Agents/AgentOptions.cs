@@ -27,7 +27,7 @@ public sealed record AgentOptions
     public TimeSpan SandboxAge { get; init; } = TimeSpan.FromDays(7);
 
     /// <summary>The version of Mesos that it says it is (architecture.md, decision 16).</summary>
-    public string Version { get; init; } = "1.11.0";
+    public string Version { get; init; } = Mini.Version.Text;
     public bool UseCgroups { get; init; } = true;
 
     /// <summary>
