@@ -48,6 +48,17 @@ public sealed class AgentFeed
         _changed?.Invoke(agentId);
     }
 
+    /// <summary>A task of the agent is heard of: it is there again.</summary>
+    public void Back(string agentId)
+    {
+        lock (_lock)
+        {
+            if (!_agents.TryGetValue(agentId, out var known) || known.Presence is not AgentPresence.Unreachable) return;
+            _agents[agentId] = known with { Presence = AgentPresence.Active };
+        }
+        _changed?.Invoke(agentId);
+    }
+
     public AgentFacts? Find(string agentId)
     {
         lock (_lock) return _agents.GetValueOrDefault(agentId);

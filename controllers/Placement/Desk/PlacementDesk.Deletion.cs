@@ -197,7 +197,7 @@ internal sealed partial class PlacementDesk
             }
             catch (ApiException e)
             {
-                return () => Removed(record, again: !e.IsNotFound && !e.IsConflict);
+                return () => Removed(record, again: !e.IsNotFound);
             }
             catch (OperationCanceledException)
             {

@@ -65,13 +65,14 @@ internal sealed partial class PlacementDesk
     private void Step(PodRecord record)
     {
         if (record.Gone) return;
+        var now = Now;
+        GiveUpUnreachable(record, now);
         if (record.Pod.Metadata.IsDeleting)
         {
             StopWaiting(record);
             StepDeleting(record);
             return;
         }
-        var now = Now;
         switch (record.Phase)
         {
             case LaunchPhase.None:
@@ -90,6 +91,28 @@ internal sealed partial class PlacementDesk
                 break;
         }
         Refresh(record);
+    }
+
+    /// <summary>
+    /// A task that nobody can see for longer than the pod tolerates counts as lost, so that its owner replaces it; should it come back, it is
+    /// killed as a stray. At once where the agent has come back under a new id: then it does not know its old tasks.
+    /// </summary>
+    private void GiveUpUnreachable(PodRecord record, DateTimeOffset now)
+    {
+        if (record.Phase is not LaunchPhase.Sent || record.UnreachableSince is not { } since) return;
+        if (!_superseded.Contains(record.Agent))
+        {
+            if (Restarts.Toleration(record.Pod) is not { } tolerated) return;
+            if (now < since + tolerated)
+            {
+                _agenda.Add(record, since + tolerated);
+                return;
+            }
+        }
+        End(record, new(Outcome.Failed, "NodeLost", $"agent {record.Agent} has been unreachable since {StatusPatch.Time(since)}"));
+        _draining.Remove(record);
+        Tell(record, warning: true, "NodeLost", record.Verdict.Message);
+        Count("given-up");
     }
 
     private void AskIfSilent(PodRecord record)

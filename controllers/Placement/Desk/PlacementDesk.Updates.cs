@@ -30,6 +30,9 @@ internal sealed partial class PlacementDesk
         record.Track ??= AttemptTrack.New(record.Pod, record.Attempt);
         var before = record.Track;
         record.Track = before.After(record.Pod, task, Meant(status, before), now);
+        if (status.State is TaskState.TaskUnreachable) record.UnreachableSince ??= now;
+        else record.UnreachableSince = null;
+        if (status.State is TaskState.TaskRunning) _parts.Agents.Back(record.Agent);
         if (!before.HasStarted && record.Track.HasStarted && !record.Gone) Tell(record, warning: false, "Started", $"Started container {Names(record)}");
         if (record.Track.IsEnded) OnEnded(record, now);
         if (record.Gone)

@@ -43,6 +43,7 @@ internal sealed partial class PlacementDesk : IDisposable
     private readonly Dictionary<string, AgentNode> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _agentOfNode = new(StringComparer.Ordinal);
     private readonly Dictionary<string, AgentLedger> _ledger = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _superseded = new(StringComparer.Ordinal);
     private long _order;
 
     public PlacementDesk(DeskParts parts)
@@ -158,20 +159,24 @@ internal sealed partial class PlacementDesk : IDisposable
             _nodes.Remove(before);
             if (_book.Agent(before) is { } held) held.Slot = null;
         }
-        if (change.New is not { } node)
-        {
-            _agentOfNode.Remove(change.Object.Name);
-            return;
-        }
+        if (change.New is not { } node) return; // what stands in _agentOfNode tells a new agent of that name from the former one
         var agent = AgentId(node);
         if (agent.Length == 0) return;
         _nodes[agent] = AgentNode.Of(node);
+        if (_agentOfNode.TryGetValue(node.Name, out var former) && former != agent) Supersede(former);
         _agentOfNode[node.Name] = agent;
         if (_book.Agent(agent) is { } slot) slot.Slot = null;
         if (Ledger(agent).Address.Length == 0)
         {
             Ledger(agent).Address = node.Status.Addresses.FirstOrDefault(x => x.Type == "InternalIP")?.Address ?? "";
         }
+    }
+
+    /// <summary>The machine is back under a new id.</summary>
+    private void Supersede(string agentId)
+    {
+        _superseded.Add(agentId);
+        foreach (var record in _records.Values.Where(x => x.Agent == agentId && x.UnreachableSince is not null).ToList()) Step(record);
     }
 
     private static string AgentId(Node node) => node.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal) ? node.Spec.ProviderID["mesos://".Length..] : "";

@@ -85,6 +85,9 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     /// <summary>Asked of Mesos by explicit reconciliation, and not answered yet.</summary>
     public bool AwaitsAnswer { get; set; }
 
+    /// <summary>Since when the master cannot see the task.</summary>
+    public DateTimeOffset? UnreachableSince { get; set; }
+
     public DateTimeOffset? DeletionSeen { get; set; }
     public long DeletionRevision { get; set; }
 

@@ -29,6 +29,18 @@ internal static class Restarts
     public static TimeSpan Delay(int failures) =>
         failures <= 0 ? TimeSpan.Zero : Client.Backoff.Exponential(BackoffFirst, BackoffMax, failures - 1);
 
+    /// <summary>
+    /// How long a pod may be on an agent that the master cannot see: what it tolerates of node.kubernetes.io/unreachable, 5 minutes where it
+    /// says nothing (Kubernetes' DefaultTolerationSeconds); null = for ever.
+    /// </summary>
+    public static TimeSpan? Toleration(Pod pod)
+    {
+        var taint = new Taint { Key = "node.kubernetes.io/unreachable", Effect = "NoExecute" };
+        var tolerations = pod.Spec.Tolerations.Where(x => x.Tolerates(taint)).ToList();
+        if (tolerations.Count == 0) return TimeSpan.FromMinutes(5);
+        return tolerations.Any(x => x.TolerationSeconds is null) ? null : TimeSpan.FromSeconds(tolerations.Max(x => x.TolerationSeconds!.Value));
+    }
+
     public static bool Resets(AttemptTrack attempt) =>
         attempt.Containers.Any(x => x is { StartedAt: { } started, FinishedAt: { } finished } && finished - started >= BackoffReset);
 
