@@ -55,7 +55,8 @@ internal sealed class Inbox(TimeProvider time, ILogger logger) : IDisposable
         if (due is not { } at || at == _timerDue) return;
         _timerDue = at;
         var delay = at - time.GetUtcNow();
-        delay = delay < TimeSpan.Zero ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(delay.TotalMilliseconds));
+        // At least a moment: what is due and cannot be done now must not make the loop spin.
+        delay = TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(delay.TotalMilliseconds)));
         if (_timer is null) _timer = time.CreateTimer(static inbox => ((Inbox)inbox!).Wake(), this, delay, Timeout.InfiniteTimeSpan);
         else _timer.Change(delay, Timeout.InfiniteTimeSpan);
     }

@@ -116,20 +116,17 @@ internal sealed partial class PlacementDesk
 
     private void ReviveOrSuppress(DateTimeOffset now)
     {
+        if (!_subscribed || _waiting.Count > 0 || _suppressed) _suppressDue = null;
+        if (!_subscribed || _waiting.Count == 0) _reviveDue = null;
         if (!_subscribed) return;
         if (_waiting.Count > 0)
         {
-            _suppressDue = null;
             if (_suppressed) Revive(now);
-            else if (_launches.Count == 0 || _book.Count == 0 && _launches.TrueForAll(x => x.Accepted))
-            {
-                // What it wants may lie behind our own filters, or in a remainder that the master offers only with its next round.
-                if (_reviveDue is { } due && due <= now) Revive(now);
-                else _reviveDue ??= now + _reviveBackoff;
-            }
+            else if (_launches.Exists(x => !x.Accepted)) _reviveDue = null; // what comes back of these is matched first
+            else if (_reviveDue is { } due && due <= now) Revive(now);
+            else _reviveDue ??= now + _reviveBackoff; // what it wants may lie behind our own filters, or in a remainder that is offered only with the master's next round
             return;
         }
-        _reviveDue = null;
         if (_suppressed) return;
         _suppressDue ??= now + SuppressAfter;
         if (_suppressDue > now) return;
