@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
 using Declarative.Mesos.Scheduler.Http;
 using Microsoft.Extensions.Logging;
@@ -10,17 +11,20 @@ internal sealed class ControllersRole : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly List<HttpMaster> _masters = [];
+    private readonly HttpOperator _operator;
     private readonly Task _running;
 
     /// <param name="api">The API bound to a user; users differ by part.</param>
     public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, Machine machine, ILoggerFactory logs)
     {
-        var parts = Platform.Controllers(new PlacementOptions(), null, logs);
+        var options = new HttpMasterOptions { Masters = masters };
+        _operator = new HttpOperator(options, machine.Time);
+        var parts = Platform.Controllers(new PlacementOptions(), new AgentWatch(_operator).Agents, logs);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()
         {
-            var master = new HttpMaster(new HttpMasterOptions { Masters = masters }, machine.Time);
+            var master = new HttpMaster(options, machine.Time);
             lock (_masters) _masters.Add(master);
             return master;
         }
@@ -33,6 +37,7 @@ internal sealed class ControllersRole : IAsyncDisposable
         _stop.Cancel();
         await _running;
         foreach (var master in _masters) master.Dispose();
+        _operator.Dispose();
         _stop.Dispose();
     }
 }

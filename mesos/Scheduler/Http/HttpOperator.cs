@@ -1,0 +1,109 @@
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.MasterApi;
+using Google.Protobuf;
+using CallType = Declarative.Mesos.Protocol.MasterApi.Call.Types.Type;
+
+namespace Declarative.Mesos.Scheduler.Http;
+
+/// <summary>The operator API of a master (<c>/api/v1</c>), as readers use it: the event stream and single questions.</summary>
+/// <remarks>Masters are tried in turn; a redirect to the leading one is followed.</remarks>
+public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) : IDisposable
+{
+    private const string Protobuf = "application/x-protobuf";
+    private const int RedirectsMax = 5;
+    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
+    private int next;
+
+    /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
+    /// <exception cref="MasterUnavailable">There is no master, the stream was lost, or heartbeats stopped.</exception>
+    public async IAsyncEnumerable<Event> Watch([EnumeratorCancellation] CancellationToken stop)
+    {
+        using var response = await Send(new Call { Type = CallType.Subscribe }, stop);
+        await using var records = new RecordReader(await response.Content.ReadAsStreamAsync(stop));
+        using var watchdog = new CancellationTokenSource(options.CallTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(watchdog.Token, stop);
+        var patience = options.CallTimeout;
+        while (await Next(records, either.Token, stop) is { } message)
+        {
+            if (message.Type == Event.Types.Type.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
+                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
+            yield return message;
+            watchdog.CancelAfter(patience);
+        }
+
+        throw new MasterUnavailable("The master ended the operator stream.");
+    }
+
+    /// <summary>One question, for example GET_AGENTS.</summary>
+    /// <exception cref="MasterUnavailable">There is no answer.</exception>
+    public async System.Threading.Tasks.Task<Response> Ask(Call call, CancellationToken stop)
+    {
+        using var response = await Send(call, stop);
+        try
+        {
+            return Response.Parser.ParseFrom(await response.Content.ReadAsByteArrayAsync(stop));
+        }
+        catch (Exception lost) when (lost is HttpRequestException or IOException or InvalidProtocolBufferException)
+        {
+            throw new MasterUnavailable($"The answer to {call.Type} was lost: {lost.Message}", lost);
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+
+    private async Task<HttpResponseMessage> Send(Call call, CancellationToken stop)
+    {
+        var address = options.Masters[next % options.Masters.Count];
+        for (var redirects = 0; redirects <= RedirectsMax; redirects++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1")) { Content = new ByteArrayContent(call.ToByteArray()) };
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(Protobuf));
+            HttpResponseMessage response;
+            try
+            {
+                response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            }
+            catch (Exception lost) when (lost is HttpRequestException or IOException)
+            {
+                next++;
+                throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
+            }
+
+            if (response.IsSuccessStatusCode)
+                return response;
+            using (response)
+            {
+                if (response.StatusCode != System.Net.HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
+                {
+                    next++;
+                    throw new MasterUnavailable($"{address} answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(stop)}");
+                }
+
+                // Mesos leaves the scheme out: //10.0.0.2:5050/master/api/v1.
+                address = new Uri(new Uri(address, location).GetLeftPart(UriPartial.Authority));
+            }
+        }
+
+        next++;
+        throw new MasterUnavailable($"{address} redirects in a circle.");
+    }
+
+    private static async Task<Event?> Next(RecordReader records, CancellationToken either, CancellationToken stop)
+    {
+        try
+        {
+            return await records.Read(either) is { } record ? Event.Parser.ParseFrom(record) : null;
+        }
+        catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
+        {
+            throw new MasterUnavailable("The master sends no heartbeats any more.", late);
+        }
+        catch (Exception lost) when (lost is HttpRequestException or IOException or InvalidDataException or InvalidProtocolBufferException)
+        {
+            throw new MasterUnavailable($"The operator stream broke: {lost.Message}", lost);
+        }
+    }
+}
