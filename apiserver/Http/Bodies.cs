@@ -1,6 +1,7 @@
 using System.Buffers;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.Api.Wire;
 using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Http;
 
@@ -9,26 +10,28 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Reads request bodies into memory, at most <see cref="Limits.RequestBodyBytesMax"/>.</summary>
 internal static class Bodies
 {
-    /// <summary>The body as it came. Throws 413.</summary>
+    /// <summary>
+    /// The body as it came. Throws 413, but reads a too large body (up to <see cref="Limits.RequestBodyBytesDrained"/>) to its end first:
+    /// a client that is still sending would else see a broken connection instead of the answer.
+    /// </summary>
     public static async ValueTask<ReadOnlyMemory<byte>> Read(HttpContext context)
     {
-        var request = context.Request;
-        if (request.ContentLength is { } announced)
-        {
-            if (announced > Limits.RequestBodyBytesMax) throw TooLarge();
-            if (announced == 0) return default;
-        }
+        var reader = context.Request.BodyReader;
+        if (context.Request.ContentLength == 0) return default;
+        var tooLarge = context.Request.ContentLength > Limits.RequestBodyBytesMax;
         while (true)
         {
-            var read = await request.BodyReader.ReadAsync(context.RequestAborted);
-            if (read.Buffer.Length > Limits.RequestBodyBytesMax) throw TooLarge();
-            if (read.IsCompleted)
+            var read = await reader.ReadAsync(context.RequestAborted);
+            tooLarge |= read.Buffer.Length > Limits.RequestBodyBytesMax;
+            if (read.IsCompleted && !tooLarge)
             {
                 var bytes = read.Buffer.ToArray();
-                request.BodyReader.AdvanceTo(read.Buffer.End);
+                reader.AdvanceTo(read.Buffer.End);
                 return bytes;
             }
-            request.BodyReader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (tooLarge) reader.AdvanceTo(read.Buffer.End);
+            else reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted) throw Status.TooLarge($"Request entity too large: limit is {Limits.RequestBodyBytesMax}");
         }
     }
 
@@ -40,11 +43,20 @@ internal static class Bodies
         {
             case "" or "application/json" or "*/*":
                 return body;
+            case "application/yaml":
+                return Yaml.ToJson(body);
             case ProtobufCodec.MediaType:
                 return ProtobufCodec.ToJson(body.Span);
             default:
                 throw UnknownType("application/json, application/yaml, application/vnd.kubernetes.protobuf");
         }
+    }
+
+    /// <summary>The body of a server-side apply as JSON: it is YAML by its media type, and mostly JSON in fact.</summary>
+    public static async ValueTask<ReadOnlyMemory<byte>> ReadApply(HttpContext context)
+    {
+        var body = await Read(context);
+        return body.Span.TrimStart(" \t\r\n"u8).StartsWith("{"u8) ? body : Yaml.ToJson(body);
     }
 
     public static ApiException UnknownType(string accepted) =>
@@ -57,6 +69,4 @@ internal static class Bodies
         var semicolon = contentType.IndexOf(';', StringComparison.Ordinal);
         return (semicolon < 0 ? contentType : contentType[..semicolon]).Trim().ToLowerInvariant();
     }
-
-    private static ApiException TooLarge() => Status.TooLarge($"Request entity too large: limit is {Limits.RequestBodyBytesMax}");
 }

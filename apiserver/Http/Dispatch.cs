@@ -5,6 +5,7 @@ using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
+using Declarative.ApiServer.Streams;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
@@ -13,13 +14,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http;
 
+/// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
-internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpOptions options, TimeProvider time, CancellationToken closing)
+internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing)
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
     private readonly InFlight _inFlight = new();
     private readonly RequestMetrics _metrics = new();
     private readonly ConcurrentDictionary<User, Caller> _byToken = new(ReferenceEqualityComparer.Instance);
+    private readonly PodLog _podLog = new(agents, time);
     private readonly Health _health = new(options.Readiness);
     private readonly Documents _documents = new(options.Version);
 
@@ -102,6 +105,13 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         if (path.Kind.Support == KindSupport.Review)
         {
             await Reviews.Answer(exchange, authorizer, authenticator);
+            return;
+        }
+        if (path.Subresource == "log" && path.Kind.Equals(Kind.Pod))
+        {
+            if (exchange.Verb != "get") throw Status.MethodNotAllowed($"pods/log is read only; the server does not allow {exchange.Verb}");
+            if (authorizer.Check(exchange.User, "get", path.Kind, "log", path.Namespace ?? "", path.Name) is { } refused) throw refused;
+            await _podLog.Answer(exchange, api(User.ApiServer), closing);
             return;
         }
         switch (exchange.Verb)

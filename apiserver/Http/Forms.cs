@@ -14,6 +14,9 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Objects and lists in the form the client asked for.</summary>
 internal static class Forms
 {
+    /// <summary>JSON is YAML (YAML 1.2, chapter 1.3): who asks for YAML gets the stored bytes under that name.</summary>
+    private const string YamlType = "application/yaml";
+
     /// <summary>Written to the connection in pieces of about this size.</summary>
     private const int FlushBytes = 256 * 1024;
 
@@ -23,7 +26,7 @@ internal static class Forms
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
         if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, code, stored.Json);
-        if (accept.Form != MediaForm.Json) throw OnlyJson();
+        if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, code, YamlType, stored.Json);
         if (accept.Shape == Shape.Object) return Answers.Json(exchange.Context, code, stored.Json);
         var buffer = new ArrayBufferWriter<byte>(4096);
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
@@ -37,7 +40,7 @@ internal static class Forms
     public static Task List(Exchange exchange, StoredList list, Accept accept)
     {
         if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, 200, JsonBytes(exchange, list));
-        if (accept.Form != MediaForm.Json) throw OnlyJson();
+        if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, 200, YamlType, JsonBytes(exchange, list));
         return accept.Shape == Shape.Object ? JsonList(exchange, list) : WrittenList(exchange, list, accept);
     }
 

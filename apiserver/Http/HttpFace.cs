@@ -22,15 +22,18 @@ namespace Declarative.ApiServer.Http;
 public sealed class HttpFace : IAsyncDisposable
 {
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AgentConnectTimeout = TimeSpan.FromSeconds(5);
     private readonly WebApplication _app;
     private readonly CancellationTokenSource _closing;
+    private readonly HttpMessageInvoker _agents;
     private readonly TimeProvider _time;
     private bool _disposed;
 
-    private HttpFace(WebApplication app, CancellationTokenSource closing, Pki pki, TimeProvider time, HttpOptions options)
+    private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Pki pki, TimeProvider time, HttpOptions options)
     {
         _app = app;
         _closing = closing;
+        _agents = agents;
         _time = time;
         Pki = pki;
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
@@ -58,7 +61,8 @@ public sealed class HttpFace : IAsyncDisposable
         Directory.CreateDirectory(options.Directory);
         var pki = Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]);
         var closing = new CancellationTokenSource();
-        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki), options, time, closing.Token);
+        var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
+        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki), agents, options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
         {
@@ -67,11 +71,12 @@ public sealed class HttpFace : IAsyncDisposable
         catch
         {
             await app.DisposeAsync();
+            agents.Dispose();
             closing.Dispose();
             pki.Dispose();
             throw;
         }
-        var face = new HttpFace(app, closing, pki, time, options);
+        var face = new HttpFace(app, closing, agents, pki, time, options);
         foreach (var identity in Identity.All)
         {
             var path = identity.Role == "admin" ? face.KubeconfigPath : Path.Combine(pki.Directory, identity.Role + ".kubeconfig");
@@ -93,7 +98,7 @@ public sealed class HttpFace : IAsyncDisposable
             kestrel.AddServerHeader = false;
             kestrel.AllowSynchronousIO = false;
             kestrel.ResponseHeaderEncodingSelector = _ => System.Text.Encoding.UTF8;
-            kestrel.Limits.MaxRequestBodySize = Limits.RequestBodyBytesMax + 1L; // one more than allowed: the reader gives the Status
+            kestrel.Limits.MaxRequestBodySize = Limits.RequestBodyBytesDrained;
             kestrel.Limits.MaxRequestHeadersTotalSize = Limits.RequestHeadBytesMax;
             kestrel.Limits.MaxRequestLineSize = Limits.RequestHeadBytesMax;
             kestrel.Limits.Http2.MaxStreamsPerConnection = Limits.StreamsPerConnectionMax;
@@ -130,6 +135,7 @@ public sealed class HttpFace : IAsyncDisposable
         using var limit = new CancellationTokenSource(StopWithin, _time);
         await _app.StopAsync(limit.Token);
         await _app.DisposeAsync();
+        _agents.Dispose();
         _closing.Dispose();
         Pki.Dispose();
     }

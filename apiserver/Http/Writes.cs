@@ -40,7 +40,7 @@ internal static class Writes
             "application/apply-patch+yaml" => PatchKind.Apply,
             _ => throw Bodies.UnknownType("application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"),
         };
-        var body = await Bodies.Read(exchange.Context);
+        var body = kind == PatchKind.Apply ? await Bodies.ReadApply(exchange.Context) : await Bodies.Read(exchange.Context);
         var warnings = new List<string>();
         var options = Options(exchange, warnings) with { Force = exchange.Query.Flag("force") };
         if (kind == PatchKind.Apply && options.FieldManager.Length == 0)
