@@ -26,6 +26,7 @@ public sealed class LbPart : IDisposable
         {
             Bind = _sockets.Bind,
             Unbind = _sockets.Unbind,
+            Leave = Leave,
             IngressPort = () => options.HttpPort == 0 ? 0 : options.HttpPort + options.PortOffset,
         };
         _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers);
@@ -55,7 +56,7 @@ public sealed class LbPart : IDisposable
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
         await Open(stop);
-        await Routes.Run(api, time, random, stop, () => Leave(time));
+        await Routes.Run(api, time, random, stop);
     }
 
     public void Dispose() => _http.Dispose();

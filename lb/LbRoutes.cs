@@ -61,6 +61,9 @@ public sealed class LbRoutes
     /// <summary>Where Ingress is served, offset included, 0 = nowhere.</summary>
     internal Func<int> IngressPort { get; init; } = static () => 0;
 
+    /// <summary>Runs after the last change was taken in and before the TrafficReport is deleted: lets requests in flight end.</summary>
+    internal Func<TimeProvider, Task> Leave { get; init; } = static _ => Task.CompletedTask;
+
     /// <summary>
     /// What a client that connects to this address would reach, with the request counted on it; null where nothing listens or no endpoint is
     /// ready. To be given back by <see cref="Destination.Release"/>.
@@ -68,8 +71,8 @@ public sealed class LbRoutes
     public Destination? Pick(string address, int port) =>
         Table.Listeners.TryGetValue(new(address, port), out var listener) ? listener.Cluster.Pick() : null;
 
-    /// <param name="leave">Runs after the last change was taken in and before the TrafficReport is deleted: lets requests in flight end.</param>
-    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop, Func<Task>? leave = null)
+    /// <summary>Runs until stopped. Events, statuses and the report are written as the user that <paramref name="api"/> is bound to.</summary>
+    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
         using var signal = new Signal(time);
         Volatile.Write(ref _signal, signal);
@@ -86,7 +89,7 @@ public sealed class LbRoutes
         {
             Log.Stopping(_logger, _options.Id);
         }
-        if (leave is not null) await leave();
+        await Leave(time);
         reporting.Cancel();
         await reports;
     }

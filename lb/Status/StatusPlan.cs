@@ -23,7 +23,9 @@ internal static class StatusPlan
 
         var events = new List<EventNote>();
         var about = Body.Reference(Kind.Service, service);
-        if (condition is { IsTrue: false } && before?.Message != condition.Message) events.Add(EventNote.Warning(about, "PortUnavailable", condition.Message));
+        // That a cluster IP cannot be listened on is the rule where the process may not open low ports: a condition tells it, no alarm.
+        var alarming = standing.Ports.Any(x => x.Reason.Length > 0 && x.Purpose != ListenerPurpose.ClusterIp);
+        if (alarming && condition is { IsTrue: false } && before?.Message != condition.Message) events.Add(EventNote.Warning(about, "PortUnavailable", condition.Message));
         if (!sameIngress && ingress is not null)
         {
             events.Add(EventNote.Normal(about, "EnsuredLoadBalancer", "Listening on " + string.Join(", ", ingress.Ports.Where(x => x.Error.Length == 0).Select(x => $"{ingress.Ip}:{x.Port}"))));
