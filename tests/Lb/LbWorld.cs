@@ -13,6 +13,7 @@ namespace Declarative.Tests.Lb;
 /// <summary>An API server and a balancer with its sockets, as <c>up</c> runs them; the test plays the controllers.</summary>
 internal sealed class LbWorld : IAsyncDisposable
 {
+    private static readonly HashSet<int> Given = [];
     private static int _worlds;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<IAsyncDisposable> _owned = [];
@@ -30,9 +31,10 @@ internal sealed class LbWorld : IAsyncDisposable
         if (with is not null) options = with(options);
         // Worlds run side by side: each has node ports of its own.
         var first = 29_000 + Interlocked.Increment(ref _worlds) % 60 * 16;
-        var server = await InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 15), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check });
+        var server = await Task.Run(() => InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 15), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check }));
         var world = new LbWorld { Server = server, Options = options, Lb = new(options) };
-        world._running = world.Lb.Run(server.Server.As(User.Lb), TimeProvider.System, new Random(1), world._stop.Token);
+        // On the thread pool, as in `up`, and not on the test runner's few threads.
+        world._running = Task.Run(() => world.Lb.Run(server.Server.As(User.Lb), TimeProvider.System, new Random(1), world._stop.Token));
         await Eventually.True(() => world.Lb.IsReady || world._running.IsCompleted, "the balancer is ready");
         if (world._running.IsCompleted) await world._running;
         return world;
@@ -51,6 +53,10 @@ internal sealed class LbWorld : IAsyncDisposable
         while (true)
         {
             var port = 20_000 + Random.Shared.Next(9_000);
+            lock (Given)
+            {
+                if (!Given.Add(port)) continue;
+            }
             using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             try
             {
@@ -132,7 +138,7 @@ internal sealed class LbWorld : IAsyncDisposable
             value = await read();
             if (holds(value)) return value;
         }
-        throw new TimeoutException($"not within 30 s: {what}; last seen: {value}");
+        throw new TimeoutException($"not within 30 s: {what}; last seen: {value}, {(value is TrafficReport report ? string.Join(", ", report.Status.Draining) : "")}");
     }
 
     public Task<string> Get(int port, string path = "/") => Http.GetStringAsync($"http://127.0.0.1:{port}{path}");

@@ -58,7 +58,13 @@ public sealed class SimulatedTests
                 {
                     var marked = await WriteSlice(api, live, victim);
                     // Decision 12, as Placement does it.
-                    while (await Report(api) is var report && (report.Status.ObservedRevision < marked || report.Status.Draining.Any(x => x.PodUID == $"uid-{victim}" && x.InFlight > 0))) await Task.Delay(TimeSpan.FromMilliseconds(10), world.Time);
+                    var since = world.Elapsed;
+                    while (await Report(api) is var report && (report.Status.ObservedRevision < marked || report.Status.Draining.Any(x => x.PodUID == $"uid-{victim}" && x.InFlight > 0)))
+                    {
+                        Assert.True(world.Elapsed - since < TimeSpan.FromMinutes(1), $"seed {seed}: marked at {marked}, observed {report.Status.ObservedRevision}, draining {string.Join(", ", report.Status.Draining)}, renewed {report.Spec.RenewTime}, "
+                            + $"in flight {string.Join(", ", lb.Table.Clusters.Single().Destinations.Select(x => $"{x.PodUid} {x.InFlight} {x.IsClosed}"))}");
+                        await Task.Delay(TimeSpan.FromMilliseconds(10), world.Time);
+                    }
                     dead.Add($"uid-{victim}");
                     kills++;
                     world.Note($"kill {victim}");
@@ -75,11 +81,20 @@ public sealed class SimulatedTests
             var service = Service.Read((await api.Get(ResourceKey.Of(Kind.Service, "default", "hello"))).Json);
             Assert.Equal(Port, service.Status.LoadBalancer.Ingress.Single().Ports.Single().Port);
             stop.Cancel();
-            foreach (var client in clients) await client;
-            await balancing;
+            foreach (var client in clients) await Ends(client, "a client");
+            await Ends(balancing, "the balancer");
             await Assert.ThrowsAsync<ApiException>(() => Report(api));
             serverStop.Cancel();
-            await serving;
+            await Ends(serving, "the API server");
+
+            async Task Ends(Task task, string what)
+            {
+                for (var until = world.Elapsed + TimeSpan.FromMinutes(1); !task.IsCompleted; await Task.Delay(TimeSpan.FromMilliseconds(100), world.Time))
+                {
+                    Assert.True(world.Elapsed < until, $"seed {seed}: {what} does not end; it has seen {lb.Table.Services.Count()} services, serving {lb.IsServing}");
+                }
+                await task;
+            }
 
             async Task Client()
             {
