@@ -30,6 +30,7 @@ internal static class DeploymentPlan
             if (deployment.Spec.Paused || IsScaling(rollout)) Scaling.Proportional(rollout);
             else if (rollout.IsRolling) RollingSteps.Step(rollout, isNameTaken);
             else RecreateSteps.Step(rollout, isNameTaken, podsOf);
+            rollout.Changes.AddRange(rollout.All.Select(x => x.Patch()).OfType<Patch>());
             CleanUp(rollout);
         }
         var lookAgainIn = DeploymentStatusPlan.Add(rollout);
@@ -45,24 +46,20 @@ internal static class DeploymentPlan
         var revision = NextRevision(rollout);
         if (rollout.New is { } set)
         {
-            var inherited = rollout.Deployment.Metadata.Annotations.Where(x => !Annotations.IsOwn(x.Key))
-                .Where(x => set.Set.Metadata.Annotations.GetValueOrDefault(x.Key) != x.Value).ToList();
-            var minReady = rollout.Deployment.Spec.MinReadySeconds;
-            if (set.Revision >= revision) revision = set.Revision;
-            if (set.Revision < revision || inherited.Count > 0 || set.Set.Spec.MinReadySeconds != minReady)
+            foreach (var (key, value) in rollout.Deployment.Metadata.Annotations)
+            {
+                if (!Annotations.IsOwn(key) && set.Set.Metadata.Annotations.GetValueOrDefault(key) != value) set.Annotate[key] = value;
+            }
+            set.MinReadySeconds = rollout.Deployment.Spec.MinReadySeconds;
+            if (set.Revision >= revision)
+            {
+                revision = set.Revision;
+            }
+            else
             {
                 var history = set.Set.Metadata.Annotations.GetValueOrDefault(Annotations.RevisionHistory, "");
-                rollout.Changes.Add(Change.Merge(ResourceKey.Of(Kind.ReplicaSet, set.Set.Namespace, set.Name), Body.Of(json =>
-                {
-                    json.Object("metadata", meta => meta.Object("annotations", x =>
-                    {
-                        foreach (var (key, value) in inherited) x.WriteString(key, value);
-                        if (set.Revision >= revision) return;
-                        x.WriteString(Annotations.Revision, Rollout.Text(revision));
-                        if (set.Revision > 0) x.WriteString(Annotations.RevisionHistory, history.Length == 0 ? Rollout.Text(set.Revision) : $"{history},{set.Revision}");
-                    }));
-                    json.Object("spec", x => x.WriteNumber("minReadySeconds"u8, minReady));
-                })));
+                set.Annotate[Annotations.Revision] = Rollout.Text(revision);
+                if (set.Revision > 0) set.Annotate[Annotations.RevisionHistory] = history.Length == 0 ? Rollout.Text(set.Revision) : $"{history},{set.Revision}";
             }
         }
         else if (rollout.Deployment.Spec.Paused)

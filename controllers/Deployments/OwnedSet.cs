@@ -1,6 +1,8 @@
 using System.Globalization;
+using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Client.Informers;
+using Declarative.Client.Reconcile;
 using Declarative.Controllers.Workloads;
 
 namespace Declarative.Controllers.Deployments;
@@ -13,14 +15,39 @@ internal sealed class OwnedSet(ReplicaSet set, long storedRevision, byte[] templ
     public ReplicaSet Set => set;
     public string Name => set.Name;
 
-    /// <summary>metadata.resourceVersion: writes are made against the state that was decided on.</summary>
-    public long StoredRevision => storedRevision;
-
     /// <summary>spec.replicas as the plan leaves it.</summary>
     public int Replicas { get; set; } = set.Spec.Replicas;
 
     /// <summary>Available pods that the set still wants: a status that lags behind a scale-down must not count pods twice.</summary>
     public int Available => Math.Min(set.Status.AvailableReplicas, Replicas);
+
+    /// <summary>Annotations that the plan sets; written together with <see cref="Replicas"/> in one patch.</summary>
+    public SortedDictionary<string, string> Annotate { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>spec.minReadySeconds as the plan leaves it.</summary>
+    public int MinReadySeconds { get; set; } = set.Spec.MinReadySeconds;
+
+    /// <summary>The patch that brings the plan's wishes to the stored set, against the revision that was decided on; null where nothing changes.</summary>
+    public Patch? Patch()
+    {
+        var scaled = Replicas != set.Spec.Replicas;
+        var delayed = MinReadySeconds != set.Spec.MinReadySeconds;
+        if (!scaled && !delayed && Annotate.Count == 0) return null;
+        return Change.Merge(ResourceKey.Of(Kind.ReplicaSet, set.Namespace, set.Name), Body.Of(json =>
+        {
+            json.Object("metadata", meta =>
+            {
+                meta.WriteString("resourceVersion"u8, Rollout.Text(storedRevision));
+                if (Annotate.Count > 0) meta.Map("annotations", Annotate);
+            });
+            if (!scaled && !delayed) return;
+            json.Object("spec", x =>
+            {
+                if (scaled) x.WriteNumber("replicas"u8, Replicas);
+                if (delayed) x.NumberOrNull("minReadySeconds", MinReadySeconds);
+            });
+        }));
+    }
 
     /// <summary>
     /// The pods that there may be. Once the set's controller has seen the present spec its status counts all that it made for earlier ones; until

@@ -72,25 +72,11 @@ internal sealed class Rollout
     public void Scale(OwnedSet set, int replicas)
     {
         var before = set.Replicas;
-        var most = set.Most;
-        var desired = Text(Wanted);
-        var max = Text(Wanted + Surge);
         if (before == replicas && set.DesiredReplicas == Wanted && set.MaxReplicas == Wanted + Surge) return;
+        set.Annotate[Annotations.DesiredReplicas] = Text(Wanted);
+        set.Annotate[Annotations.MaxReplicas] = Text(Wanted + Surge);
+        if (replicas < before) set.Annotate[Annotations.ReplicasBefore] = Text(set.Most);
         set.Replicas = replicas;
-        Changes.Add(Change.Merge(ResourceKey.Of(Kind.ReplicaSet, set.Set.Namespace, set.Name), Body.Of(json =>
-        {
-            json.Object("metadata", meta =>
-            {
-                meta.WriteString("resourceVersion"u8, Text(set.StoredRevision));
-                meta.Object("annotations", x =>
-                {
-                    x.WriteString(Annotations.DesiredReplicas, desired);
-                    x.WriteString(Annotations.MaxReplicas, max);
-                    if (replicas < before) x.WriteString(Annotations.ReplicasBefore, Text(most));
-                });
-            });
-            if (before != replicas) json.Object("spec", x => x.WriteNumber("replicas"u8, replicas));
-        })));
         if (before == replicas) return;
         Tell("ScalingReplicaSet", $"Scaled {(replicas > before ? "up" : "down")} replica set {set.Name} from {before} to {replicas}");
     }

@@ -1,0 +1,111 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Reconcile;
+using Xunit;
+
+namespace Declarative.Tests.Client;
+
+public sealed class LeaderLeaseTests
+{
+    private static async Task<LeaseSpec> Spec(ServerInWorld server) =>
+        Lease.Read((await server.Api.Get(ResourceKey.Of(Kind.Lease, "kube-system", "role"))).Json).Spec;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    public void At_most_one_leads_whatever_breaks_and_somebody_does_in_the_end(int seed) => ServerInWorld.Run(seed, async server =>
+    {
+        var leading = 0;
+        var terms = 0;
+        var most = 0;
+        var apis = new List<FlakyApi>();
+        for (var i = 0; i < 3; i++)
+        {
+            var api = new FlakyApi(server.Api, server.Time, new Random(seed * 10 + i)) { OneIn = 8 };
+            apis.Add(api);
+            var lease = new LeaderLease(api, "kube-system", "role", $"candidate-{i}", server.Time, new Random(seed + i));
+            server.Begin(stop => lease.Run(async term =>
+            {
+                terms++;
+                most = Math.Max(most, ++leading);
+                var ended = new TaskCompletionSource();
+                using var registration = term.Register(() => ended.TrySetResult());
+                await ended.Task;
+                leading--;
+            }, stop));
+        }
+        for (var i = 0; i < 40; i++)
+        {
+            // For a while nothing of one candidate comes through.
+            var cut = apis[server.World.Random.Next(apis.Count)];
+            cut.OneIn = 1;
+            await Task.Delay(TimeSpan.FromSeconds(server.World.Random.Next(40)), server.Time);
+            cut.OneIn = 8;
+        }
+        foreach (var api in apis) api.OneIn = 0;
+        await server.Until(() => leading == 1, "one leads");
+        Assert.Equal(1, most);
+        Assert.True(terms > 3);
+    });
+
+    [Fact]
+    public void An_orderly_end_hands_over_at_once_and_a_death_after_the_duration() => ServerInWorld.Run(1, async server =>
+    {
+        var now = "";
+        var first = Begin("a");
+        await server.Until(() => now == "a", "a leads");
+        var second = Begin("b");
+        await Task.Delay(TimeSpan.FromMinutes(1), server.Time);
+        Assert.Equal("a", now);
+        Assert.Equal("a", (await Spec(server)).HolderIdentity);
+
+        var at = server.World.Elapsed;
+        first.Cancel();
+        await server.Until(() => now == "b", "b leads");
+        Assert.True(server.World.Elapsed - at < TimeSpan.FromSeconds(5));
+        Assert.Equal(1, (await Spec(server)).LeaseTransitions);
+
+        // Somebody who died: the holder stands there and renews no more.
+        second.Cancel();
+        await server.Until(() => now == "", "nobody leads");
+        await server.Api.Patch(ResourceKey.Of(Kind.Lease, "kube-system", "role"), PatchKind.Merge, """{"spec":{"holderIdentity":"dead"}}"""u8.ToArray());
+        at = server.World.Elapsed;
+        Begin("c");
+        await server.Until(() => now == "c", "c leads");
+        Assert.InRange(server.World.Elapsed - at, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(20));
+
+        CancellationTokenSource Begin(string identity)
+        {
+            var end = new CancellationTokenSource();
+            var lease = new LeaderLease(server.Api, "kube-system", "role", identity, server.Time, new Random(1));
+            server.Begin(stop =>
+            {
+                stop.Register(end.Cancel);
+                return lease.Run(async term =>
+                {
+                    now = identity;
+                    var ended = new TaskCompletionSource();
+                    using var registration = term.Register(() => ended.TrySetResult());
+                    await ended.Task;
+                    now = "";
+                }, end.Token);
+            });
+            return end;
+        }
+    });
+
+    [Fact]
+    public void An_identity_takes_its_own_lease_again_at_once() => ServerInWorld.Run(1, async server =>
+    {
+        await server.Api.Create(ResourceKey.Of(Kind.Lease, "kube-system", "role"), """{"metadata":{"name":"role"},"spec":{"holderIdentity":"me","leaseDurationSeconds":15,"leaseTransitions":4}}"""u8.ToArray());
+        var lease = new LeaderLease(server.Api, "kube-system", "role", "me", server.Time, new Random(1));
+        server.Begin(stop => lease.Run(async term => await Task.Delay(Timeout.Infinite, term), stop));
+        await server.Until(() => lease.IsLeading, "leads");
+        Assert.True(server.World.Elapsed < TimeSpan.FromSeconds(1));
+        Assert.Equal(4, (await Spec(server)).LeaseTransitions);
+    });
+}
