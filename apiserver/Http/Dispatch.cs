@@ -14,8 +14,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http;
 
-/// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
+/// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
 internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing)
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");

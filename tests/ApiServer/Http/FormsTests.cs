@@ -1,0 +1,170 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Declarative.Api.Kinds;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.Http;
+
+/// <summary>Discovery, OpenAPI and the forms of objects, as a client negotiates them.</summary>
+public sealed class FormsTests : IAsyncLifetime
+{
+    private const string Maps = "/api/v1/namespaces/default/configmaps";
+    private const string Table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    private RunningFace _server = null!;
+    private HttpClient _admin = null!;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await RunningFace.Start();
+        _admin = _server.Client();
+        await _admin.PostAsync(Maps, """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"v"}}""".Body(), Stop).Json(201);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _admin.Dispose();
+        await _server.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("v2")]
+    [InlineData("v2beta1")]
+    public async Task Aggregated_discovery_agrees_with_the_old_form(string version)
+    {
+        var kinds = new List<string>();
+        foreach (var path in (string[])["/api", "/apis"])
+        {
+            var list = await Get(path, $"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList,application/json");
+            Assert.Equal($"apidiscovery.k8s.io/{version}", list.Text("apiVersion"));
+            foreach (var group in list.GetProperty("items").EnumerateArray())
+            {
+                foreach (var each in group.GetProperty("versions").EnumerateArray())
+                {
+                    var name = group.GetProperty("metadata").TryGetProperty("name", out var found) ? found.GetString() : "";
+                    var old = await Get(name is null or "" ? $"/api/{each.Text("version")}" : $"/apis/{name}/{each.Text("version")}");
+                    var resources = each.GetProperty("resources").EnumerateArray().ToList();
+                    Assert.Equal(old.GetProperty("resources").EnumerateArray().Select(x => x.Text("name")).Where(x => !x.Contains('/', StringComparison.Ordinal)), resources.Select(x => x.Text("resource")));
+                    kinds.AddRange(resources.Select(x => x.Text("responseKind", "kind")));
+                }
+            }
+        }
+        Assert.Equal(Kind.All.Where(x => x.Group != "metrics.k8s.io").Select(x => x.Name).Order(StringComparer.Ordinal), kinds.Order(StringComparer.Ordinal));
+        Assert.Equal("APIGroupList", (await Get("/apis", "application/json")).Text("kind"));
+        Assert.Equal("apps", (await Get("/apis/apps")).Text("name"));
+        Assert.Equal("v2", (await Get("/apis/autoscaling")).Text("preferredVersion", "version"));
+    }
+
+    [Theory]
+    [InlineData("/api")]
+    [InlineData("/apis")]
+    [InlineData("/apis/apps/v1")]
+    [InlineData("/openapi/v2")]
+    [InlineData("/openapi/v3")]
+    [InlineData("/openapi/v3/apis/apps/v1")]
+    public async Task Documents_are_not_sent_twice(string path)
+    {
+        using var first = await _admin.GetAsync(path, Stop);
+        Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        using var again = new HttpRequestMessage(HttpMethod.Get, path) { Version = HttpVersion.Version20 };
+        again.Headers.IfNoneMatch.Add(first.Headers.ETag!);
+        using var second = await _admin.SendAsync(again, Stop);
+        Assert.Equal(HttpStatusCode.NotModified, second.StatusCode);
+    }
+
+    [Fact]
+    public async Task Every_document_of_the_index_is_served()
+    {
+        var paths = (await Get("/openapi/v3")).GetProperty("paths").EnumerateObject().Select(x => x.Value.Text("serverRelativeURL")).ToList();
+        Assert.Contains(paths, x => x.StartsWith("/openapi/v3/apis/declarative.mesos/v1?hash=", StringComparison.Ordinal));
+        foreach (var path in paths) Assert.Equal("3.0.0", (await Get(path)).Text("openapi"));
+    }
+
+    [Fact]
+    public async Task Rows_carry_what_was_asked_for()
+    {
+        foreach (var (query, kind) in ((string, string)[])[("", "PartialObjectMetadata"), ("?includeObject=Object", "ConfigMap")])
+        {
+            var row = Assert.Single((await Get(Maps + query, Table)).GetProperty("rows").EnumerateArray());
+            Assert.Equal("a", row.GetProperty("cells")[0].GetString());
+            Assert.Equal(kind, row.Text("object", "kind"));
+            Assert.Equal("a", row.Text("object", "metadata", "name"));
+        }
+        var bare = Assert.Single((await Get(Maps + "/a?includeObject=None", Table)).GetProperty("rows").EnumerateArray());
+        Assert.False(bare.TryGetProperty("object", out _));
+        await _admin.GetAsync(Maps + "?includeObject=Half", Stop).Json();
+        using var request = Ask(Maps + "?includeObject=Half", Table);
+        await _admin.SendAsync(request, Stop).Json(400);
+        var partial = await Get(Maps, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+        Assert.Equal("PartialObjectMetadataList", partial.Text("kind"));
+        Assert.False(partial.GetProperty("items")[0].TryGetProperty("data", out _));
+    }
+
+    [Fact]
+    public async Task A_watched_table_names_its_columns_once()
+    {
+        using var request = Ask(Maps + "?watch=true", Table);
+        using var answer = await _admin.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop);
+        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync(Stop));
+        using var first = JsonDocument.Parse((await lines.ReadLineAsync(Stop))!);
+        Assert.Equal(3, first.RootElement.GetProperty("object").GetProperty("columnDefinitions").GetArrayLength());
+        await _admin.PatchAsync(Maps + "/a", """{"data":{"l":"w"}}""".Body("application/merge-patch+json"), Stop).Json();
+        using var second = JsonDocument.Parse((await lines.ReadLineAsync(Stop))!);
+        Assert.Equal(JsonValueKind.Null, second.RootElement.GetProperty("object").GetProperty("columnDefinitions").ValueKind);
+        Assert.Equal(2, second.RootElement.GetProperty("object").GetProperty("rows")[0].GetProperty("cells")[1].GetInt32());
+    }
+
+    [Fact]
+    public async Task Bodies_and_answers_in_yaml_and_protobuf()
+    {
+        var made = await _admin.PostAsync(Maps, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  k: 'on'\n".Body("application/yaml"), Stop).Json(201);
+        Assert.Equal("on", made.Text("data", "k"));
+        await _admin.PostAsync(Maps, "a: [".Body("application/yaml"), Stop).Json(400);
+
+        using var ask = Ask(Maps + "/y", "application/vnd.kubernetes.protobuf");
+        using var answer = await _admin.SendAsync(ask, Stop);
+        Assert.Equal("application/vnd.kubernetes.protobuf", answer.Content.Headers.ContentType?.MediaType);
+        var bytes = await answer.Content.ReadAsByteArrayAsync(Stop);
+        Assert.Equal("k8s\0"u8.ToArray(), bytes[..4]);
+        using var content = new ByteArrayContent(bytes);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/vnd.kubernetes.protobuf");
+        Assert.Equal("Conflict", (await Put(content, await _admin.DeleteAsync(Maps + "/a", Stop).Json())).Text("reason"));
+
+        async Task<JsonElement> Put(HttpContent body, JsonElement _)
+        {
+            await _admin.PatchAsync(Maps + "/y", """{"data":{"k":"x"}}""".Body("application/merge-patch+json"), Stop).Json();
+            return await _admin.PutAsync(Maps + "/y", body, Stop).Json(409);
+        }
+    }
+
+    [Fact]
+    public async Task Health_tells_which_check_fails()
+    {
+        var failure = "no master";
+        await using var server = await RunningFace.Start(x => x with { Readiness = [new("mesos", _ => ValueTask.FromResult<string?>(failure))] });
+        using var nobody = server.Client(role: "");
+        using var unready = await nobody.GetAsync("/readyz", Stop);
+        Assert.Equal(500, (int)unready.StatusCode);
+        Assert.Equal("[+]ping ok\n[-]mesos failed: no master\nreadyz check failed\n", await unready.Content.ReadAsStringAsync(Stop));
+        Assert.Equal("ok", await nobody.GetStringAsync("/livez", Stop));
+        Assert.Equal("ok", await nobody.GetStringAsync("/readyz?exclude=mesos", Stop));
+        Assert.Equal(404, (int)(await nobody.GetAsync("/readyz/none", Stop)).StatusCode);
+        failure = null;
+        Assert.Equal("[+]ping ok\n[+]mesos ok\nreadyz check passed\n", await nobody.GetStringAsync("/readyz?verbose", Stop));
+    }
+
+    private async Task<JsonElement> Get(string path, string accept = "application/json")
+    {
+        using var request = Ask(path, accept);
+        return await _admin.SendAsync(request, Stop).Json();
+    }
+
+    private static HttpRequestMessage Ask(string path, string accept)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, path) { Version = HttpVersion.Version20 };
+        request.Headers.TryAddWithoutValidation("Accept", accept);
+        return request;
+    }
+}
