@@ -13,6 +13,8 @@ var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
 {
     UpCommand.Make(machine),
     DownCommand.Make(machine),
+    ApplyCommand.Make(machine),
+    GetCommand.Make(machine),
     ApiServerCommand.Make(machine),
     ControllersCommand.Make(machine),
     DnsCommand.Make(machine),

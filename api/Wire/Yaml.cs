@@ -42,27 +42,90 @@ public static class Yaml
     /// <exception cref="YamlFault">Names document, line and column.</exception>
     public static IReadOnlyList<YamlDocument> Read(string text)
     {
+        var faults = new List<YamlFault>();
+        var documents = Read(text, faults);
+        return faults.Count == 0 ? documents : throw faults[0];
+    }
+
+    /// <summary>A document that cannot be read does not keep the others from being read: what is wrong with it is added to <paramref name="faults"/>.</summary>
+    public static IReadOnlyList<YamlDocument> Read(string text, ICollection<YamlFault> faults)
+    {
         var documents = new List<YamlDocument>();
-        var parser = new Parser(new StringReader(text));
-        try
+        foreach (var (chunk, line) in Chunks(text))
         {
-            parser.Consume<StreamStart>();
-            while (parser.Accept<DocumentStart>(out _))
+            var number = documents.Count + faults.Count + 1;
+            try
             {
-                var start = parser.Consume<DocumentStart>();
-                var walk = new Walk(documents.Count + 1);
-                var root = walk.Load(parser, depth: 0);
-                parser.Consume<DocumentEnd>();
-                if (root is null or Leaf { IsNull: true }) continue;
-                documents.Add(walk.Write(root, root.Line > 0 ? root.Line : (int)start.Start.Line));
+                ReadChunk(chunk, line, number, documents);
             }
-        }
-        catch (YamlException e)
-        {
-            throw new YamlFault(documents.Count + 1, (int)e.Start.Line, (int)e.Start.Column, Plain(e));
+            catch (YamlFault fault)
+            {
+                faults.Add(new(fault.Document, fault.Line + line, fault.Column, fault.Message));
+            }
+            catch (YamlException e)
+            {
+                faults.Add(new(number, (int)e.Start.Line + line, (int)e.Start.Column, Plain(e)));
+            }
+            catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or OverflowException)
+            {
+                // YamlDotNet's scanner throws these on some texts, for example a flow sequence that the text ends in.
+                faults.Add(new(number, line + 1, 1, "the text is no YAML"));
+            }
         }
         return documents;
     }
+
+    private static void ReadChunk(string text, int linesBefore, int number, List<YamlDocument> documents)
+    {
+        var parser = new Parser(new StringReader(text));
+        parser.Consume<StreamStart>();
+        while (parser.Accept<DocumentStart>(out _))
+        {
+            var start = parser.Consume<DocumentStart>();
+            var walk = new Walk(number, linesBefore);
+            var root = walk.Load(parser, depth: 0);
+            parser.Consume<DocumentEnd>();
+            if (root is null or Leaf { IsNull: true }) continue;
+            documents.Add(walk.Write(root, (root.Line > 0 ? root.Line : (int)start.Start.Line) + linesBefore));
+            number++;
+        }
+    }
+
+    /// <summary>
+    /// The text cut at its <c>---</c> lines: at the first column they begin a document wherever they stand (YAML 1.2, section 9.1.2).
+    /// Directives and comments stay with the document that follows them.
+    /// </summary>
+    private static IEnumerable<(string Text, int LinesBefore)> Chunks(string text)
+    {
+        text = text.TrimStart('\uFEFF');
+        var (start, startLine, line, hasContent) = (0, 0, 0, false);
+        for (var at = 0; at < text.Length; line++)
+        {
+            var end = text.IndexOf('\n', at) is var n and >= 0 ? n + 1 : text.Length;
+            var kind = KindOf(text.AsSpan(at, end - at).TrimEnd());
+            if (hasContent && kind is (Row.Marker or Row.MarkerAndContent))
+            {
+                yield return (text[start..at], startLine);
+                (start, startLine, hasContent) = (at, line, false);
+            }
+            hasContent |= kind is Row.Content or Row.MarkerAndContent;
+            at = end;
+        }
+        if (hasContent) yield return (text[start..], startLine);
+    }
+
+    private enum Row
+    {
+        Nothing,
+        Marker,
+        MarkerAndContent,
+        Content,
+    }
+
+    private static Row KindOf(ReadOnlySpan<char> row) =>
+        row.IsEmpty || row[0] is '#' or '%' ? Row.Nothing
+        : !row.StartsWith("---") || (row.Length > 3 && row[3] is not (' ' or '\t')) ? Row.Content
+        : row.Length == 3 || row[3..].TrimStart() is ['#', ..] ? Row.Marker : Row.MarkerAndContent;
 
     /// <summary>The one document of a text. Throws 400 BadRequest where there is none or more than one.</summary>
     public static byte[] ToJson(ReadOnlyMemory<byte> utf8)
@@ -90,7 +153,7 @@ public static class Yaml
 
     private sealed record Map(int Line, List<(string Key, int Line, Node Value)> Members) : Node(Line);
 
-    private sealed class Walk(int document)
+    private sealed class Walk(int document, int linesBefore)
     {
         private readonly Dictionary<string, Node> _anchors = new(StringComparer.Ordinal);
         private readonly Dictionary<string, int> _lines = new(StringComparer.Ordinal);
@@ -157,7 +220,7 @@ public static class Yaml
                     foreach (var (key, line, value) in map.Members)
                     {
                         var at = path.Length == 0 ? key : $"{path}.{key}";
-                        _lines.TryAdd(at, line);
+                        _lines.TryAdd(at, line + linesBefore);
                         json.WritePropertyName(key);
                         Write(json, value, at);
                     }
@@ -168,7 +231,7 @@ public static class Yaml
                     for (var i = 0; i < list.Items.Count; i++)
                     {
                         var at = string.Create(CultureInfo.InvariantCulture, $"{path}[{i}]");
-                        _lines.TryAdd(at, list.Items[i].Line);
+                        _lines.TryAdd(at, list.Items[i].Line + linesBefore);
                         Write(json, list.Items[i], at);
                     }
                     json.WriteEndArray();

@@ -1,8 +1,5 @@
-using System.Globalization;
-using System.Text.Json;
 using Declarative.Api;
-using Declarative.Api.Kinds;
-using Declarative.Api.Wire;
+using Declarative.Cli.Verbs;
 using Declarative.Client.Http;
 
 namespace Declarative.Cli.Commands;
@@ -10,69 +7,62 @@ namespace Declarative.Cli.Commands;
 /// <summary>Manifests named on a command line, and what it takes to make them so.</summary>
 internal static class ApplyInput
 {
-    private static readonly string[] Extensions = [".yaml", ".yml", ".json"];
-
     /// <summary>Throws <see cref="UsageException"/> where nothing can be read.</summary>
     public static void Check(string path)
     {
         if (path != "-" && !File.Exists(path) && !Directory.Exists(path)) throw new UsageException($"--apply {path}: there is no such file or directory");
     }
 
+    /// <summary>For <c>up --apply</c>: throws <see cref="UsageException"/> with everything that is wrong, after what is right was applied.</summary>
     public static async Task Apply(IReadOnlyList<string> paths, string kubeconfig, Machine machine, TextWriter output, CancellationToken stop)
     {
-        var api = new HttpApi(Kubeconfig.Load(kubeconfig), machine.Time);
-        foreach (var (file, document) in paths.SelectMany(Read)) await Apply(api, file, document, output, stop);
+        var config = Kubeconfig.Load(kubeconfig);
+        using var api = new HttpApi(config, machine.Time);
+        var errors = new StringWriter();
+        if (await Apply(new Session(api, config.Namespace, false, machine, output, errors), paths, DryRun.None, wait: false, stop) != 0) throw new UsageException(errors.ToString().Trim());
+        await output.WriteAsync(errors.ToString());
     }
 
-    private static IEnumerable<(string File, YamlDocument Document)> Read(string path)
+    /// <summary>Applies all documents that can be applied, in their order; the exit code is 1 where one could not be.</summary>
+    public static async Task<int> Apply(Session session, IReadOnlyList<string> paths, DryRun dryRun, bool wait, CancellationToken stop)
     {
-        var files = Directory.Exists(path) ? Directory.GetFiles(path).Where(x => Extensions.Contains(Path.GetExtension(x))).Order(StringComparer.Ordinal) : (IEnumerable<string>)[path];
-        foreach (var file in files)
+        var reader = new ManifestReader(Console.In);
+        var manifests = reader.Read(paths);
+        var faults = new List<string>(reader.Faults);
+        var waitFor = new List<(ResourceKey Key, long Revision)>();
+        foreach (var manifest in manifests)
         {
-            IReadOnlyList<YamlDocument> documents;
+            if (NamespaceFault(manifest, session) is { } fault)
+            {
+                faults.Add(fault);
+                continue;
+            }
+            var warnings = new List<string>();
             try
             {
-                documents = Yaml.Read(file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file));
+                var applied = await ClientApply.Apply(session.Api, manifest, dryRun, warnings, stop);
+                await session.Out.WriteLineAsync($"{KindNames.Of(manifest.Kind, manifest.Name)} {applied.Did}{dryRun switch { DryRun.Client => " (dry run)", DryRun.Server => " (server dry run)", _ => "" }}");
+                if (wait && dryRun == DryRun.None && RolloutProgress.Knows(manifest.Kind)) waitFor.Add((manifest.Key, applied.After!.Revision));
             }
-            catch (YamlFault e)
+            catch (ApiException e) when (!e.IsRetryable)
             {
-                throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"{file}: document {e.Document}, line {e.Line}, column {e.Column}: {e.Message}"));
+                faults.AddRange(manifest.Faults(e.Status));
             }
-            foreach (var document in documents) yield return (file, document);
+            await session.Warn(warnings);
         }
+        if (manifests.Count == 0 && faults.Count == 0) faults.Add("no objects passed to apply");
+        foreach (var fault in faults) await session.Errors.WriteLineAsync("error: " + fault);
+        var good = faults.Count == 0;
+        foreach (var (key, revision) in waitFor) good &= await RolloutProgress.Wait(session, key, revision, stop);
+        return good ? 0 : 1;
     }
 
-    private static async Task Apply(HttpApi api, string file, YamlDocument document, TextWriter output, CancellationToken stop)
+    /// <summary>Gives a manifest its namespace; what is wrong where it names another than the command line does.</summary>
+    public static string? NamespaceFault(Manifest manifest, Session session)
     {
-        var where = string.Create(CultureInfo.InvariantCulture, $"{file}: document {document.Number}, line {document.Line}");
-        using var json = JsonDocument.Parse(document.Json);
-        var (apiVersion, name) = (Text(json.RootElement, "apiVersion"), Text(json.RootElement, "kind"));
-        var kind = Kind.FindByName(apiVersion, name) ?? throw new UsageException($"{where}: kind \"{name}\" of apiVersion \"{apiVersion}\" is not known here");
-        var metadata = json.RootElement.TryGetProperty("metadata", out var m) ? m : default;
-        var ns = Text(metadata, "namespace");
-        var key = ResourceKey.Of(kind, ns.Length == 0 ? "default" : ns, Text(metadata, "name"));
-        try
-        {
-            string did;
-            try
-            {
-                await api.Create(key, document.Json, new() { FieldValidation = FieldValidation.Strict }, stop);
-                did = "created";
-            }
-            catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
-            {
-                var before = await api.Get(key, "", stop);
-                var after = await api.Patch(key, PatchKind.Strategic, document.Json, new() { FieldValidation = FieldValidation.Strict }, stop);
-                did = before.Revision == after.Revision ? "unchanged" : "configured";
-            }
-            await output.WriteLineAsync($"{kind.Singular}{(kind.Group.Length == 0 ? "" : "." + kind.Group)}/{key.Name} {did}");
-        }
-        catch (ApiException e)
-        {
-            throw new UsageException($"{where}: {e.Message}");
-        }
+        if (!manifest.Kind.Namespaced) return null;
+        if (manifest.Namespace.Length == 0) manifest.Object["metadata"]!["namespace"] = session.Namespace;
+        else if (session.NamespaceGiven && manifest.Namespace != session.Namespace) return manifest.Fault("metadata.namespace", $"the manifest says \"{manifest.Namespace}\", the command line -n {session.Namespace}");
+        return null;
     }
-
-    private static string Text(JsonElement json, string name) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 }

@@ -108,13 +108,22 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
         }
     }
 
+    /// <summary>The body of any GET, for what is no object: tables and logs. It may have no end before <paramref name="stop"/>; the caller disposes of it.</summary>
+    /// <param name="accept">A media type, or several with commas.</param>
+    public async Task<Stream> Open(RequestUrl url, string accept, CancellationToken stop = default)
+    {
+        var response = await Begin(url, stop, accept);
+        return await response.Content.ReadAsStreamAsync(stop);
+    }
+
     public void Dispose() => _connection.Dispose();
 
-    private async Task<HttpResponseMessage> Begin(RequestUrl url, CancellationToken stop)
+    private async Task<HttpResponseMessage> Begin(RequestUrl url, CancellationToken stop, string accept = "")
     {
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, url.ToString());
+            if (accept.Length > 0) request.Headers.Accept.ParseAdd(accept);
             var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             if (response.IsSuccessStatusCode) return response;
             using (response) throw new ApiException(Status.Read((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(stop)));

@@ -6,7 +6,7 @@ using Declarative.Api.Kinds;
 namespace Declarative.Client.Http;
 
 /// <summary>The relative URLs of the Kubernetes API (Kubernetes doc "API concepts", Resource URIs) with their parameters.</summary>
-internal struct RequestUrl
+public struct RequestUrl
 {
     private readonly StringBuilder _text;
     private char _next;
