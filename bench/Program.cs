@@ -1,18 +1,20 @@
 using Declarative.Bench.Api;
 using Declarative.Bench.Dns;
 using Declarative.Bench.Lb;
+using Declarative.Bench.Placement;
 
-// One load generator per part: declarative bench api|dns|lb …
+// One load generator per part: declarative bench api|dns|lb|placement …
 return args switch
 {
     ["api", .. var rest] => ApiBench.Run(rest),
     ["dns", .. var rest] => DnsBench.Run(rest),
     ["lb", .. var rest] => LbBench.Run(rest),
+    ["placement", .. var rest] => PlacementBench.Run(rest),
     _ => Unknown(),
 };
 
 static int Unknown()
 {
-    Console.Error.WriteLine("usage: bench api|dns|lb [options]");
+    Console.Error.WriteLine("usage: bench api|dns|lb|placement [options]");
     return 2;
 }

@@ -1,6 +1,4 @@
-using Declarative.Api;
 using Declarative.Cli;
-using Declarative.Controllers.Placement;
 using Declarative.Sim;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -15,7 +13,7 @@ public class SimulationTests
     {
         for (var seed = First; seed < First + Seeds; seed++)
         {
-            var result = Declarative.Sim.Simulation.Run(seed, Parts(), new() { For = TimeSpan.FromMinutes(5) });
+            var result = Declarative.Sim.Simulation.Run(seed, Platform.Simulated(NullLoggerFactory.Instance), new() { For = TimeSpan.FromMinutes(5) });
             Assert.True(result.Passed, $"seed {seed} after {result.Elapsed}: {string.Join("\n", result.Violations)}\n{string.Join('\n', result.Notes.TakeLast(150))}");
         }
     }
@@ -23,11 +21,4 @@ public class SimulationTests
     private static int First => int.TryParse(Environment.GetEnvironmentVariable("PLACEMENT_FIRST"), out var n) ? n : 1;
 
     private static int Seeds => int.TryParse(Environment.GetEnvironmentVariable("PLACEMENT_SEEDS"), out var n) ? n : 3;
-
-    private static List<Part> Parts()
-    {
-        var parts = Platform.Simulated(NullLoggerFactory.Instance).ToList();
-        if (!parts.Exists(x => x.Name == "placement")) parts.Add(new("placement", User.Placement, new PlacementRole(new(), NullLoggerFactory.Instance).Run));
-        return parts;
-    }
 }
