@@ -8,7 +8,7 @@ namespace Declarative.Sim;
 /// The API as one instance of a part reaches it: over a connection that is slow, is cut, loses answers and forgets watches. After
 /// <see cref="Cut"/> nothing comes through in either direction, as if the part's process were gone.
 /// </summary>
-internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, Part part, Witness witness, Mutant mutant) : IApi
+internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, Func<CancellationToken> serverEnds, Part part, Witness witness, Mutant mutant) : IApi
 {
     private bool _cut;
 
@@ -38,7 +38,9 @@ internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, P
             var (revision, _) = (await server().List(new(request.Kind) { Limit = 1 }, stop), 0);
             request = request with { From = revision.Revision };
         }
-        await foreach (var change in server().Watch(request, stop))
+        // A server that dies takes its connections along; the client finds out.
+        using var connection = CancellationTokenSource.CreateLinkedTokenSource(stop, serverEnds());
+        await foreach (var change in server().Watch(request, connection.Token))
         {
             await Answer(0);
             if (mutant == Mutant.TermBeforeReports && request.Kind == Api.Kinds.Kind.TrafficReport && part.Name == "placement" && change.Object is not null) continue;

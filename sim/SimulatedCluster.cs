@@ -196,7 +196,7 @@ internal sealed class SimulatedCluster : IMasterDoor
 
     private void StartProcess(Process process)
     {
-        var link = new ApiLink(_world, _chances, () => Api(process.Part.User), process.Part, _witness, _options.Mutant);
+        var link = new ApiLink(_world, _chances, () => Api(process.Part.User), () => _server?.Stop.Token ?? CancellationToken.None, process.Part, _witness, _options.Mutant);
         var master = new MasterLink(_world, _chances, () => (_master ?? throw new MasterUnavailable("simulated: the master is down")).Client(), _witness, _options.Mutant);
         process.Api = link;
         process.Master = master;
