@@ -77,6 +77,8 @@ public sealed class DrainTests
         using var socket = new ClientWebSocket();
         await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{port}/ws"), Stop);
 
+        await world.Slice("hello", [new("a", backends[0].Port), new("b", backends[1].Port)]);
+        await world.Routed("hello", 2);
         for (var i = 0; i < 20; i++)
         {
             await world.Slice("hello", i % 2 == 0 ? [new("b", backends[1].Port)] : [new("a", backends[0].Port, Ready: false, Terminating: true), new("b", backends[1].Port)]);
@@ -120,7 +122,7 @@ public sealed class DrainTests
             var victim = live[0];
             var before = sent;
             var marked = await world.Slice("hello", live.Select(x => new LbWorld.Ep(x.Name, x.Port, x != victim, x == victim)));
-            await LbWorld.Until(world.Report, x => x.Status.ObservedRevision >= marked && x.Status.Draining.All(y => y.InFlight == 0), "the balancer lets go");
+            await LbWorld.Until(world.Report, x => x.Status.ObservedRevision >= marked && x.Status.Draining.All(y => y.InFlight == 0), $"the balancer lets go of {victim.Name}", () => $"inside it {victim.Inside} of {victim.Requests}, sent {sent}, in flight {string.Join(' ', world.Lb.Routes.Table.Clusters.Single().Destinations.Select(x => $"{x.PodName}:{x.InFlight}"))}, loops ended {load.Count(x => x.IsCompleted)}");
             await victim.DisposeAsync();
             live.RemoveAt(0);
             await world.Slice("hello", live.Select(x => new LbWorld.Ep(x.Name, x.Port)));

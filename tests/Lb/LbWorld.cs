@@ -14,7 +14,6 @@ namespace Declarative.Tests.Lb;
 internal sealed class LbWorld : IAsyncDisposable
 {
     private static readonly HashSet<int> Given = [];
-    private static int _worlds;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<IAsyncDisposable> _owned = [];
     private Task _running = Task.CompletedTask;
@@ -30,8 +29,8 @@ internal sealed class LbWorld : IAsyncDisposable
         var options = new LbOptions { Id = "test", HttpPort = FreePort(), H2cPort = FreePort(), AdminPort = FreePort(), PlatformPorts = platformPorts ?? new Dictionary<int, string>() };
         if (with is not null) options = with(options);
         // Worlds run side by side: each has node ports of its own.
-        var first = 29_000 + Interlocked.Increment(ref _worlds) % 60 * 16;
-        var server = await Task.Run(() => InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 15), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check }));
+        var first = FreePort();
+        var server = await Task.Run(() => InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 7), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check }));
         var world = new LbWorld { Server = server, Options = options, Lb = new(options) };
         // On the thread pool, as in `up`, and not on the test runner's few threads.
         world._running = Task.Run(() => world.Lb.Run(server.Server.As(User.Lb), TimeProvider.System, new Random(1), world._stop.Token));
@@ -130,7 +129,7 @@ internal sealed class LbWorld : IAsyncDisposable
     public async Task<TrafficReport> Report() => TrafficReport.Read((await Api.Get(ResourceKey.Of(Kind.TrafficReport, "", "lb-test"))).Json);
 
     /// <summary>Polls the API until what it shows holds.</summary>
-    public static async Task<T> Until<T>(Func<Task<T>> read, Func<T, bool> holds, string what)
+    public static async Task<T> Until<T>(Func<Task<T>> read, Func<T, bool> holds, string what, Func<string>? more = null)
     {
         var value = default(T)!;
         for (var end = DateTime.UtcNow.AddSeconds(30); DateTime.UtcNow < end; await Task.Delay(10))
@@ -138,7 +137,7 @@ internal sealed class LbWorld : IAsyncDisposable
             value = await read();
             if (holds(value)) return value;
         }
-        throw new TimeoutException($"not within 30 s: {what}; last seen: {value}, {(value is TrafficReport report ? string.Join(", ", report.Status.Draining) : "")}");
+        throw new TimeoutException($"not within 30 s: {what}; {more?.Invoke()}; last seen: {value}, {(value is TrafficReport report ? string.Join(", ", report.Status.Draining) : "")}");
     }
 
     public Task<string> Get(int port, string path = "/") => Http.GetStringAsync($"http://127.0.0.1:{port}{path}");
