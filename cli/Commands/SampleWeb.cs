@@ -17,23 +17,23 @@ internal sealed class SampleWeb
     private const int Backlog = 512;
     private static readonly byte[] HeadEnd = "\r\n\r\n"u8.ToArray();
 
-    private readonly string name;
-    private readonly TextWriter output;
-    private readonly TimeProvider time;
-    private readonly Lock gate = new();
-    private readonly HashSet<Task> connections = [];
-    private readonly CancellationTokenSource ending = new();
-    private int exitCode;
-    private int inFlight;
+    private readonly string _name;
+    private readonly TextWriter _output;
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private readonly HashSet<Task> _connections = [];
+    private readonly CancellationTokenSource _ending = new();
+    private int _exitCode;
+    private int _inFlight;
 
     /// <summary>Requests that are read and not yet answered.</summary>
-    public int InFlight => Volatile.Read(ref inFlight);
+    public int InFlight => Volatile.Read(ref _inFlight);
 
     public SampleWeb(string name, TextWriter output, TimeProvider time)
     {
-        this.name = name;
-        this.output = output;
-        this.time = time;
+        _name = name;
+        _output = output;
+        _time = time;
     }
 
     /// <summary><c>declarative sample-web [--port N]</c>; without the option the port is $PORT. Runs until TERM or Ctrl-C.</summary>
@@ -70,20 +70,20 @@ internal sealed class SampleWeb
     /// <returns>The exit code.</returns>
     public async Task<int> Serve(IPEndPoint address, CancellationToken stop)
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, ending.Token);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, _ending.Token);
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(address);
         listener.Listen(Backlog);
-        await output.WriteLineAsync($"{name} listens on {listener.LocalEndPoint}");
+        await _output.WriteLineAsync($"{_name} listens on {listener.LocalEndPoint}");
         try
         {
             while (true)
             {
                 var connection = Answer(await listener.AcceptAsync(either.Token), either.Token);
-                lock (gate)
+                lock (_gate)
                 {
-                    connections.RemoveWhere(static done => done.IsCompleted);
-                    connections.Add(connection);
+                    _connections.RemoveWhere(static done => done.IsCompleted);
+                    _connections.Add(connection);
                 }
             }
         }
@@ -93,11 +93,11 @@ internal sealed class SampleWeb
         }
 
         Task[] open;
-        lock (gate)
-            open = [.. connections];
+        lock (_gate)
+            open = [.. _connections];
         await Task.WhenAll(open);
-        await output.WriteLineAsync($"{name} ends");
-        return exitCode;
+        await _output.WriteLineAsync($"{_name} ends");
+        return _exitCode;
     }
 
     // One connection: request after request until the client closes, or we end.
@@ -129,9 +129,9 @@ internal sealed class SampleWeb
                 var consumed = start + await Skip(socket, filled - start, request.ContentLength);
                 buffer.AsSpan(Math.Min(consumed, filled), Math.Max(0, filled - consumed)).CopyTo(buffer);
                 filled = Math.Max(0, filled - consumed);
-                Interlocked.Increment(ref inFlight);
+                Interlocked.Increment(ref _inFlight);
                 var keeps = await Reply(socket, request, stop);
-                Interlocked.Decrement(ref inFlight);
+                Interlocked.Decrement(ref _inFlight);
                 if (!keeps)
                     return;
             }
@@ -146,23 +146,23 @@ internal sealed class SampleWeb
     /// <returns>False when the connection is to be closed.</returns>
     private async Task<bool> Reply(Socket socket, Request request, CancellationToken stop)
     {
-        var began = time.GetTimestamp();
+        var began = _time.GetTimestamp();
         var status = request.IsWellFormed ? "200 OK" : "400 Bad Request";
         if (request.Path == "/slow" && request.Number("ms") is { } milliseconds)
-            await Task.Delay(TimeSpan.FromMilliseconds(milliseconds), time);
+            await Task.Delay(TimeSpan.FromMilliseconds(milliseconds), _time);
         var ends = request.Path == "/exit" && request.Number("code") is not null;
         var keeps = request is { IsWellFormed: true, KeepsAlive: true } && !ends && !stop.IsCancellationRequested;
-        var body = name + "\n";
+        var body = _name + "\n";
         var text =
             $"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n"
             + $"Connection: {(keeps ? "keep-alive" : "close")}\r\n\r\n{(request.Method == "HEAD" ? "" : body)}";
         await socket.SendAsync(Encoding.UTF8.GetBytes(text), SocketFlags.None);
-        var took = time.GetElapsedTime(began).TotalMilliseconds;
-        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{request.Method} {request.Target} {status[..3]} {took:0.0} ms"));
+        var took = _time.GetElapsedTime(began).TotalMilliseconds;
+        await _output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{request.Method} {request.Target} {status[..3]} {took:0.0} ms"));
         if (ends)
         {
-            exitCode = request.Number("code") ?? 0;
-            ending.Cancel();
+            _exitCode = request.Number("code") ?? 0;
+            _ending.Cancel();
         }
 
         return keeps;

@@ -1,7 +1,7 @@
 namespace Declarative.Mesos.Mini.Runners;
 
 /// <summary>What to run and where. All paths are absolute.</summary>
-/// <param name="Name">Unique on this machine; the name of the cgroup.</param>
+/// <param name="Name">The start of the cgroup's name.</param>
 /// <param name="File">The file to execute.</param>
 /// <param name="Arguments">With argv[0].</param>
 /// <param name="Environment"><c>NAME=value</c>; nothing is added to it.</param>

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Declarative.Mesos.Mini.Runners;
 
@@ -27,7 +29,7 @@ internal sealed class ProcessRunner : IDisposable
         if (!Directory.Exists(launch.WorkingDirectory))
             return (null, $"working directory not found: {launch.WorkingDirectory}");
         Directory.CreateDirectory(launch.RecordDirectory);
-        var cgroup = new Cgroup(cgroups, launch.Name);
+        var cgroup = CgroupOf(launch.Name, launch.RecordDirectory);
         // A limit that the kernel refuses must not keep a task from running; the missing limit is said by Note.
         cgroup.Make(launch.Limits);
         var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles).Start();
@@ -49,7 +51,7 @@ internal sealed class ProcessRunner : IDisposable
     /// </summary>
     public RunningProcess? Adopt(string name, string recordDirectory)
     {
-        var cgroup = new Cgroup(cgroups, name);
+        var cgroup = CgroupOf(name, recordDirectory);
         if (Find(recordDirectory) is not { } identity)
         {
             return Keeper.ReadPid(recordDirectory) is null
@@ -101,6 +103,13 @@ internal sealed class ProcessRunner : IDisposable
     }
 
     public void Dispose() => watch.Dispose();
+
+    // The directory too: two platforms on one machine may give the same name (seeded ids do), and must not kill each other's processes.
+    private Cgroup CgroupOf(string name, string recordDirectory)
+    {
+        var place = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(recordDirectory)));
+        return new(cgroups, $"{name}-{Convert.ToHexStringLower(place.AsSpan(0, 4))}");
+    }
 
     // .NET opens everything close-on-exec, but not what this process inherited itself: a pipe of whoever started it must not live on in tasks.
     private static void KeepDescriptorsOurs()
