@@ -80,7 +80,14 @@ internal sealed class RevisionLog
     public async Task<CommitResult> Commit(Mutation mutation, CancellationToken stop)
     {
         var pending = new PendingCommit(mutation);
-        await _queue.Writer.WriteAsync(pending, stop);
+        try
+        {
+            await _queue.Writer.WriteAsync(pending, stop);
+        }
+        catch (ChannelClosedException)
+        {
+            throw Api.Objects.Status.Unavailable("the API server is stopping");
+        }
         return await pending.Done.Task;
     }
 
