@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Declarative.Cli;
 
 /// <summary>What a platform keeps on disk, and which process holds it.</summary>
-internal sealed class DataDirectory
+internal sealed partial class DataDirectory
 {
+    private const int SigTerm = 15;
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private readonly FileStream? _lock;
 
@@ -64,11 +66,29 @@ internal sealed class DataDirectory
         return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartTicks(pid) == parts[1] ? pid : null;
     }
 
+    /// <summary>Ends the process that holds this directory, with TERM, and waits until it has let go. False where none held it.</summary>
+    public async Task<bool> StopHolder(TimeSpan within, TimeProvider time, CancellationToken stop)
+    {
+        if (Holder() is not { } pid) return false;
+        await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"Stopping process {pid} ..."));
+        if (Kill(pid, SigTerm) != 0) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"process {pid} can not be stopped: {Marshal.GetLastPInvokeErrorMessage()}"));
+        using var limit = new CancellationTokenSource(within, time);
+        while (StartTicks(pid).Length > 0)
+        {
+            if (limit.IsCancellationRequested) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"process {pid} has not stopped within {within.TotalSeconds:0} s"));
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, stop);
+        }
+        return true;
+    }
+
     public void Release()
     {
         File.Delete(PidFile);
         _lock?.Dispose();
     }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int pid, int signal);
 
     /// <summary>The start time of a process in clock ticks since boot: with it a pid that was given out again is told apart. "" where there is none.</summary>
     private static string StartTicks(int pid)
@@ -76,7 +96,8 @@ internal sealed class DataDirectory
         try
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? "" : fields[19];
         }
         catch (IOException)
         {

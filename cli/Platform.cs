@@ -17,7 +17,15 @@ internal static class Platform
     public static IReadOnlyList<Part> Controllers(PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs) =>
     [
         .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) => row.Run(api, time, random, stop))),
-        new("placement", User.Placement, (api, master, time, random, stop) => new PlacementRole(placement, logs, agents).Run(api, master, time, random, stop)),
+        new("placement", User.Placement, (api, master, time, random, stop) =>
+        {
+            // Both see the same agents: what Placement learns from offers becomes Node objects, on which it places.
+            var feed = new AgentFeed();
+            var logger = logs.CreateLogger("placement");
+            return Task.WhenAll(
+                new PlacementController(placement, feed) { Logger = logger }.Run(api, master, time, random, stop),
+                new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), stop));
+        }),
     ];
 
     /// <summary>Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS without their sockets.</summary>

@@ -1,15 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Declarative.Cli.Roles;
 using Declarative.Mesos.Mini.Agents;
 
 namespace Declarative.Cli.Commands;
 
 /// <summary><c>declarative down</c>: ends a running <c>up</c> of the directory, then the workloads it left.</summary>
-internal static partial class DownCommand
+internal static class DownCommand
 {
-    private const int SigTerm = 15;
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(20);
 
     public static Command Make(Machine machine)
@@ -24,19 +22,11 @@ internal static partial class DownCommand
     {
         var data = DataDirectory.At(path);
         if (!Directory.Exists(data.Path)) throw new UsageException($"--data {path}: there is no such directory");
-        if (data.Holder() is { } pid)
-        {
-            await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"Stopping process {pid} ..."));
-            if (Kill(pid, SigTerm) != 0) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"process {pid} can not be stopped: {Marshal.GetLastPInvokeErrorMessage()}"));
-            using var limit = new CancellationTokenSource(StopWithin, machine.Time);
-            while (data.Holder() is not null)
-            {
-                if (limit.IsCancellationRequested) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"process {pid} has not stopped within {StopWithin.TotalSeconds:0} s"));
-                await Task.Delay(TimeSpan.FromMilliseconds(50), machine.Time, stop);
-            }
-        }
+        await data.StopHolder(StopWithin, machine.Time, stop);
+        await DataDirectory.At(data.Mesos).StopHolder(StopWithin, machine.Time, stop);
         // Held, so that no up begins while its tasks are ended.
         var held = DataDirectory.Hold(path);
+        var mesos = DataDirectory.Hold(held.Mesos);
         try
         {
             var ended = 0;
@@ -46,6 +36,7 @@ internal static partial class DownCommand
         }
         finally
         {
+            mesos.Release();
             held.Release();
         }
     }
@@ -56,7 +47,4 @@ internal static partial class DownCommand
         var count = Directory.Exists(directory) ? Directory.GetDirectories(directory).Length : 0;
         return count == 0 ? [] : [.. MesosRole.Options(new(data.Mesos, 0, 0, count))];
     }
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int Kill(int pid, int signal);
 }

@@ -11,14 +11,15 @@ namespace Declarative.Cli.Roles;
 internal sealed class MesosRole : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
+    private readonly DataDirectory _held;
     private readonly MasterServer _master;
     private readonly IReadOnlyList<ProcessAgent> _agents;
     private readonly IReadOnlyList<AgentServer> _doors;
     private readonly Task _running;
 
-    private MesosRole(MasterServer master, IReadOnlyList<ProcessAgent> agents, IReadOnlyList<AgentServer> doors)
+    private MesosRole(DataDirectory held, MasterServer master, IReadOnlyList<ProcessAgent> agents, IReadOnlyList<AgentServer> doors)
     {
-        (_master, _agents, _doors) = (master, agents, doors);
+        (_held, _master, _agents, _doors) = (held, master, agents, doors);
         _running = Task.WhenAll(agents.Select(x => x.Run(master.Master, _stop.Token)));
     }
 
@@ -33,14 +34,14 @@ internal sealed class MesosRole : IAsyncDisposable
     public static async Task<MesosRole> Start(MesosSettings settings, Machine machine, ILoggerFactory logs, CancellationToken stop)
     {
         var registryFile = Path.Combine(settings.Directory, "registry");
-        Directory.CreateDirectory(settings.Directory);
+        var held = DataDirectory.Hold(settings.Directory);
         var registry = File.Exists(registryFile) ? Registry.Parser.ParseFrom(await File.ReadAllBytesAsync(registryFile, stop)) : null;
         var master = await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, settings.MasterPort), port => new MiniMaster(
             new MasterOptions { Port = port, Cluster = "declarative" }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
         var agents = Options(settings).Select(x => new ProcessAgent(x, machine.Time, machine.NewRandom(), logs.CreateLogger(x.Hostname))).ToList();
         var doors = new List<AgentServer>();
         foreach (var agent in agents) doors.Add(await AgentServer.Start(agent, new IPEndPoint(IPAddress.Loopback, agent.Options.Port), stop));
-        return new(master, agents, doors);
+        return new(held, master, agents, doors);
     }
 
     public static IEnumerable<AgentOptions> Options(MesosSettings settings) =>
@@ -59,6 +60,7 @@ internal sealed class MesosRole : IAsyncDisposable
         await _running;
         foreach (var door in _doors) await door.DisposeAsync();
         await _master.DisposeAsync();
+        _held.Release();
         _stop.Dispose();
     }
 
