@@ -35,6 +35,9 @@ public sealed record LbOptions
     /// <summary>Without a byte in either direction for this long a request or a tunnel is ended (marathon-lb's tunnel timeout: 1 h).</summary>
     public TimeSpan ActivityTimeout { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>A port whose protocol is not declared is HTTP if the client says so within this time, else a TCP connection (protocols where the server speaks first).</summary>
+    /// <summary>
+    /// On a port whose protocol is not declared the client has this long to show that it speaks HTTP before an endpoint is asked: in some
+    /// protocols the server speaks first.
+    /// </summary>
     public TimeSpan SniffTimeout { get; init; } = TimeSpan.FromMilliseconds(200);
 }

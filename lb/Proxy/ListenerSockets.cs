@@ -145,12 +145,12 @@ internal sealed class ListenerSockets(LbOptions options, ILogger logger)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, options);
         switch (first)
         {
-            case FirstBytes.Closed:
-            case FirstBytes.Silent when mode != PortMode.Sniff:
+            case FirstBytes.Closed or FirstBytes.Silent:
                 return false;
-            case FirstBytes.Other or FirstBytes.Silent when mode is PortMode.Tcp or PortMode.Sniff:
+            case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
                 if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, options);
                 return false;
             default:

@@ -33,14 +33,7 @@ internal static class TcpTunnel
                 Interlocked.Increment(ref cluster.Counts.FailureCount);
                 return;
             }
-            using (server)
-            {
-                using var idle = new IdleTimeout(client, server, options.ActivityTimeout);
-                var upward = Copy(client, server, idle);
-                var downward = Copy(server, client, idle);
-                await upward;
-                await downward;
-            }
+            using (server) await Pass(client, server, options);
         }
         finally
         {
@@ -48,7 +41,18 @@ internal static class TcpTunnel
         }
     }
 
-    private static async Task<Socket?> TryConnect(Destination destination, LbOptions options)
+    /// <summary>Until both directions have ended.</summary>
+    public static async Task Pass(Socket client, Socket server, LbOptions options)
+    {
+        using var idle = new IdleTimeout(client, server, options.ActivityTimeout);
+        var upward = Copy(client, server, idle);
+        var downward = Copy(server, client, idle);
+        await upward;
+        await downward;
+    }
+
+    /// <summary>null where the endpoint cannot be reached.</summary>
+    public static async Task<Socket?> TryConnect(Destination destination, LbOptions options)
     {
         try
         {

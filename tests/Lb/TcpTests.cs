@@ -72,6 +72,27 @@ public sealed class TcpTests
         await LbWorld.Until(world.Report, x => x.Status.Draining is [{ InFlight: 0 }], "its end is reported");
     }
 
+    /// <summary>A client that connects in reserve (browsers, connection pools) must not pin a pod, nor lose its connection with it.</summary>
+    [Fact]
+    public async Task AConnectionInReserveDelaysNoDrainAndIsHttpLater()
+    {
+        await using var world = await LbWorld.Start(x => x with { SniffTimeout = TimeSpan.FromMilliseconds(1) });
+        var a = await world.Backend("a");
+        var b = await world.Backend("b");
+        var port = await world.Publish("hello", [a]);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        await Task.Delay(50, Stop); // longer than the balancer waits for a first word
+        var marked = await world.Slice("hello", [new("a", a.Port, Ready: false, Terminating: true), new("b", b.Port)]);
+        await LbWorld.Until(world.Report, x => x.Status.ObservedRevision >= marked && x.Status.Draining is [{ PodUID: "uid-a", InFlight: 0 }], "nothing is in flight");
+        await a.DisposeAsync();
+        await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"u8.ToArray(), Stop);
+        using var reader = new StreamReader(client.GetStream());
+        var answer = await reader.ReadToEndAsync(Stop);
+        Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        Assert.Equal(1, b.Requests);
+    }
+
     [Fact]
     public async Task ADeadEndpointIsPassedOver()
     {
