@@ -52,8 +52,7 @@ public static class Why
         var kinds = refusal.Agents.SelectMany(x => x.Reasons.Select(y => y.Kind).Distinct()).GroupBy(x => x).OrderByDescending(x => x.Count()).ThenBy(x => x.Key);
         var counts = string.Join(", ", kinds.Select(x => $"{x.Count()} {Words(x.Key)}"));
         var nearest = refusal.Agents[0];
-        var miss = nearest.Reasons.Count > 0 ? $"; nearest {nearest.Agent}: {string.Join("; ", nearest.Reasons.Select(x => x.Text))}" : $"; {nearest.Agent} fits and is awaited";
-        return $"0/{total} agents fit: {counts}{miss}";
+        return $"0/{total} agents fit: {counts}; nearest {nearest.Agent}: {string.Join("; ", nearest.Reasons.Select(x => x.Text))}";
     }
 
     internal static string Detail(Refusal refusal)

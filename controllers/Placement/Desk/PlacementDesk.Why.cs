@@ -50,6 +50,7 @@ internal sealed partial class PlacementDesk
 
     private void Tell(PodRecord record, Refusal refusal)
     {
+        if (refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
         var summary = Why.Summary(refusal);
         var text = Why.Detail(refusal);
         if (record.Unschedulable == summary && record.Why == text) return;

@@ -47,6 +47,9 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyCollecti
         {
             var reasons = AgentFilter.Fixed(pod, agent).ToList();
             if (agent.Offered) reasons.AddRange(AgentFilter.Resources(pod, agent));
+            else if (agent.Node.Capacity != default) reasons.AddRange(AgentFilter.Resources(pod, agent).Where(x => x.Kind is RefusalKind.Cpus or RefusalKind.Memory or RefusalKind.Disk));
+            // That nothing is offered now is a reason only where an offer would help.
+            if (reasons.Count > 1) reasons.RemoveAll(x => x.Kind == RefusalKind.NoOffer);
             reasons.AddRange(neighbours.Reasons(agent.Node));
             refusals.Add(new(agent.Node.Name, reasons));
         }
