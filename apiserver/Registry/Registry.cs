@@ -139,7 +139,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "patch", key, write.Subresource);
-        if (kind == PatchKind.Apply) throw Status.UnsupportedMediaType("server-side apply is not served yet; use client-side apply");
+        if (kind == PatchKind.Apply) return Apply(user, key, patch, write, stop);
         return Change(key, write, current =>
         {
             if (write.Subresource == "scale")
@@ -149,6 +149,24 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             }
             return Decode(key.Kind, Patches.Apply(kind, TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name), current.Json, patch), write);
         }, stop);
+    }
+
+    /// <summary>Server-side apply: creates what is absent, else merges by who owns which field.</summary>
+    private Task<Stored> Apply(User user, ResourceKey key, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
+    {
+        if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+        var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);
+        var wanted = Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write);
+        if (write.Subresource.Length == 0 && Strategy.Of(key.Kind).HasStatus) wanted.Remove("status");
+        var config = Canonical.Bytes(wanted, key.Kind);
+        var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
+        if (log.Get(key) is null && write.Subresource.Length == 0)
+        {
+            return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
+        }
+        return Change(key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
+
+        static bool IsJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
     }
 
     public async Task<Stored> Delete(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
@@ -171,7 +189,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             var mark = Deletion.Mark(json, strategy, delete, time.GetUtcNow());
             if (mark == DeletionStep.Nothing) return current;
             var bytes = Canonical.Bytes(json, key.Kind);
-            if (delete.DryRun) return current with { Json = bytes };
+            if (delete.DryRun) return current with { Json = StoredJson.WithRevision(bytes, current.Revision) };
             var result = await log.Commit(mark == DeletionStep.Remove
                 ? new(key, current.Uid, current.Revision, null, bytes)
                 : new(key, current.Uid, current.Revision, bytes), stop);
@@ -202,7 +220,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     /// Reads, lets <paramref name="change"/> compute the wanted object, and stores it if nothing else was stored meanwhile; else again,
     /// unless the wanted object names the revision it was made from.
     /// </summary>
-    internal async Task<Stored> Change(ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop)
+    /// <param name="tracks">Keeps managedFields of an object that somebody has applied; false where the change has done so itself.</param>
+    internal async Task<Stored> Change(ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop, bool tracks = true)
     {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
@@ -230,7 +249,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             var remove = Deletion.IsDone(wanted, strategy);
             var bytes = Canonical.Bytes(wanted, key.Kind);
             if (!remove && bytes.AsSpan().SequenceEqual(Canonical.Bytes(old, key.Kind))) return Answer(current);
-            if (write.DryRun) return Answer(current with { Json = bytes });
+            // Objects that nobody applies carry no bookkeeping: it would double them and every write.
+            if (tracks && Metadata.Of(old)["managedFields"] is not null) bytes = Track(key.Kind, current.Json, bytes, write);
+            if (write.DryRun) return Answer(current with { Json = StoredJson.WithRevision(bytes, current.Revision) });
             var result = await log.Commit(remove ? new(key, current.Uid, current.Revision, null, bytes) : new(key, current.Uid, current.Revision, bytes), stop);
             if (result.Stored is { } stored)
             {
@@ -241,6 +262,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         }
 
         Stored Answer(Stored stored) => write.Subresource == "scale" ? ScaleSubresource.Of(stored) : stored;
+    }
+
+    private byte[] Track(Kind kind, ReadOnlyMemory<byte> live, byte[] updated, WriteOptions write)
+    {
+        var writer = new FieldWriter(write.FieldManager.Length > 0 ? write.FieldManager : "unknown", kind.ApiVersion, write.Subresource);
+        return ServerSideApply.Track(TypeTable.Kind(kind.Group, kind.Version, kind.Name), live, updated, writer, time.GetUtcNow());
     }
 
     internal Item Current(ResourceKey key) => log.Get(key) ?? throw Status.NotFound(key.Kind, key.Name);

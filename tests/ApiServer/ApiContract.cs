@@ -189,6 +189,31 @@ public abstract class ApiContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Server_side_apply_creates_merges_and_tells_of_conflicts()
+    {
+        static byte[] Config(string value) => Encoding.UTF8.GetBytes("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\"},\"data\":{\"mine\":\"" + value + "\"}}");
+        WriteOptions As(string manager, bool force = false) => new() { FieldManager = manager, Force = force };
+        var made = await Api.Patch(Key("s"), PatchKind.Apply, Config("1"), As("one"), Stop);
+        Assert.Equal(made.Revision, (await Api.Patch(Key("s"), PatchKind.Apply, Config("1"), As("one"), Stop)).Revision);
+        await Api.Patch(Key("s"), PatchKind.Merge, "{\"data\":{\"other\":\"x\",\"mine\":\"2\"}}"u8.ToArray(), As("two"), Stop);
+        var conflict = await Refused(() => Api.Patch(Key("s"), PatchKind.Apply, Config("3"), As("one"), Stop));
+        Assert.Equal(409, conflict.Code);
+        Assert.Contains(conflict.Status.Causes, x => x.Reason == "FieldManagerConflict" && x.Field == ".data.mine" && x.Message.Contains("\"two\"", StringComparison.Ordinal));
+        var forced = ConfigMap.Read((await Api.Patch(Key("s"), PatchKind.Apply, Config("3"), As("one", force: true), Stop)).Json);
+        Assert.Equal(("3", "x"), (forced.Data["mine"], forced.Data["other"]));
+        Assert.Equal(422, (await Refused(() => Api.Patch(Key("s"), PatchKind.Apply, Config("3"), new(), Stop))).Code);
+    }
+
+    [Fact]
+    public async Task A_dry_run_answers_as_the_write_would_and_stores_nothing()
+    {
+        var made = await Make("a", "{\"k\":\"v\"}");
+        var dry = ConfigMap.Read((await Api.Patch(made.Key, PatchKind.Merge, "{\"data\":{\"k\":\"w\"}}"u8.ToArray(), new() { DryRun = true }, Stop)).Json);
+        Assert.Equal(("w", made.Revision.ToString(System.Globalization.CultureInfo.InvariantCulture)), (dry.Data["k"], dry.Metadata.ResourceVersion));
+        Assert.Equal("v", ConfigMap.Read((await Api.Get(made.Key, stop: Stop)).Json).Data["k"]);
+    }
+
+    [Fact]
     public async Task Services_get_unique_addresses_and_ports()
     {
         async Task<Service> New(string name) => Service.Read((await Api.Create(new(Kind.Service, "default", name), Encoding.UTF8.GetBytes("""{"apiVersion":"v1","kind":"Service","metadata":{"name":"NAME"},"spec":{"type":"LoadBalancer","ports":[{"port":80}],"selector":{"a":"b"}}}""".Replace("NAME", name, StringComparison.Ordinal)), stop: Stop)).Json);
