@@ -13,12 +13,11 @@ var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
 {
     UpCommand.Make(machine),
     DownCommand.Make(machine),
-    ApplyCommand.Make(machine),
-    GetCommand.Make(machine),
     ApiServerCommand.Make(machine),
     ControllersCommand.Make(machine),
     DnsCommand.Make(machine),
     LbCommand.Make(machine),
     MesosCommand.Make(machine),
 };
+foreach (var verb in Verb.All(machine)) root.Add(verb);
 return await root.Parse(args).InvokeAsync();

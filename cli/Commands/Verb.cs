@@ -10,6 +10,20 @@ internal static class Verb
 {
     private const int Interrupted = 130;
 
+    /// <summary>Each verb, in the order of the help.</summary>
+    public static IReadOnlyList<Command> All(Machine machine) =>
+    [
+        ApplyCommand.Make(machine),
+        GetCommand.Make(machine),
+        DescribeCommand.Make(machine),
+        DeleteCommand.Make(machine),
+        DiffCommand.Make(machine),
+        LogsCommand.Make(machine),
+        ScaleCommand.Make(machine),
+        RolloutCommand.Make(machine),
+        WhyCommand.Make(machine),
+    ];
+
     /// <summary>Adds the common options to a command and gives it its action.</summary>
     public static Command With(this Command command, Machine machine, Func<Session, ParseResult, CancellationToken, Task<int>> run)
     {

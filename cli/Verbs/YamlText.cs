@@ -97,7 +97,7 @@ internal static class YamlText
         return double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
             || digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase) || digits.StartsWith("0o", StringComparison.OrdinalIgnoreCase) || digits.StartsWith("0b", StringComparison.OrdinalIgnoreCase)
             || (value.Length >= 8 && char.IsAsciiDigit(value[0]) && value.AsSpan(0, 5).Contains('-') && DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, out _))
-            || value.All(x => char.IsAsciiDigit(x) || x is ':' or '.' or '-' or '+');
+            || (value.Contains(':', StringComparison.Ordinal) && value.All(x => char.IsAsciiDigit(x) || x is ':' or '.'));
     }
 
     private static bool IsPlain(string value)
