@@ -31,8 +31,8 @@ public sealed class YamlFault(int document, int line, int column, string message
 }
 
 /// <summary>
-/// YAML streams to JSON, as kubectl reads manifests: YAML 1.2's core schema with 1.1's rule that nothing but true and false is a boolean
-/// here, anchors and aliases expanded within bounds, duplicate keys refused. JSON is YAML and goes the same way.
+/// YAML streams to JSON, as kubectl reads manifests: plain words are what YAML 1.1 makes of them (yes and on are booleans, 0644 is octal), anchors
+/// and aliases are expanded within bounds, duplicate keys refused. JSON is YAML and goes the same way.
 /// </summary>
 public static class Yaml
 {
@@ -64,7 +64,7 @@ public static class Yaml
             }
             catch (YamlException e)
             {
-                faults.Add(new(number, (int)e.Start.Line + line, (int)e.Start.Column, Plain(e)));
+                faults.Add(Fault(e, chunk, number, line));
             }
             catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or OverflowException)
             {
@@ -73,6 +73,15 @@ public static class Yaml
             }
         }
         return documents;
+    }
+
+    /// <summary>Where the parser stood: the end of what it names, which for a tab or an open quote is far from the beginning.</summary>
+    private static YamlFault Fault(YamlException e, string chunk, int number, int linesBefore)
+    {
+        var message = Plain(e);
+        // The parser names the document's beginning for a tab.
+        var tab = message.Contains("tab", StringComparison.Ordinal) ? Array.FindIndex(chunk.Split('\n'), x => x.TrimStart(' ').StartsWith('\t')) : -1;
+        return tab >= 0 ? new(number, tab + 1 + linesBefore, 1, message) : new(number, (int)e.End.Line + linesBefore, (int)e.End.Column, message);
     }
 
     private static void ReadChunk(string text, int linesBefore, int number, List<YamlDocument> documents)
@@ -192,7 +201,7 @@ public static class Yaml
                 if (parser.Current is not Scalar key) throw Fault(parser.Current!.Start, "expected a name as key");
                 parser.MoveNext();
                 var value = Load(parser, depth + 1)!;
-                if (key.Value == "<<" && value is Map merged)
+                if (key is { Value: "<<", Style: ScalarStyle.Plain } && value is Map merged)
                 {
                     map.Members.AddRange(merged.Members.Where(x => keys.Add(x.Key)));
                     continue;
@@ -244,14 +253,14 @@ public static class Yaml
             }
         }
 
-        /// <summary>YAML 1.2 core schema (section 10.3.2).</summary>
+        /// <summary>The types of YAML 1.1 (yaml.org/type: bool, int, float, null).</summary>
         private static void WriteLeaf(Utf8JsonWriter json, Leaf leaf)
         {
             var text = leaf.Text;
             if (!leaf.IsPlain) json.WriteStringValue(text);
             else if (leaf.IsNull) json.WriteNullValue();
-            else if (text is "true" or "True" or "TRUE") json.WriteBooleanValue(true);
-            else if (text is "false" or "False" or "FALSE") json.WriteBooleanValue(false);
+            else if (text is "true" or "True" or "TRUE" or "yes" or "Yes" or "YES" or "on" or "On" or "ON" or "y" or "Y") json.WriteBooleanValue(true);
+            else if (text is "false" or "False" or "FALSE" or "no" or "No" or "NO" or "off" or "Off" or "OFF" or "n" or "N") json.WriteBooleanValue(false);
             else if (IsNumber(text, out var raw)) json.WriteRawValue(raw);
             else json.WriteStringValue(text);
         }
@@ -261,12 +270,15 @@ public static class Yaml
             json = "";
             var first = text[0];
             if (!char.IsAsciiDigit(first) && first is not ('-' or '+' or '.')) return false;
-            if (text.StartsWith("0x", StringComparison.Ordinal) && long.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) json = hex.ToString(CultureInfo.InvariantCulture);
-            else if (text.StartsWith("0o", StringComparison.Ordinal) && IsOctal(text.AsSpan(2))) json = Convert.ToInt64(text[2..], 8).ToString(CultureInfo.InvariantCulture);
-            // As kubectl's YAML 1.1 does: file modes are written 0644.
-            else if (text.Length > 1 && first == '0' && IsOctal(text.AsSpan(1))) json = Convert.ToInt64(text, 8).ToString(CultureInfo.InvariantCulture);
+            text = text.Replace("_", "", StringComparison.Ordinal);
+            var sign = text.StartsWith('-') ? "-" : "";
+            var digits = text.AsSpan(sign.Length > 0 || text.StartsWith('+') ? 1 : 0);
+            if (digits.StartsWith("0x") && long.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex) && hex >= 0) json = sign + hex.ToString(CultureInfo.InvariantCulture);
+            else if (digits.StartsWith("0b") && long.TryParse(digits[2..], NumberStyles.AllowBinarySpecifier, CultureInfo.InvariantCulture, out var binary) && binary >= 0) json = sign + binary.ToString(CultureInfo.InvariantCulture);
+            else if (digits.StartsWith("0o") && IsOctal(digits[2..])) json = sign + Convert.ToInt64(digits[2..].ToString(), 8).ToString(CultureInfo.InvariantCulture);
+            else if (digits.Length > 1 && digits[0] == '0' && IsOctal(digits[1..])) json = sign + Convert.ToInt64(digits.ToString(), 8).ToString(CultureInfo.InvariantCulture);
             else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) json = whole.ToString(CultureInfo.InvariantCulture);
-            else if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real)) json = real.ToString("R", CultureInfo.InvariantCulture);
+            else if (double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real)) json = real.ToString("R", CultureInfo.InvariantCulture);
             return json.Length > 0;
         }
 

@@ -8,7 +8,7 @@ namespace Declarative.Cli.Verbs;
 /// <summary>JSON as YAML in the form that kubectl prints: keys in order, lists not indented, strings quoted only where they would be read as something else.</summary>
 internal static class YamlText
 {
-    private static readonly string[] Words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "=", ".nan", ".inf", "-.inf", "+.inf"];
+    private static readonly string[] Words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf"];
 
     public static string Write(JsonNode? node)
     {
@@ -27,7 +27,7 @@ internal static class YamlText
                 {
                     if (!isInLine) text.Append(' ', indent);
                     isInLine = false;
-                    text.Append(Text(key, indent)).Append(':');
+                    text.Append(key == "<<" || key.Contains('\n', StringComparison.Ordinal) ? GoJson.Write(JsonValue.Create(key)) : Text(key, indent)).Append(':');
                     Value(text, value, indent);
                 }
                 break;
@@ -73,17 +73,18 @@ internal static class YamlText
     {
         if (value.Length == 0 || IsOtherwiseRead(value)) return '"' + value + '"';
         if (value.Any(x => x != '\n' && (char.IsControl(x) || x is '\u2028' or '\u2029' or '\uFEFF' || char.IsSurrogate(x)))) return GoJson.Write(JsonValue.Create(value));
-        if (value.Contains('\n', StringComparison.Ordinal)) return value[0] is ' ' or '\n' ? GoJson.Write(JsonValue.Create(value)) : Literal(value, indent);
+        if (value.Contains('\n', StringComparison.Ordinal)) return value[^1] == ' ' ? GoJson.Write(JsonValue.Create(value)) : Literal(value, indent);
         return IsPlain(value) ? value : "'" + value.Replace("'", "''", StringComparison.Ordinal) + "'";
     }
 
-    /// <summary>A block scalar, with the sign that says how many line ends stand at its end (YAML 1.2, section 8.1.1.2).</summary>
+    /// <summary>A block scalar; its head says how far it is indented where its first line does not, and how many line ends stand at its end (YAML 1.2, section 8.1.1).</summary>
     private static string Literal(string value, int indent)
     {
         var body = value.TrimEnd('\n');
         var ends = value.Length - body.Length;
+        if (body.Length == 0) return "|2+" + value;
         var margin = new string(' ', Math.Max(indent, 2));
-        var text = new StringBuilder(ends switch { 0 => "|-", 1 => "|", _ => "|+" });
+        var text = new StringBuilder(value[0] is ' ' or '\n' ? "|2" : "|").Append(ends switch { 0 => "-", 1 => "", _ => "+" });
         foreach (var line in body.Split('\n')) text.Append('\n').Append(line.Length == 0 ? "" : margin).Append(line);
         return text.Append('\n', Math.Max(ends - 1, 0)).ToString();
     }
@@ -104,6 +105,8 @@ internal static class YamlText
     {
         if (value[0] is ' ' or '!' or '&' or '*' or '[' or ']' or '{' or '}' or ',' or '#' or '|' or '>' or '@' or '`' or '"' or '\'' or '%') return false;
         if (value[0] is '-' or '?' or ':' && (value.Length == 1 || value[1] == ' ')) return false;
+        // Good YAML, but not every reader takes it.
+        if (value[0] == ':' && !char.IsAsciiLetterOrDigit(value[1])) return false;
         if (value is "---" or "..." || value.StartsWith("--- ", StringComparison.Ordinal) || value.StartsWith("... ", StringComparison.Ordinal)) return false;
         return value[^1] is not (' ' or ':') && !value.Contains(": ", StringComparison.Ordinal) && !value.Contains(" #", StringComparison.Ordinal);
     }
