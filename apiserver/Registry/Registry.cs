@@ -309,7 +309,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         Metadata.Validate(wanted, key, strategy, causes);
         if (write.Subresource.Length == 0) strategy.Validate(wanted, old, causes);
         if (causes.Count > 0) throw Status.Invalid(key.Kind, key.Name, causes);
-        if (write.Warnings is { } warnings) strategy.Warn(wanted, old, warnings);
+        if (write.Warnings is not { } warnings) return;
+        if (key.Kind.Support == KindSupport.Stored && write.Subresource.Length == 0) warnings.Add($"{key.Kind.Name}.{key.Kind.ApiVersion} is stored, but nothing acts on it here");
+        strategy.Warn(wanted, old, warnings);
     }
 
     private async Task ExpireEvents(CancellationToken stop)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Declarative.Api;
+using Declarative.Api.Kinds;
 using Declarative.ApiServer.Http;
 using Declarative.Cli.Roles;
 using Microsoft.Extensions.Logging;
@@ -76,6 +77,7 @@ internal static class UpCommand
     {
         var ports = settings.Ports;
         LbRole? lb = null;
+        IApi? reader = null;
         DnsRole? dns = null;
         var mesos = await MesosRole.Start(new(data.Mesos, ports.Master, ports.FirstAgent, settings.Agents), machine, logs, stop);
         roles.Push(mesos);
@@ -83,9 +85,11 @@ internal static class UpCommand
         [
             Check("mesos", () => mesos.IsReady, "agents have not registered"),
             Check("dns", () => dns is { IsReady: true }, "zones are not loaded"),
+            Check("nodes", () => HasNodes(reader, settings.Agents), "Placement has not registered the agents as nodes"),
             Check("lb", () => lb is { IsReady: true }, "routes are not loaded"),
         ], stop);
         roles.Push(api);
+        reader = api.As(User.ApiServer);
         var controllers = new ControllersRole(api.As, [mesos.Master], machine, logs);
         roles.Push(controllers);
         dns = await DnsRole.Start(api.As(User.Dns), ports, machine, logs);
@@ -95,14 +99,17 @@ internal static class UpCommand
 
         using var late = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var waiting = Task.Delay(ReadyWithin, machine.Time, late.Token);
-        while (!mesos.IsReady || !dns.IsReady || !lb.IsReady)
+        while (!mesos.IsReady || !dns.IsReady || !lb.IsReady || !HasNodes(reader, settings.Agents))
         {
-            if (waiting.IsCompleted) throw new IOException($"not ready within {ReadyWithin.TotalSeconds:0} s: mesos {mesos.IsReady}, dns {dns.IsReady}, lb {lb.IsReady}; run again with --log-level debug");
+            if (waiting.IsCompleted) throw new IOException($"not ready within {ReadyWithin.TotalSeconds:0} s: mesos {mesos.IsReady}, dns {dns.IsReady}, lb {lb.IsReady}, nodes {HasNodes(reader, settings.Agents)}; run again with --log-level debug");
             await Task.Delay(TimeSpan.FromMilliseconds(5), machine.Time, stop);
         }
         late.Cancel();
         return [mesos.Running, api.Running, controllers.Running, dns.Running, lb.Running];
     }
+
+    /// <summary>In process a list completes at once.</summary>
+    private static bool HasNodes(IApi? api, int agents) => api?.List(new(Kind.Node)) is { IsCompletedSuccessfully: true } list && list.Result.Items.Count >= agents;
 
     private static HealthCheck Check(string name, Func<bool> isReady, string otherwise) => new(name, _ => ValueTask.FromResult(isReady() ? null : otherwise));
 
