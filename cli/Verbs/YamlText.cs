@@ -27,7 +27,7 @@ internal static class YamlText
                 {
                     if (!isInLine) text.Append(' ', indent);
                     isInLine = false;
-                    text.Append(key == "<<" || key.Contains('\n', StringComparison.Ordinal) ? GoJson.Write(JsonValue.Create(key)) : Text(key, indent)).Append(':');
+                    text.Append(IsHardKey(key) ? GoJson.Write(JsonValue.Create(key)) : Text(key, indent)).Append(':');
                     Value(text, value, indent);
                 }
                 break;
@@ -45,6 +45,9 @@ internal static class YamlText
                 break;
         }
     }
+
+    /// <summary>A key that is no plain word for every reader: a merge, several lines, or a star after a space.</summary>
+    private static bool IsHardKey(string key) => key == "<<" || key.Contains('\n', StringComparison.Ordinal) || key.Contains(" *", StringComparison.Ordinal);
 
     private static void Value(StringBuilder text, JsonNode? value, int indent)
     {
@@ -93,7 +96,7 @@ internal static class YamlText
     private static bool IsOtherwiseRead(string value)
     {
         if (Words.Contains(value, StringComparer.OrdinalIgnoreCase)) return true;
-        if (!char.IsAsciiDigit(value[0]) && value[0] is not ('-' or '+' or '.')) return false;
+        if ((!char.IsAsciiDigit(value[0]) && value[0] is not ('-' or '+' or '.')) || value.Any(char.IsWhiteSpace)) return false;
         var digits = value.Replace("_", "", StringComparison.Ordinal);
         return double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
             || digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase) || digits.StartsWith("0o", StringComparison.OrdinalIgnoreCase) || digits.StartsWith("0b", StringComparison.OrdinalIgnoreCase)
