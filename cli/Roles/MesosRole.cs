@@ -47,11 +47,9 @@ internal sealed class MesosRole : IAsyncDisposable
     public static IEnumerable<AgentOptions> Options(MesosSettings settings) =>
         Enumerable.Range(0, settings.Agents).Select(i => AgentOptions.ForThisMachine(settings.Directory, i, settings.Agents, settings.FirstAgentPort + i) with
         {
-            TaskEnvironment = [("PATH", $"{AppContext.BaseDirectory.TrimEnd('/')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), .. RuntimeRoot()],
+            // Placement leaves pods with images alone here, and says why, instead of trying.
+            Attributes = [("images", "none")],
         });
-
-    /// <summary>Where this executable found its runtime, so that the sample web server finds it too.</summary>
-    private static (string, string)[] RuntimeRoot() => Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } root ? [("DOTNET_ROOT", root)] : [];
 
     /// <summary>Stops agents and master; what the agents run goes on.</summary>
     public async ValueTask DisposeAsync()
