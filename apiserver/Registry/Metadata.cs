@@ -59,7 +59,7 @@ internal static class Metadata
         return key with { Name = name };
     }
 
-    public static void PrepareForCreate(JsonObject json, ResourceKey key, TimeProvider time, Random random)
+    public static void PrepareForCreate(JsonObject json, ResourceKey key, Strategy strategy, TimeProvider time, Random random)
     {
         var metadata = Of(json);
         foreach (var name in ServersOwn) metadata.Remove(name);
@@ -68,7 +68,7 @@ internal static class Metadata
         else metadata.Remove("namespace");
         metadata["uid"] = NewUid(random);
         metadata["creationTimestamp"] = Time(time.GetUtcNow());
-        metadata["generation"] = 1;
+        if (strategy.HasGeneration) metadata["generation"] = 1;
     }
 
     public static void PrepareForUpdate(JsonObject wanted, JsonObject old, ResourceKey key)

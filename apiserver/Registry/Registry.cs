@@ -108,7 +108,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var wanted = Decode(key.Kind, json, write);
         key = Metadata.NameForCreate(wanted, key, strategy, random);
         NamespaceAccepts(key);
-        Metadata.PrepareForCreate(wanted, key, time, random);
+        Metadata.PrepareForCreate(wanted, key, strategy, time, random);
         if (strategy.HasStatus) wanted.Remove("status");
         strategy.Default(wanted);
         strategy.PrepareForCreate(wanted, _context);
