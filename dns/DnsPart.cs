@@ -50,7 +50,7 @@ public sealed class DnsPart : IAsyncDisposable
         await Open();
         using var zonesStop = new CancellationTokenSource();
         var zones = Zones.Run(api, time, random, zonesStop.Token);
-        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var stopped = Completion.New();
         await using (stop.Register(stopped.SetResult))
             await Task.WhenAny(zones, stopped.Task);
         await DisposeAsync();

@@ -23,7 +23,7 @@ public sealed class DnsZones
     private readonly ZoneNames _names;
     private readonly TrafficReporter _reporter;
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _synced = Completion.New();
 
     /// <summary>Guards feed, contents, drains and the two revisions.</summary>
     private readonly Lock _gate = new();

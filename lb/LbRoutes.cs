@@ -279,7 +279,7 @@ public sealed class LbRoutes
     {
         foreach (var service in Table.Services) statuses.Queue.Add(new(Kind.Service, service.Namespace, service.Name));
         foreach (var ingress in Table.Hosts.Ingresses) statuses.Queue.Add(new(Kind.Ingress, ingress.Namespace, ingress.Name));
-        var ended = new TaskCompletionSource();
+        var ended = Completion.New();
         using var ending = term.Register(ended.SetResult);
         await ended.Task;
     }

@@ -48,7 +48,7 @@ internal static class Listing
         static bool SelectsAll(ListRequest request) => request.Labels.IsEverything && request.Fields.IsEverything;
     }
 
-    private static IEnumerable<KeyValuePair<ObjectName, Item>> From(ImmutableSortedDictionary<ObjectName, Item> objects, ObjectName? after, ListRequest request)
+    private static IEnumerable<KeyValuePair<ObjectName, Selectable>> From(ImmutableSortedDictionary<ObjectName, Selectable> objects, ObjectName? after, ListRequest request)
     {
         foreach (var entry in objects)
         {

@@ -270,7 +270,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         return ServerSideApply.Track(TypeTable.Kind(kind.Group, kind.Version, kind.Name), live, updated, writer, time.GetUtcNow());
     }
 
-    internal Item Current(ResourceKey key) => log.Get(key) ?? throw Status.NotFound(key.Kind, key.Name);
+    internal Selectable Current(ResourceKey key) => log.Get(key) ?? throw Status.NotFound(key.Kind, key.Name);
 
     internal void Allow(User user, string verb, ResourceKey key, string subresource)
     {

@@ -25,7 +25,7 @@ internal sealed class Selection
         }
     }
 
-    public bool Selects(Item item)
+    public bool Selects(Selectable item)
     {
         if (_namespace is not null && item.Stored.Key.Namespace != _namespace) return false;
         foreach (var requirement in _fields.Requirements)
@@ -44,14 +44,14 @@ internal sealed class Selection
     /// <summary>What a watcher of this selection sees of a change: an object that begins to match is Added, one that stops is Deleted.</summary>
     public WatchEvent? Event(in LogEntry entry)
     {
-        if (_namespace is not null && entry.Item.Stored.Key.Namespace != _namespace) return null;
+        if (_namespace is not null && entry.Object.Stored.Key.Namespace != _namespace) return null;
         var before = entry.Previous is not null && Selects(entry.Previous);
-        var after = entry.Type != WatchEventType.Deleted && Selects(entry.Item);
+        var after = entry.Type != WatchEventType.Deleted && Selects(entry.Object);
         return (before, after) switch
         {
-            (false, true) => new(WatchEventType.Added, entry.Item.Revision, entry.Item.Stored),
-            (true, true) => new(WatchEventType.Modified, entry.Item.Revision, entry.Item.Stored),
-            (true, false) => new(WatchEventType.Deleted, entry.Item.Revision, entry.Item.Stored),
+            (false, true) => new(WatchEventType.Added, entry.Object.Revision, entry.Object.Stored),
+            (true, true) => new(WatchEventType.Modified, entry.Object.Revision, entry.Object.Stored),
+            (true, false) => new(WatchEventType.Deleted, entry.Object.Revision, entry.Object.Stored),
             _ => null,
         };
     }

@@ -11,7 +11,7 @@ internal sealed class KindLog(long openedAt)
     private long _first; // sequence number of the oldest entry kept
     private long _next;
 
-    public ImmutableSortedDictionary<ObjectName, Item> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Item>(ObjectName.Order);
+    public ImmutableSortedDictionary<ObjectName, Selectable> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Selectable>(ObjectName.Order);
 
     /// <summary>Changes up to this revision are no longer in the ring.</summary>
     public long TrimmedThrough { get; private set; } = openedAt;
@@ -19,17 +19,17 @@ internal sealed class KindLog(long openedAt)
     /// <summary>Completes at the next change; replaced then.</summary>
     public TaskCompletionSource Changed { get; private set; } = NewSignal();
 
-    public void LoadAll(IEnumerable<Item> items) =>
+    public void LoadAll(IEnumerable<Selectable> items) =>
         Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
 
     public void Apply(LogEntry entry)
     {
-        var name = new ObjectName(entry.Item.Stored.Key.Namespace, entry.Item.Stored.Key.Name);
-        Objects = entry.Type == WatchEventType.Deleted ? Objects.Remove(name) : Objects.SetItem(name, entry.Item);
+        var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
+        Objects = entry.Type == WatchEventType.Deleted ? Objects.Remove(name) : Objects.SetItem(name, entry.Object);
         if (_next - _first == _ring.Length)
         {
             if (_ring.Length < Limits.WatchHistoryEventsMax) Grow();
-            else TrimmedThrough = _ring[_first++ % _ring.Length].Item.Revision;
+            else TrimmedThrough = _ring[_first++ % _ring.Length].Object.Revision;
         }
         _ring[_next++ % _ring.Length] = entry;
     }
@@ -49,14 +49,14 @@ internal sealed class KindLog(long openedAt)
         while (low < high)
         {
             var middle = low + (high - low) / 2;
-            if (_ring[middle % _ring.Length].Item.Revision <= revision) low = middle + 1;
+            if (_ring[middle % _ring.Length].Object.Revision <= revision) low = middle + 1;
             else high = middle;
         }
         return low;
     }
 
     /// <summary>The objects as they were at an earlier revision; null when the history no longer reaches back to it.</summary>
-    public ImmutableSortedDictionary<ObjectName, Item>? At(long revision)
+    public ImmutableSortedDictionary<ObjectName, Selectable>? At(long revision)
     {
         if (revision < TrimmedThrough) return null;
         var from = Seek(revision);
@@ -65,7 +65,7 @@ internal sealed class KindLog(long openedAt)
         for (var i = _next - 1; i >= from; i--)
         {
             var entry = _ring[i % _ring.Length];
-            var name = new ObjectName(entry.Item.Stored.Key.Namespace, entry.Item.Stored.Key.Name);
+            var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
             if (entry.Previous is null) objects.Remove(name);
             else objects[name] = entry.Previous;
         }
@@ -91,7 +91,7 @@ internal sealed class KindLog(long openedAt)
 }
 
 /// <param name="Previous">The object before the change, null where it was created.</param>
-internal readonly record struct LogEntry(WatchEventType Type, Item Item, Item? Previous);
+internal readonly record struct LogEntry(WatchEventType Type, Selectable Object, Selectable? Previous);
 
 internal readonly record struct ObjectName(string Namespace, string Name)
 {

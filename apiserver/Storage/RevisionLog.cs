@@ -39,26 +39,26 @@ internal sealed class RevisionLog
         log._openedAt = log._revision = Math.Max(state.Revision, 1);
         foreach (var group in state.Objects.GroupBy(x => x.Key.Kind))
         {
-            log.Of(group.Key).LoadAll(group.Select(x => new Item(new Stored(x.Key, x.Uid, x.Revision, StoredJson.WithRevision(x.Json!.Value.Span, x.Revision)))));
+            log.Of(group.Key).LoadAll(group.Select(x => new Selectable(new Stored(x.Key, x.Uid, x.Revision, StoredJson.WithRevision(x.Json!.Value.Span, x.Revision)))));
         }
         return log;
     }
 
-    public Item? Get(ResourceKey key)
+    public Selectable? Get(ResourceKey key)
     {
-        ImmutableSortedDictionary<ObjectName, Item> objects;
+        ImmutableSortedDictionary<ObjectName, Selectable> objects;
         lock (_gate) objects = Of(key.Kind).Objects;
         return objects.GetValueOrDefault(new(key.Namespace, key.Name));
     }
 
     /// <summary>All objects of a kind as of one revision.</summary>
-    public (ImmutableSortedDictionary<ObjectName, Item> Objects, long Revision) Snapshot(Kind kind)
+    public (ImmutableSortedDictionary<ObjectName, Selectable> Objects, long Revision) Snapshot(Kind kind)
     {
         lock (_gate) return (Of(kind).Objects, _revision);
     }
 
     /// <summary>All objects of a kind as of an earlier revision. Throws 410 when the history no longer reaches back to it.</summary>
-    public ImmutableSortedDictionary<ObjectName, Item> SnapshotAt(Kind kind, long revision)
+    public ImmutableSortedDictionary<ObjectName, Selectable> SnapshotAt(Kind kind, long revision)
     {
         lock (_gate)
         {
@@ -158,7 +158,7 @@ internal sealed class RevisionLog
                 var log = Of(record.Key.Kind);
                 var previous = log.Objects.GetValueOrDefault(new(record.Key.Namespace, record.Key.Name));
                 var json = pending.Mutation.Json ?? pending.Mutation.Tombstone;
-                var item = new Item(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
+                var item = new Selectable(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
                 var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
                 log.Apply(new(type, item, previous));
                 if (!touched.Contains(log)) touched.Add(log);
@@ -218,7 +218,7 @@ internal sealed class RevisionLog
                 changed = _kind.Changed.Task;
                 if (!_kind.Read(_at, _page, StoreLimits.WatchPageEventsMax)) throw Api.Objects.Status.Expired(Revision, _kind.TrimmedThrough);
                 _at += _page.Count;
-                Revision = _page.Count == 0 ? Math.Max(Revision, _log._revision) : _page[^1].Item.Revision;
+                Revision = _page.Count == 0 ? Math.Max(Revision, _log._revision) : _page[^1].Object.Revision;
             }
             return _page;
         }

@@ -8,8 +8,7 @@ public abstract class Informer
 {
     private readonly Lock _lock = new();
     private readonly List<(long Revision, TaskCompletionSource Source)> _waiting = [];
-    // Without RunContinuationsAsynchronously: what waits by WhenAll or WhenAny stays in the one-thread world.
-    private readonly TaskCompletionSource _synced = new();
+    private readonly TaskCompletionSource _synced = Completion.New();
     private long _revision;
 
     private protected Informer(Kind kind) => Kind = kind;

@@ -52,7 +52,7 @@ internal static class EndpointsController
 
         async Task ReportFromSyncOn()
         {
-            var stopped = new TaskCompletionSource();
+            var stopped = Completion.New();
             using var stopping = stop.Register(() => stopped.TrySetResult());
             await Task.WhenAny(Task.WhenAll(services.Synced, pods.Synced, slices.Synced), stopped.Task);
             if (stop.IsCancellationRequested) return;

@@ -74,7 +74,7 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
                 return false;
             }
         }
-        var stopped = new TaskCompletionSource();
+        var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
         foreach (var view in views)
         {

@@ -5,7 +5,7 @@ using Declarative.Api.Objects;
 namespace Declarative.ApiServer.Storage;
 
 /// <summary>A stored object with what selectors ask of it, read from its bytes when first asked.</summary>
-internal sealed class Item(Stored stored)
+internal sealed class Selectable(Stored stored)
 {
     private IReadOnlyDictionary<string, string>? _labels;
 
