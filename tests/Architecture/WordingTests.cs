@@ -13,7 +13,7 @@ public sealed class WordingTests
     private static readonly Regex HomePath = new(@"(?<![\w.}/-])/(?:work|root|home|Users)/\w", RegexOptions.Compiled);
     private static readonly Regex Host = new(@"\bhttps?://(?:[^\s/@""'`]*@)?([\w-]+(?:\.[\w-]+)+)", RegexOptions.Compiled);
     private static readonly Regex Author = new(
-        @"\b(?:language model|chatbots?|AI[- ](?:assistants?|agents?|generated)|sub-?agents?|workplace|(?:this|last|previous|next|earlier|later|another|parallel|my) session|(?:other|parallel) sessions|helpers?)\b",
+        @"\b(?:language model|chatbots?|AI[- ](?:assistants?|agents?|generated)|sub-?agents?|workplace|(?:this|last|previous|next|earlier|later|another|parallel|my) session|(?:other|parallel) sessions|(?:an?|the|my|our|other|another|by|from) helpers?)\b",
         RegexOptions.Compiled | RegexOptions.IgnoreCase);
 
     private static IEnumerable<SourceFile> Texts => Repository.Files.Where(x => !x.IsUnder(["tests/Architecture"]));
@@ -36,7 +36,7 @@ public sealed class WordingTests
     {
         Assert.Equal(["a:1: /home/m"], Finds(new("a", "see /home/me and $x/work/y, ./root/z, a/home/b"), HomePath));
         Assert.Equal(["a:2: packages.corp.lan"], PrivateHosts(new("a", "http://127.0.0.1:80 https://a.example/x https://dot.net\nhttps://user:word@packages.corp.lan/x http://host/y")));
-        Assert.Equal(["a:1: Helper", "a:1: another session"], Finds(new("a", "Helper of another session; a process session, obsession"), Author));
+        Assert.Equal(["a:1: The helper", "a:1: another session"], Finds(new("a", "The helper of another session; a process session, obsession, name: helper"), Author));
     }
 
     private static IEnumerable<string> Finds(SourceFile file, Regex pattern) => pattern.Matches(file.Text).Select(x => $"{file.At(x.Index)}: {x.Value}");
