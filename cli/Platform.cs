@@ -28,11 +28,25 @@ internal static class Platform
         }),
     ];
 
-    /// <summary>Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS without their sockets.</summary>
-    public static IReadOnlyList<Part> Simulated(ILoggerFactory logs) =>
+    /// <summary>
+    /// Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS with emulated clients in
+    /// the place of their sockets.
+    /// </summary>
+    /// <param name="traffic">Is told whom the clients reach; null = no clients.</param>
+    public static IReadOnlyList<Part> Simulated(ILoggerFactory logs, SimulatedTraffic? traffic = null) =>
     [
-        .. Controllers(new PlacementOptions(), null, logs),
-        new("lb", User.Lb, (api, _, time, random, stop) => new LbRoutes(new LbOptions(), logs).Run(api, time, random, stop)),
-        new("dns", User.Dns, (api, _, time, random, stop) => new DnsZones(new DnsOptions(), logs).Run(api, time, random, stop)),
+        .. Controllers(new PlacementOptions { User = "nobody" }, null, logs),
+        new("lb", User.Lb, (api, _, time, random, stop) =>
+        {
+            var routes = new LbRoutes(new LbOptions(), logs);
+            var running = routes.Run(api, time, random, stop);
+            return traffic is null ? running : Task.WhenAll(running, SimulatedClients.Balanced(routes, traffic, time, new Random(random.Next()), stop));
+        }),
+        new("dns", User.Dns, (api, _, time, random, stop) =>
+        {
+            var zones = new DnsZones(new DnsOptions(), logs);
+            var running = zones.Run(api, time, random, stop);
+            return traffic is null ? running : Task.WhenAll(running, SimulatedClients.Resolving(zones, traffic, time, new Random(random.Next()), stop));
+        }),
     ];
 }

@@ -18,6 +18,7 @@ var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
     DnsCommand.Make(machine),
     LbCommand.Make(machine),
     MesosCommand.Make(machine),
+    SimulateCommand.Make(machine),
 };
 foreach (var verb in Verb.All(machine)) root.Add(verb);
 return await root.Parse(args).InvokeAsync();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Declarative.Api;
+using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 
 namespace Declarative.Sim;
@@ -8,7 +9,7 @@ namespace Declarative.Sim;
 /// The API as one instance of a part reaches it: over a connection that is slow, is cut, loses answers and forgets watches. After
 /// <see cref="Cut"/> nothing comes through in either direction, as if the part's process were gone.
 /// </summary>
-internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, Func<CancellationToken> serverEnds, Part part, Witness witness, Mutant mutant) : IApi
+internal sealed class ApiLink(World world, Chances chances, Func<Connection> connect, Part part, Witness witness, Mutant mutant) : IApi
 {
     private bool _cut;
 
@@ -17,70 +18,83 @@ internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, F
     public async Task<Stored> Get(ResourceKey key, string subresource, CancellationToken stop)
     {
         await Travel(stop);
-        var result = await server().Get(key, subresource, stop);
-        return await Answer(result);
+        return await Answer(await Ask(api => api.Get(key, subresource, stop)));
     }
 
     public async Task<StoredList> List(ListRequest request, CancellationToken stop)
     {
         await Travel(stop);
-        var result = await server().List(request, stop);
-        if (mutant == Mutant.TermBeforeReports && request.Kind == Api.Kinds.Kind.TrafficReport && part.Name == "placement") result = result with { Items = [] };
-        return await Answer(result);
+        var result = await Ask(api => api.List(request, stop));
+        return await Answer(HidesReports(request.Kind) ? result with { Items = [] } : result);
     }
 
     public async IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
     {
         await Travel(stop);
-        if (chances.Take(Fault.WatchExpired))
+        if (request.From > 0 && chances.Take(Fault.WatchExpired))
         {
             if (mutant != Mutant.NoRelistAfterExpiry) throw Status.Expired(request.From ?? 0, 0);
-            var (revision, _) = (await server().List(new(request.Kind) { Limit = 1 }, stop), 0);
-            request = request with { From = revision.Revision };
+            // The seeded bug: what happened meanwhile is never asked for.
+            request = request with { From = (await Ask(api => api.List(new(request.Kind) { Limit = 1 }, stop))).Revision };
         }
-        // A server that dies takes its connections along; the client finds out.
-        using var connection = CancellationTokenSource.CreateLinkedTokenSource(stop, serverEnds());
-        await foreach (var change in server().Watch(request, connection.Token))
+        var connection = connect();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, connection.Stop);
+        await foreach (var change in connection.Api.Watch(request, both.Token))
         {
             await Answer(0);
-            if (mutant == Mutant.TermBeforeReports && request.Kind == Api.Kinds.Kind.TrafficReport && part.Name == "placement" && change.Object is not null) continue;
-            if (mutant == Mutant.ReadyEndpointOfUnreadyPod && part.Name == "endpoints" && Witness.IsUnreadyPod(change)) continue;
+            if (HidesReports(request.Kind) && change.Object is not null) continue;
+            if (mutant == Mutant.ReadyEndpointOfUnreadyPod && part.Name == "endpoints-controller" && Witness.IsUnreadyPod(change)) continue;
             yield return change;
             if (chances.Take(Fault.WatchDropped)) yield break;
         }
+        // The server ends a watch in order when it is stopped; a dead one does not.
+        if (connection.Died.IsCompleted && !stop.IsCancellationRequested) throw Status.Unavailable("simulated: the connection broke");
     }
 
     public Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options, CancellationToken stop)
     {
         if (mutant == Mutant.AcceptBeforeIntent && options?.Subresource == "binding") return Pretend(key, json, options, stop);
-        return Write("create", key, options?.Subresource ?? "", () => server().Create(key, json, options, stop), stop);
+        return Write("create", key, options?.Subresource ?? "", api => api.Create(key, json, options, stop), stop);
     }
 
     public Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options, CancellationToken stop) =>
-        Write("update", key, options?.Subresource ?? "", () => server().Update(key, json, options, stop), stop);
+        Write("update", key, options?.Subresource ?? "", api => api.Update(key, json, options, stop), stop);
 
     public Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options, CancellationToken stop) =>
-        Write("patch", key, options?.Subresource ?? "", () => server().Patch(key, kind, patch, options, stop), stop);
+        Write("patch", key, options?.Subresource ?? "", api => api.Patch(key, kind, patch, options, stop), stop);
 
     public Task<Stored> Delete(ResourceKey key, DeleteOptions? options, CancellationToken stop) =>
-        Write("delete", key, "", () => server().Delete(key, options, stop), stop);
+        Write("delete", key, "", api => api.Delete(key, options, stop), stop);
 
-    private async Task<Stored> Write(string verb, ResourceKey key, string subresource, Func<Task<Stored>> write, CancellationToken stop)
+    private async Task<Stored> Write(string verb, ResourceKey key, string subresource, Func<IApi, Task<Stored>> write, CancellationToken stop)
     {
         await Travel(stop);
-        if (chances.Take(Fault.Conflict)) throw Status.Modified(key.Kind, key.Name);
-        var result = await write();
+        if (verb != "create" && chances.Take(Fault.Conflict)) throw Status.Modified(key.Kind, key.Name);
+        var result = await Ask(write);
         witness.Wrote(part, verb, subresource, result);
+        if (mutant == Mutant.SecondWriter && verb == "create" && key.Kind == Kind.Pod && subresource.Length == 0) await WriteStatusToo(result);
         if (chances.Take(Fault.LostAnswer)) throw Status.Timeout("simulated: the answer was lost");
         result = await Answer(result);
         witness.Acknowledged(result);
         return result;
     }
 
+    /// <summary>A dead server's clients learn of it by their connection, whatever they have asked.</summary>
+    private async Task<T> Ask<T>(Func<IApi, Task<T>> call)
+    {
+        var connection = connect();
+        var answer = call(connection.Api);
+        if (!answer.IsCompleted) await Task.WhenAny(answer, connection.Died);
+        if (!answer.IsCompleted) throw Status.Unavailable("simulated: the connection broke");
+        return await answer;
+    }
+
+    private bool HidesReports(Kind kind) => mutant == Mutant.TermBeforeReports && part.Name == "placement" && kind == Kind.TrafficReport;
+
     /// <summary>The seeded bug of a scheduler that goes on before its intent is stored: success is told at once, the write happens later.</summary>
     private async Task<Stored> Pretend(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions options, CancellationToken stop)
     {
-        var before = await server().Get(key, "", stop);
+        var before = await Ask(api => api.Get(key, "", stop));
         _ = Later();
         return before;
 
@@ -89,13 +103,20 @@ internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, F
             await Task.Delay(TimeSpan.FromSeconds(1), world.Time, CancellationToken.None);
             try
             {
-                if (!_cut) await server().Create(key, json, options, CancellationToken.None);
+                if (!_cut) await Ask(api => api.Create(key, json, options, CancellationToken.None));
             }
             catch (ApiException)
             {
                 world.Note("the pretended binding failed");
             }
         }
+    }
+
+    /// <summary>The seeded bug of a part that writes what belongs to another.</summary>
+    private async Task WriteStatusToo(Stored pod)
+    {
+        var written = await Ask(api => api.Patch(pod.Key, PatchKind.Merge, "{\"status\":{\"message\":\"made\"}}"u8.ToArray(), new() { Subresource = "status" }));
+        witness.Wrote(part, "patch", "status", written);
     }
 
     private async Task Travel(CancellationToken stop)
@@ -114,31 +135,4 @@ internal sealed class ApiLink(World world, Chances chances, Func<IApi> server, F
     }
 
     private Task Gone() => _cut ? Completion.New().Task : Task.CompletedTask;
-}
-
-/// <summary>Bugs seeded on purpose, each of which a checker must find.</summary>
-public enum Mutant
-{
-    None,
-
-    /// <summary>Tasks are launched before the pod says so.</summary>
-    AcceptBeforeIntent,
-
-    /// <summary>After 410 a watch goes on from now instead of listing again.</summary>
-    NoRelistAfterExpiry,
-
-    /// <summary>Placement does not see the traffic reports.</summary>
-    TermBeforeReports,
-
-    /// <summary>Every launch is done twice.</summary>
-    TwoTasksForOnePod,
-
-    /// <summary>The Endpoints controller does not see pods becoming unready.</summary>
-    ReadyEndpointOfUnreadyPod,
-
-    /// <summary>A second writer of Pod.status.</summary>
-    SecondWriter,
-
-    /// <summary>The store acknowledges what it does not keep.</summary>
-    ForgottenWrite,
 }

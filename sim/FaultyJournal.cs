@@ -4,7 +4,7 @@ using Declarative.ApiServer.Storage;
 namespace Declarative.Sim;
 
 /// <summary>A journal that outlives crashed API servers, and whose disk sometimes refuses a batch or is slow.</summary>
-internal sealed class FaultyJournal(World world, Chances chances) : IJournal
+internal sealed class FaultyJournal(World world, Chances chances, Witness witness) : IJournal
 {
     private readonly MemoryJournal _disk = new();
 
@@ -19,6 +19,7 @@ internal sealed class FaultyJournal(World world, Chances chances) : IJournal
         if (chances.Take(Fault.JournalRefused)) throw new JournalException("simulated: no space is left");
         if (ForgetsWrites && world.Random.Next(50) == 0) return;
         await _disk.Append(batch, stop);
+        foreach (var record in batch) witness.Durable(record);
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -35,6 +35,7 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
     public async Task Call(Call call, CancellationToken stop)
     {
         await Travel(stop);
+        witness.Calling(call);
         if (chances.Take(Fault.MasterCallLost)) throw new MasterUnavailable("simulated: the call was lost");
         witness.Called(call);
         await (_master ?? client()).Call(mutant == Mutant.TwoTasksForOnePod && call.Type == CallType.Accept ? Doubled(call) : call, stop);

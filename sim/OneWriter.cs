@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
@@ -7,7 +9,12 @@ namespace Declarative.Sim;
 /// <summary>The table "one writer per field" of docs/architecture.md as a check of every revision.</summary>
 internal static class OneWriter
 {
-    private sealed record Row(Kind Kind, string Path, params string[] Writers);
+    private const string Rule = "one writer per field";
+
+    private sealed record Row(Kind Kind, string Path, string Writer)
+    {
+        public byte[][] Names { get; } = [.. Path.Split('.').Select(Encoding.UTF8.GetBytes)];
+    }
 
     private static readonly string Controllers = User.Controllers.Name;
     private static readonly string Placement = User.Placement.Name;
@@ -30,33 +37,49 @@ internal static class OneWriter
         new(Kind.Service, "status", Lb),
     ];
 
-    public static void Check(ResourceKey key, Part writer, JsonObject? before, JsonObject after, Action<string, string> violated)
+    /// <param name="before">The revision before, of the same object; null where the object was made by this write.</param>
+    public static void Check(ResourceKey key, Part writer, ReadOnlyMemory<byte>? before, ReadOnlyMemory<byte> after, Action<string, string> violated)
     {
-        const string rule = "one writer per field";
         var user = writer.User.Name;
-        if (key.Kind == Kind.EndpointSlice && Text(after, "metadata.labels", EndpointSlice.ManagedByLabel) == EndpointSlice.OurManager && user != Controllers)
+        if (key.Kind == Kind.EndpointSlice && user != Controllers && EndpointSlice.Read(after).Metadata.Labels.GetValueOrDefault(EndpointSlice.ManagedByLabel) == EndpointSlice.OurManager)
         {
-            if (writer.Name != "user") violated(rule, $"{key} is written by {user}");
+            violated(Rule, $"{key} is written by {user}");
         }
         if (key.Kind == Kind.TrafficReport)
         {
             var expected = key.Name.StartsWith("lb-", StringComparison.Ordinal) ? Lb : key.Name.StartsWith("dns-", StringComparison.Ordinal) ? Dns : Controllers;
-            if (user != expected) violated(rule, $"{key} is written by {user}");
+            if (user != expected) violated(Rule, $"{key} is written by {user}");
         }
-        if (before is null || Text(before, "metadata", "uid") != Text(after, "metadata", "uid")) return;
+        if (before is not { } old) return;
         foreach (var row in Rows)
         {
-            if (row.Kind != key.Kind || row.Writers.Contains(user)) continue;
-            if (!JsonNode.DeepEquals(At(before, row.Path), At(after, row.Path))) violated(rule, $"{key} {row.Path} is changed by {user} ({writer.Name})");
+            if (row.Kind == key.Kind && row.Writer != user && !Same(At(old, row.Names), At(after, row.Names))) violated(Rule, $"{key} {row.Path} is changed by {user} ({writer.Name})");
         }
     }
 
-    private static JsonNode? At(JsonObject json, string path)
-    {
-        JsonNode? node = json;
-        foreach (var name in path.Split('.')) node = (node as JsonObject)?[name];
-        return node;
-    }
+    private static bool Same(ReadOnlyMemory<byte> a, ReadOnlyMemory<byte> b) =>
+        a.Span.SequenceEqual(b.Span) || a.Length > 0 && b.Length > 0 && JsonNode.DeepEquals(JsonNode.Parse(a.Span), JsonNode.Parse(b.Span));
 
-    private static string Text(JsonObject json, string path, string name) => (At(json, path) as JsonObject)?[name]?.GetValue<string>() ?? "";
+    /// <summary>The bytes of a value within an object; empty where there is none.</summary>
+    private static ReadOnlyMemory<byte> At(ReadOnlyMemory<byte> json, byte[][] path)
+    {
+        var reader = new Utf8JsonReader(json.Span);
+        reader.Read();
+        foreach (var name in path)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject) return default;
+            while (true)
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.EndObject) return default;
+                var found = reader.ValueTextEquals(name);
+                reader.Read();
+                if (found) break;
+                reader.Skip();
+            }
+        }
+        var start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return json[start..(int)reader.BytesConsumed];
+    }
 }

@@ -28,13 +28,15 @@ internal sealed class SimulatedCluster : IMasterDoor
     public SimulatedCluster(World world, Chances chances, Witness witness, IReadOnlyList<Part> parts, SimulationOptions options)
     {
         (_world, _chances, _witness, _options) = (world, chances, witness, options);
-        _journal = new(world, chances) { ForgetsWrites = options.Mutant == Mutant.ForgottenWrite };
+        _journal = new(world, chances, witness) { ForgetsWrites = options.Mutant == Mutant.ForgottenWrite };
         _processes = [.. parts.Select(x => new Process(x))];
     }
 
     public bool IsServing => _server is not null;
 
-    public IApi Api(User user) => _server?.Server.As(user) ?? throw Declarative.Api.Objects.Status.Unavailable("simulated: the API server is down");
+    /// <summary>Throws 503 while the server is down.</summary>
+    public Connection Connect(User user) =>
+        _server is { } run ? new(run.Server.As(user), run.Died.Task, run.Stop.Token) : throw Declarative.Api.Objects.Status.Unavailable("simulated: the API server is down");
 
     public IEnumerable<(string Agent, string Task, TaskState State)> Tasks() =>
         _agents.SelectMany(x => x.Agent.Tasks.Select(task => (x.Name, task.Id, task.State)));
@@ -137,28 +139,6 @@ internal sealed class SimulatedCluster : IMasterDoor
             }
         }
         _server = run;
-        run.Watching = Observe(run);
-    }
-
-    /// <summary>The witness's own eye on what leaves the store and on slices.</summary>
-    private async Task Observe(ApiServerRun run)
-    {
-        var api = run.Server.As(User.ApiServer);
-        await Task.WhenAll(Kind.All.Where(x => x.Support != KindSupport.Review).DistinctBy(x => (x.Group, x.Plural)).Select(async kind =>
-        {
-            try
-            {
-                await foreach (var change in api.Watch(new(kind), run.Stop.Token))
-                {
-                    if (change is { Type: WatchEventType.Deleted, Object: { } gone }) _witness.Removed(gone);
-                    else if (kind == Kind.EndpointSlice && change.Object is { } slice) _witness.SliceSeen(slice);
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }));
     }
 
     private async Task CrashServer()
@@ -168,9 +148,10 @@ internal sealed class SimulatedCluster : IMasterDoor
         _server = null;
         crashed.IsCrashed = true;
         crashed.Stop.Cancel();
+        crashed.Died.TrySetResult();
         await Task.Delay(TimeSpan.FromMilliseconds(_world.Random.Next(50, 5000)), _world.Time);
         await StartServer();
-        await _witness.LookForLosses();
+        await _witness.LookForLosses(_server!.Server.As(User.ApiServer));
     }
 
     private void StartMaster() => _master = new MiniMaster(new MasterOptions { AgentReregisterTimeout = TimeSpan.FromMinutes(2) }, _world.Time, _world.Random, _registry, registry => _registry = registry.Clone());
@@ -196,11 +177,12 @@ internal sealed class SimulatedCluster : IMasterDoor
 
     private void StartProcess(Process process)
     {
-        var link = new ApiLink(_world, _chances, () => Api(process.Part.User), () => _server?.Stop.Token ?? CancellationToken.None, process.Part, _witness, _options.Mutant);
+        var link = new ApiLink(_world, _chances, () => Connect(process.Part.User), process.Part, _witness, _options.Mutant);
         var master = new MasterLink(_world, _chances, () => (_master ?? throw new MasterUnavailable("simulated: the master is down")).Client(), _witness, _options.Mutant);
+        process.Time = new ProcessTime(_world.Time);
         process.Api = link;
         process.Master = master;
-        process.Running = Guard(process, process.Part.Run(link, master, _world.Time, new Random(_world.Random.Next()), process.Stop.Token));
+        process.Running = Guard(process, process.Part.Run(link, master, process.Time, new Random(_world.Random.Next()), process.Stop.Token));
     }
 
     private async Task Guard(Process process, Task running)
@@ -220,6 +202,7 @@ internal sealed class SimulatedCluster : IMasterDoor
     {
         _chances.Happened(Fault.PartCrash);
         process.Api!.Cut();
+        process.Time!.Die();
         process.Master!.Cut();
         process.Running = null;
         await Task.Delay(TimeSpan.FromMilliseconds(_world.Random.Next(10, 4000)), _world.Time);
@@ -231,7 +214,7 @@ internal sealed class SimulatedCluster : IMasterDoor
         public CancellationTokenSource Stop { get; } = new();
         public ApiServer.ApiServer Server { get; set; } = null!;
         public Task? Running { get; set; }
-        public Task? Watching { get; set; }
+        public TaskCompletionSource Died { get; } = Completion.New();
         public bool IsCrashed { get; set; }
     }
 
@@ -240,6 +223,7 @@ internal sealed class SimulatedCluster : IMasterDoor
         public Part Part => part;
         public CancellationTokenSource Stop { get; } = new();
         public ApiLink? Api { get; set; }
+        public ProcessTime? Time { get; set; }
         public MasterLink? Master { get; set; }
         public Task? Running { get; set; }
         public bool IsRunning => Running is not null;

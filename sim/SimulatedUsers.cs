@@ -6,16 +6,16 @@ using Declarative.Api.Kinds;
 namespace Declarative.Sim;
 
 /// <summary>People at kubectl who scale, roll out, delete, cordon and come back.</summary>
-internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, Func<IApi> api)
+internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> connect)
 {
-    private static readonly Part User = new("user", Api.User.Admin, (_, _, _, _, _) => Task.CompletedTask);
+    private readonly IApi _api = connect(new("user", User.Admin, (_, _, _, _, _) => Task.CompletedTask));
     private const string SecondNamespace = "shop";
     private static readonly (string Namespace, string Name)[] Workloads = [("default", "web"), ("default", "api"), (SecondNamespace, "cart")];
     private int _revision;
 
     public async Task Begin()
     {
-        await Try("create", () => api().Create(new(Kind.Namespace, "", SecondNamespace), Encoding.UTF8.GetBytes("{\"metadata\":{\"name\":\"" + SecondNamespace + "\"}}")));
+        await Try(() => _api.Create(new(Kind.Namespace, "", SecondNamespace), Encoding.UTF8.GetBytes("{\"metadata\":{\"name\":\"" + SecondNamespace + "\"}}")));
         foreach (var (ns, name) in Workloads) await Create(ns, name);
     }
 
@@ -69,8 +69,8 @@ internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, 
 
     private async Task Create(string ns, string name)
     {
-        await Try("create", () => api().Create(new(Kind.Deployment, ns, name), DeploymentJson(name, world.Random.Next(1, 5))));
-        await Try("create", () => api().Create(new(Kind.Service, ns, name), Encoding.UTF8.GetBytes($$"""{"metadata":{"name":"{{name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{name}}"},"ports":[{"port":{{9001 + Array.FindIndex(Workloads, x => x.Name == name)}},"targetPort":"http"}] } }""")));
+        await Try(() => _api.Create(new(Kind.Deployment, ns, name), DeploymentJson(name, world.Random.Next(1, 5))));
+        await Try(() => _api.Create(new(Kind.Service, ns, name), Encoding.UTF8.GetBytes($$"""{"metadata":{"name":"{{name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{name}}"},"ports":[{"port":{{9001 + Array.FindIndex(Workloads, x => x.Name == name)}},"targetPort":"http"}] } }""")));
     }
 
     private static byte[] DeploymentJson(string name, int replicas) => Encoding.UTF8.GetBytes(
@@ -82,9 +82,9 @@ internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, 
 
     private Task<bool> Scale(ResourceKey key, int replicas) => Patch(key, $"{{\"spec\":{{\"replicas\":{replicas}}}}}");
 
-    private Task<bool> Patch(ResourceKey key, string json) => Try("patch", () => api().Patch(key, PatchKind.Merge, Encoding.UTF8.GetBytes(json)));
+    private Task<bool> Patch(ResourceKey key, string json) => Try(() => _api.Patch(key, PatchKind.Merge, Encoding.UTF8.GetBytes(json)));
 
-    private Task<bool> Delete(ResourceKey key, long? grace) => Try("delete", () => api().Delete(key, new() { GracePeriodSeconds = grace }));
+    private Task<bool> Delete(ResourceKey key, long? grace) => Try(() => _api.Delete(key, new() { GracePeriodSeconds = grace }));
 
     private Task<bool> Cordon(ResourceKey node, bool closed) => Patch(node, closed ? "{\"spec\":{\"unschedulable\":true}}" : "{\"spec\":{\"unschedulable\":null}}");
 
@@ -100,7 +100,7 @@ internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, 
     {
         try
         {
-            return (await api().List(request)).Items;
+            return (await _api.List(request)).Items;
         }
         catch (ApiException)
         {
@@ -112,7 +112,7 @@ internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, 
     {
         try
         {
-            return await api().Get(key);
+            return await _api.Get(key);
         }
         catch (ApiException)
         {
@@ -131,15 +131,13 @@ internal sealed class SimulatedUsers(World world, Witness witness, Tally tally, 
         tally.Add("user " + action);
     }
 
-    private async Task<bool> Try(string verb, Func<Task<Stored>> write)
+    private async Task<bool> Try(Func<Task<Stored>> write)
     {
         for (var attempt = 0; attempt < 5; attempt++)
         {
             try
             {
-                var stored = await write();
-                witness.Wrote(User, verb, "", stored);
-                witness.Acknowledged(stored);
+                await write();
                 return true;
             }
             catch (ApiException e) when (e.IsRetryable)

@@ -17,6 +17,9 @@ public sealed record SimulationOptions
     public int Agents { get; init; } = 4;
     public Mutant Mutant { get; init; } = Mutant.None;
 
+    /// <summary>Lines of history that are kept.</summary>
+    public int Notes { get; init; } = 400;
+
     /// <summary>False: only users act, nothing fails.</summary>
     public bool Faults { get; init; } = true;
 }
@@ -40,24 +43,26 @@ public sealed class Simulation
 
     private readonly World _world;
     private readonly SimulationOptions _options;
-    private readonly IReadOnlyList<Part> _parts;
     private readonly Tally _tally = new();
     private readonly Chances _chances;
     private readonly Witness _witness;
     private readonly SimulatedCluster _cluster;
     private readonly SimulatedUsers _users;
 
-    private Simulation(int seed, IReadOnlyList<Part> parts, SimulationOptions options)
+    private Simulation(int seed, Func<SimulatedTraffic, IReadOnlyList<Part>> parts, SimulationOptions options)
     {
-        _world = new World(seed);
-        (_options, _parts) = (options, parts);
+        _world = new World(seed, options.Notes);
+        _options = options;
         _chances = new Chances(_world, _tally) { Enabled = false };
         _witness = new Witness(_world, _tally);
-        _cluster = new SimulatedCluster(_world, _chances, _witness, parts, options);
-        _users = new SimulatedUsers(_world, _witness, _tally, () => _cluster.Api(User.Admin));
+        _cluster = new SimulatedCluster(_world, _chances, _witness, parts(new(_witness, options.Mutant)), options);
+        _users = new SimulatedUsers(_world, _tally, user => new ApiLink(_world, _chances, () => _cluster.Connect(user.User), user, _witness, Mutant.None));
     }
 
-    public static SimulationResult Run(int seed, IReadOnlyList<Part> parts, SimulationOptions options)
+    public static SimulationResult Run(int seed, IReadOnlyList<Part> parts, SimulationOptions options) => Run(seed, _ => parts, options);
+
+    /// <param name="parts">Makes the parts; those with emulated clients tell whom these reach.</param>
+    public static SimulationResult Run(int seed, Func<SimulatedTraffic, IReadOnlyList<Part>> parts, SimulationOptions options)
     {
         var simulation = new Simulation(seed, parts, options);
         try
@@ -73,7 +78,6 @@ public sealed class Simulation
 
     private async Task Live()
     {
-        _witness.Server = () => _cluster.Api(User.ApiServer);
         _witness.Tasks = _cluster.Tasks;
         using var end = new CancellationTokenSource();
         await _cluster.Start();
@@ -118,7 +122,7 @@ public sealed class Simulation
 
     private async Task<string> Unsettled()
     {
-        var api = _cluster.Api(User.ApiServer);
+        var api = _cluster.Connect(User.ApiServer).Api;
         var pods = (await api.List(new(Kind.Pod))).Items.Select(x => Pod.Read(x.Json)).ToList();
         var slices = (await api.List(new(Kind.EndpointSlice))).Items.Select(x => EndpointSlice.Read(x.Json)).ToList();
         var live = _cluster.Tasks().Where(x => !Witness.IsOver(x.State)).Select(x => x.Task).Order(StringComparer.Ordinal).ToList();
@@ -148,7 +152,7 @@ public sealed class Simulation
         while (!end.IsCancellationRequested)
         {
             _witness.LookAtTasks();
-            if (_cluster.IsServing) await _witness.LookAtObjects();
+            _witness.LookAtEndpoints();
             try
             {
                 await Task.Delay(LookEvery, _world.Time, end);

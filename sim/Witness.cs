@@ -1,6 +1,7 @@
-using System.Text.Json.Nodes;
+using System.Globalization;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Storage;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using CallType = Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type;
@@ -10,25 +11,42 @@ using Task = System.Threading.Tasks.Task;
 namespace Declarative.Sim;
 
 /// <summary>
-/// Sees every write and every scheduler call of a world, and holds them against what the platform promises. It knows the API's
-/// revisions and the tasks' states, and nothing of how the parts work.
+/// Sees every revision that reaches the disk, every answered write and every scheduler call of a world, and holds them against what the
+/// platform promises. It knows the API's revisions and the tasks' states, and nothing of how the parts work.
 /// </summary>
 internal sealed class Witness(World world, Tally tally)
 {
-    private readonly List<string> _violations = [];
-    private readonly Dictionary<ResourceKey, (string Uid, long Revision)> _acknowledged = [];
-    private readonly Dictionary<ResourceKey, JsonObject> _last = [];
-    private readonly Dictionary<ResourceKey, SortedDictionary<long, (Part Writer, JsonObject Json)>> _written = [];
-    private readonly HashSet<string> _launched = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, TimeSpan> _staleSince = new(StringComparer.Ordinal);
-
     /// <summary>A ready endpoint may lag behind its pod, by time-outs and restarts of the controller, but not longer than this.</summary>
     private static readonly TimeSpan EndpointLagMax = TimeSpan.FromSeconds(90);
 
-    public IReadOnlyList<string> Violations => _violations;
+    /// <summary>From the look at a report to the KILL that follows from it: a report that was replaced meanwhile counts as it was.</summary>
+    private static readonly TimeSpan DecisionMax = TimeSpan.FromSeconds(1);
 
-    /// <summary>The API without faults, as the witness looks into it.</summary>
-    public Func<IApi> Server { get; set; } = null!;
+    /// <summary>Writes whose answer nobody claimed (the API server's own, or lost with it) are forgotten beyond this number.</summary>
+    private const int UnclaimedMax = 2000;
+
+    private readonly List<string> _violations = [];
+    private readonly Dictionary<ResourceKey, JournalRecord> _store = [];
+    private readonly Dictionary<long, (ReadOnlyMemory<byte>? Before, ReadOnlyMemory<byte> After)> _unclaimed = [];
+    private readonly Queue<long> _unclaimedOrder = new();
+    private readonly Dictionary<ResourceKey, (string Uid, long Revision)> _acknowledged = [];
+    private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SeenPod> _pods = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (EndpointSlice Slice, long Revision)> _slices = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, SeenReport> _reports = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _firstMark = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, string> _podAt = [];
+    private readonly HashSet<string> _launched = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _killed = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlyList<string>> _drainedFor = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TimeSpan> _staleSince = new(StringComparer.Ordinal);
+
+    /// <param name="Mark">The revision that marked it for deletion, 0 while there is none.</param>
+    private readonly record struct SeenPod(Pod Pod, long Mark, TimeSpan? MarkedAt);
+
+    private readonly record struct SeenReport(TrafficReport? Now, TrafficReport? Before, TimeSpan ChangedAt);
+
+    public IReadOnlyList<string> Violations => _violations;
 
     /// <summary>Live and ended tasks of every agent.</summary>
     public Func<IEnumerable<(string Agent, string Task, TaskState State)>> Tasks { get; set; } = null!;
@@ -41,160 +59,197 @@ internal sealed class Witness(World world, Tally tally)
         _violations.Add(text);
     }
 
-    public static bool IsUnreadyPod(WatchEvent change) => change.Object is { } stored && stored.Key.Kind == Kind.Pod && !Pod.Read(stored.Json).IsReady && Pod.Read(stored.Json).Status.Phase == "Running";
+    public static bool IsUnreadyPod(WatchEvent change) => change.Object is { } stored && stored.Key.Kind == Kind.Pod && Pod.Read(stored.Json) is { IsReady: false, Status.Phase: "Running" };
 
-    public void Wrote(Part part, string verb, string subresource, Stored stored)
+    /// <summary>From the journal: this is on disk, in order of revisions.</summary>
+    public void Durable(JournalRecord record)
     {
-        tally.Add($"action {part.Name} {verb} {stored.Key.Kind.Plural}{(subresource.Length > 0 ? "/" + subresource : "")}");
-        world.Note($"{part.Name} {verb} {stored.Key}{(subresource.Length > 0 ? "/" + subresource : "")} @{stored.Revision}");
-        if (!_written.TryGetValue(stored.Key, out var revisions)) _written[stored.Key] = revisions = [];
-        revisions.TryAdd(stored.Revision, (part, (JsonObject)JsonNode.Parse(stored.Json.Span)!));
+        var before = _store.GetValueOrDefault(record.Key);
+        if (record.Json is { } json)
+        {
+            _store[record.Key] = record;
+            _unclaimed[record.Revision] = (before is not null && before.Uid == record.Uid ? before.Json : null, json);
+            _unclaimedOrder.Enqueue(record.Revision);
+            if (_unclaimedOrder.Count > UnclaimedMax) _unclaimed.Remove(_unclaimedOrder.Dequeue());
+        }
+        else
+        {
+            _store.Remove(record.Key);
+            _deleted.Add(record.Uid);
+            if (_acknowledged.GetValueOrDefault(record.Key).Uid == record.Uid) _acknowledged.Remove(record.Key);
+        }
+        if (record.Key.Kind == Kind.Pod) PodSeen(record);
+        else if (record.Key.Kind == Kind.EndpointSlice) SliceSeen(record);
+        else if (record.Key.Kind == Kind.TrafficReport) ReportSeen(record);
     }
 
+    /// <summary>A part's write was done, whether or not it will hear of it.</summary>
+    public void Wrote(Part part, string verb, string subresource, Stored stored)
+    {
+        var resource = subresource.Length > 0 ? $"{stored.Key.Kind.Plural}/{subresource}" : stored.Key.Kind.Plural;
+        tally.Add($"action {part.Name} {verb} {resource}");
+        world.Note($"{part.Name} {verb} {stored.Key}{(subresource.Length > 0 ? "/" + subresource : "")} @{stored.Revision}");
+        if (_unclaimed.Remove(stored.Revision, out var change)) OneWriter.Check(stored.Key, part, change.Before, change.After, Violated);
+    }
+
+    /// <summary>A part was told that its write is done.</summary>
     public void Acknowledged(Stored stored)
     {
+        if (_deleted.Contains(stored.Uid)) return;
         if (_acknowledged.GetValueOrDefault(stored.Key).Revision < stored.Revision) _acknowledged[stored.Key] = (stored.Uid, stored.Revision);
     }
 
+    /// <summary>After a restart of the API server: nothing that was acknowledged may be gone.</summary>
+    public async Task LookForLosses(IApi server)
+    {
+        foreach (var kind in _acknowledged.Keys.Select(x => x.Kind).Distinct().ToList())
+        {
+            var present = (await server.List(new(kind))).Items.ToDictionary(x => x.Key);
+            foreach (var (key, (uid, revision)) in _acknowledged.Where(x => x.Key.Kind == kind).ToList())
+            {
+                if (_deleted.Contains(uid)) continue;
+                if (!present.TryGetValue(key, out var stored) || stored.Uid != uid) Violated("nothing acknowledged is lost", $"{key} ({uid}) is gone");
+                else if (stored.Revision < revision) Violated("nothing acknowledged is lost", $"{key} is at {stored.Revision}, but {revision} was acknowledged");
+            }
+        }
+    }
+
+    /// <summary>A scheduler call leaves Placement.</summary>
+    public void Calling(Call call)
+    {
+        if (call.Type == CallType.Kill) Killing(call.Kill.TaskId.Value);
+    }
+
+    /// <summary>A scheduler call reaches the master.</summary>
     public void Called(Call call)
     {
         tally.Add($"action placement call {call.Type}");
-        switch (call.Type)
+        world.Note($"placement call {call.Type} {call.Kill?.TaskId.Value}");
+        if (call.Type != CallType.Accept) return;
+        foreach (var operation in call.Accept.Operations)
         {
-            case CallType.Accept:
-                foreach (var operation in call.Accept.Operations)
-                {
-                    foreach (var task in operation.Launch?.TaskInfos ?? []) Launching(task.TaskId.Value);
-                    foreach (var task in operation.LaunchGroup?.TaskGroup.Tasks ?? []) Launching(task.TaskId.Value);
-                }
-                break;
-            case CallType.Kill:
-                Killing(call.Kill.TaskId.Value);
-                break;
-            default:
-                break;
+            foreach (var task in operation.Launch?.TaskInfos ?? []) Launching(task.TaskId.Value);
+            foreach (var task in operation.LaunchGroup?.TaskGroup.Tasks ?? []) Launching(task.TaskId.Value);
         }
     }
 
     /// <summary>One pod has one task alive, whatever has happened.</summary>
     public void LookAtTasks()
     {
-        foreach (var pod in Tasks().Where(x => !IsOver(x.State)).GroupBy(x => PodOf(x.Task)))
+        var alive = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (_, task, state) in Tasks())
         {
-            var alive = pod.Select(x => x.Task).Distinct(StringComparer.Ordinal).ToList();
-            if (alive.Count > 1) Violated("never two live tasks for one pod", string.Join(" and ", alive));
+            if (IsOver(state) || alive.TryAdd(PodOf(task), task) || alive[PodOf(task)] == task) continue;
+            Violated("never two live tasks for one pod", $"{alive[PodOf(task)]} and {task}");
         }
     }
 
-    /// <summary>Compares what was written since the last look with who may write it; and looks at endpoints and pods.</summary>
-    public async Task LookAtObjects()
+    public void LookAtEndpoints()
     {
-        foreach (var (key, revisions) in _written)
+        var stale = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (name, (slice, _)) in _slices)
         {
-            foreach (var (_, (writer, json)) in revisions)
+            foreach (var endpoint in slice.Endpoints)
             {
-                OneWriter.Check(key, writer, _last.GetValueOrDefault(key), json, Violated);
-                _last[key] = json;
+                if (!endpoint.Conditions.IsReady || endpoint.TargetRef is not { } target) continue;
+                if (_pods.TryGetValue(target.Uid, out var seen) && seen.Pod.IsReady && !seen.Pod.Metadata.IsDeleting) continue;
+                var text = $"{name} → {target.Name} ({target.Uid})";
+                stale.Add(text);
+                if (!_staleSince.TryAdd(text, world.Elapsed) && world.Elapsed - _staleSince[text] > EndpointLagMax) Violated("no ready endpoint without a ready pod", text);
             }
         }
-        _written.Clear();
-        await LookAtEndpoints();
+        foreach (var text in _staleSince.Keys.Where(x => !stale.Contains(x)).ToList()) _staleSince.Remove(text);
     }
 
-    /// <summary>After a restart of the API server: nothing that was acknowledged may be gone.</summary>
-    public async Task LookForLosses()
+    /// <summary>A client follows what an instance of balancer or DNS said: not to a pod whose TERM had waited for that instance.</summary>
+    public void Routed(string report, string podUid, string what)
     {
-        foreach (var kinds in _acknowledged.GroupBy(x => x.Key.Kind).ToList())
-        {
-            var present = (await Server().List(new(kinds.Key))).Items.ToDictionary(x => x.Key);
-            foreach (var (key, (uid, revision)) in kinds)
-            {
-                if (present.TryGetValue(key, out var stored) && stored.Uid == uid && stored.Revision < revision)
-                {
-                    Violated("nothing acknowledged is lost", $"{key} is at {stored.Revision}, but {revision} was acknowledged");
-                }
-                else if (!present.ContainsKey(key) && !_deleted.Contains((key, uid)))
-                {
-                    Violated("nothing acknowledged is lost", $"{key} ({uid}) is gone");
-                }
-            }
-        }
-        _last.Clear();
-        _written.Clear();
+        tally.Add($"client {report} {what}");
+        if (_drainedFor.TryGetValue(podUid, out var reports) && reports.Contains(report)) Violated("no request reaches a task that was told to stop", $"by {report} pod {podUid} {what}");
     }
 
-    private readonly HashSet<(ResourceKey, string)> _deleted = [];
+    public string PodAt(int hostPort) => _podAt.GetValueOrDefault(hostPort, "");
 
-    /// <summary>From a watch of the server itself: the object may be absent from now on.</summary>
-    public void Removed(Stored stored) => _deleted.Add((stored.Key, stored.Uid));
+    private void PodSeen(JournalRecord record)
+    {
+        if (record.Json is not { } json)
+        {
+            _pods.Remove(record.Uid);
+            return;
+        }
+        var pod = Pod.Read(json);
+        var before = _pods.GetValueOrDefault(record.Uid);
+        _pods[record.Uid] = !pod.Metadata.IsDeleting ? new(pod, 0, null) : before.Mark > 0 ? before with { Pod = pod } : new(pod, record.Revision, world.Elapsed);
+        foreach (var port in pod.Task?.Ports.Values ?? []) _podAt[port] = record.Uid;
+    }
+
+    private void SliceSeen(JournalRecord record)
+    {
+        if (record.Json is not { } json)
+        {
+            _slices.Remove(record.Key.ToString());
+            return;
+        }
+        var slice = EndpointSlice.Read(json);
+        _slices[record.Key.ToString()] = (slice, record.Revision);
+        // A slice may be written again for another pod: what counts for this one is the first revision that marked it.
+        foreach (var endpoint in slice.Endpoints)
+        {
+            if (endpoint.Conditions.IsTerminating && endpoint.TargetRef is { } pod) _firstMark.TryAdd($"{record.Key} {pod.Uid}", record.Revision);
+        }
+    }
+
+    private void ReportSeen(JournalRecord record)
+    {
+        var now = record.Json is { } json ? TrafficReport.Read(json) : null;
+        _reports[record.Key.Name] = new(now, _reports.GetValueOrDefault(record.Key.Name).Now, world.Elapsed);
+    }
 
     private void Launching(string task)
     {
         if (!_launched.Add(task)) Violated("an attempt is launched at most once", task);
-        var pod = FindPod(PodOf(task));
-        if (pod?.Task?.Id != task) Violated("the intent is stored before the launch", $"{task} is launched, the pod says {pod?.Task?.Id ?? "nothing"}");
+        var said = _pods.TryGetValue(PodOf(task), out var seen) ? seen.Pod.Task?.Id : null;
+        if (said != task) Violated("the intent is stored before the launch", $"{task} is launched, the pod says {said ?? "nothing"}");
     }
 
     /// <summary>Decision 12: TERM goes when every live report has observed the pod's end and counts nothing, or the draining share of its grace is over.</summary>
     private void Killing(string task)
     {
-        var pod = FindPod(PodOf(task));
-        if (pod?.Metadata is not { IsDeleting: true, DeletionGracePeriodSeconds: > 0 and var grace }) return;
+        if (!_killed.Add(task) || !_pods.TryGetValue(PodOf(task), out var seen)) return;
+        if (seen.Pod.Metadata is not { IsDeleting: true, DeletionGracePeriodSeconds: > 0 and var grace }) return;
+        if (seen.MarkedAt == world.Elapsed) return; // on disk in this moment, told to nobody: the KILL has another reason
         var now = world.Time.GetUtcNow();
-        var marked = pod.Metadata.DeletionTimestamp!.Value.AddSeconds(-grace);
-        var share = grace - Math.Max(1, grace / 3.0);
-        if (now >= marked.AddSeconds(share)) return;
-        var slices = Objects(Kind.EndpointSlice).Where(x => Marks(EndpointSlice.Read(x.Json), pod.Uid)).ToList();
-        var awaited = slices.Count > 0 ? slices.Max(x => x.Revision) : long.Parse(pod.Metadata.ResourceVersion, System.Globalization.CultureInfo.InvariantCulture);
-        foreach (var stored in Objects(Kind.TrafficReport))
+        var began = seen.Pod.Metadata.DeletionTimestamp!.Value.AddSeconds(-grace);
+        if (now >= began.AddSeconds(grace - Math.Max(1, grace / 3.0))) return;
+        var uid = seen.Pod.Uid;
+        var marks = _slices.Where(x => Marks(x.Value.Slice, uid)).Select(x => _firstMark[$"{x.Key} {uid}"]).ToList();
+        var waitedFor = new List<string>();
+        foreach (var (name, report) in _reports)
         {
-            var report = TrafficReport.Read(stored.Json);
-            if (report.Spec.Role == "endpoints" || !report.IsLive(now)) continue;
-            if (report.Spec.Role == "lb" && slices.Count == 0) continue;
-            var counted = report.Status.Draining.FirstOrDefault(x => x.PodUID == pod.Uid && x.InFlight > 0);
-            if (counted is not null) Violated("TERM waits for the reports", $"{task}: {report.Name} still counts {counted.InFlight}");
-            // A slice may have been written again for another pod meanwhile: what counts is the first revision that marked this one.
-            else if (report.Status.ObservedRevision < FirstMark(pod.Uid, awaited)) Violated("TERM waits for the reports", $"{task}: {report.Name} has observed {report.Status.ObservedRevision}, not {awaited}");
+            if (Missing(report.Now, seen, marks, now) is not { } missing)
+            {
+                if (report.Now is not null && report.Now.IsLive(now)) waitedFor.Add(name);
+            }
+            // The decision may have been made by the report's state of just before.
+            else if (world.Elapsed - report.ChangedAt > DecisionMax || Missing(report.Before, seen, marks, now) is not null)
+            {
+                Violated("TERM waits for the reports", $"{task}: {name} {missing}");
+            }
         }
+        _drainedFor[uid] = waitedFor;
     }
 
-    private readonly Dictionary<string, long> _firstMark = new(StringComparer.Ordinal);
-
-    private long FirstMark(string uid, long awaited) => Math.Min(_firstMark.GetValueOrDefault(uid, awaited), awaited);
-
-    /// <summary>From a watch of the server itself.</summary>
-    public void SliceSeen(Stored stored)
+    /// <summary>null: this report does not hold the TERM back.</summary>
+    private static string? Missing(TrafficReport? report, SeenPod pod, List<long> marks, DateTimeOffset now)
     {
-        foreach (var endpoint in EndpointSlice.Read(stored.Json).Endpoints)
-        {
-            if (endpoint.Conditions.IsTerminating && endpoint.TargetRef is { } pod) _firstMark.TryAdd(pod.Uid, stored.Revision);
-        }
+        if (report is null || report.Spec.Role == "endpoints" || !report.IsLive(now) || report.Spec.Role == "lb" && marks.Count == 0) return null;
+        var counted = report.Status.Draining.FirstOrDefault(x => x.PodUID == pod.Pod.Uid && x.InFlight > 0);
+        if (counted is not null) return string.Create(CultureInfo.InvariantCulture, $"still counts {counted.InFlight}");
+        var awaited = marks.Count == 0 ? pod.Mark : marks.Max();
+        return report.Status.ObservedRevision < awaited ? string.Create(CultureInfo.InvariantCulture, $"has observed {report.Status.ObservedRevision}, not {awaited}") : null;
     }
 
     private static bool Marks(EndpointSlice slice, string uid) => slice.Endpoints.Any(x => x.TargetRef?.Uid == uid && x.Conditions.IsTerminating);
-
-    private async Task LookAtEndpoints()
-    {
-        var pods = (await Server().List(new(Kind.Pod))).Items.Select(x => Pod.Read(x.Json)).ToDictionary(x => x.Uid, StringComparer.Ordinal);
-        var stale = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var stored in (await Server().List(new(Kind.EndpointSlice))).Items)
-        {
-            foreach (var endpoint in EndpointSlice.Read(stored.Json).Endpoints)
-            {
-                if (!endpoint.Conditions.IsReady || endpoint.TargetRef is not { } target) continue;
-                if (pods.TryGetValue(target.Uid, out var pod) && pod.IsReady && !pod.Metadata.IsDeleting) continue;
-                var name = $"{stored.Key} → {target.Name} ({target.Uid})";
-                stale.Add(name);
-                if (!_staleSince.TryAdd(name, world.Elapsed) && world.Elapsed - _staleSince[name] > EndpointLagMax) Violated("no ready endpoint without a ready pod", name);
-            }
-        }
-        foreach (var name in _staleSince.Keys.Where(x => !stale.Contains(x)).ToList()) _staleSince.Remove(name);
-    }
-
-    private Pod? FindPod(string uid) => Objects(Kind.Pod).Where(x => x.Uid == uid).Select(x => Pod.Read(x.Json)).FirstOrDefault();
-
-    // In process a list completes at once: the witness looks between two steps of the world.
-    private IReadOnlyList<Stored> Objects(Kind kind) => Server().List(new(kind)) is { IsCompletedSuccessfully: true } list ? list.Result.Items : [];
 
     public static string PodOf(string task) => task.LastIndexOf('.') is var dot and > 0 ? task[..dot] : task;
 

@@ -12,12 +12,16 @@ public sealed class World
     private readonly List<(SendOrPostCallback Callback, object? State)> _runnable = [];
     private readonly WorldTime _time = new();
     private readonly Random _order;
+    private readonly int _notesMax;
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+    private volatile string? _stranger;
     private readonly Queue<string> _notes = new();
     private ulong _hash = 14695981039346656037;
 
-    public World(int seed)
+    public World(int seed, int notesMax = 400)
     {
         Seed = seed;
+        _notesMax = notesMax;
         Random = new Random(seed);
         _order = new Random(unchecked(seed * 31 + 7));
     }
@@ -43,7 +47,7 @@ public sealed class World
         foreach (var c in text) _hash = (_hash ^ c) * 1099511628211;
         _hash = (_hash ^ (ulong)_time.Elapsed.Ticks) * 1099511628211;
         _notes.Enqueue($"{_time.Elapsed:hh\\:mm\\:ss\\.fff} {text}");
-        if (_notes.Count > 400) _notes.Dequeue();
+        if (_notes.Count > _notesMax) _notes.Dequeue();
     }
 
     /// <summary>Runs a scenario to its end on the calling thread. Throws what the scenario throws.</summary>
@@ -65,6 +69,7 @@ public sealed class World
 
     private void Step()
     {
+        if (_stranger is { } where) throw new InvalidOperationException($"seed {Seed}: something left the world's one thread and came back from another: {where}");
         if (_runnable.Count > 0)
         {
             Drain();
@@ -97,7 +102,11 @@ public sealed class World
 
     private sealed class Context(World world) : SynchronizationContext
     {
-        public override void Post(SendOrPostCallback d, object? state) => world._runnable.Add((d, state));
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (Environment.CurrentManagedThreadId == world._thread) world._runnable.Add((d, state));
+            else world._stranger ??= Environment.StackTrace;
+        }
 
         public override void Send(SendOrPostCallback d, object? state) => d(state);
 

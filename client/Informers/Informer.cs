@@ -40,7 +40,7 @@ public abstract class Informer
         lock (_lock)
         {
             if (_revision >= revision) return;
-            source = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            source = Api.Completion.New();
             _waiting.Add((revision, source));
         }
         using var registration = stop.Register(() => source.TrySetCanceled(stop));

@@ -80,7 +80,7 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
         {
             if (_stopped) return default;
             if (_ready.TryDequeue(out var key)) return Hand(key);
-            taker = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            taker = Api.Completion.New<Taken<TKey>>();
             _takers.Enqueue(taker);
         }
         return await taker.Task;

@@ -9,7 +9,7 @@ public sealed class Signal : IDisposable
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
-    private TaskCompletionSource _source = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _source = Api.Completion.New();
 
     public Signal(TimeProvider time)
     {
@@ -33,7 +33,7 @@ public sealed class Signal : IDisposable
         await task;
         lock (_gate)
         {
-            if (_source.Task.IsCompleted) _source = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_source.Task.IsCompleted) _source = Api.Completion.New();
         }
     }
 

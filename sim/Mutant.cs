@@ -1,0 +1,31 @@
+namespace Declarative.Sim;
+
+/// <summary>Bugs seeded on purpose, each of which a checker must find.</summary>
+public enum Mutant
+{
+    None,
+
+    /// <summary>Tasks are launched before the pod says so.</summary>
+    AcceptBeforeIntent,
+
+    /// <summary>After 410 a watch goes on from now instead of listing again.</summary>
+    NoRelistAfterExpiry,
+
+    /// <summary>Placement does not see the traffic reports.</summary>
+    TermBeforeReports,
+
+    /// <summary>Every launch is done twice.</summary>
+    TwoTasksForOnePod,
+
+    /// <summary>The Endpoints controller does not see pods becoming unready.</summary>
+    ReadyEndpointOfUnreadyPod,
+
+    /// <summary>A second writer of Pod.status.</summary>
+    SecondWriter,
+
+    /// <summary>The store acknowledges what it does not keep.</summary>
+    ForgottenWrite,
+
+    /// <summary>An emulated client keeps using an address that was withdrawn.</summary>
+    StaleClient,
+}

@@ -1,0 +1,22 @@
+namespace Declarative.Sim;
+
+/// <summary>What emulated clients of balancer and DNS tell: whom they reached, by whose word, and how long it took.</summary>
+public sealed class SimulatedTraffic
+{
+    internal SimulatedTraffic(Witness witness, Mutant mutant) => (Witness, Mutant) = (witness, mutant);
+
+    /// <summary>The bug seeded into this world.</summary>
+    public Mutant Mutant { get; }
+
+    private Witness Witness { get; }
+
+    /// <summary>A request goes to this pod now.</summary>
+    /// <param name="report">The TrafficReport of the instance that named the pod.</param>
+    public void Routed(string report, string podUid) => Witness.Routed(report, podUid, "is sent a request");
+
+    /// <summary>A request that was sent has been answered.</summary>
+    public void Answered(string report, string podUid) => Witness.Routed(report, podUid, "still answers a request");
+
+    /// <summary>The pod whose task has this host port; "" where none has.</summary>
+    public string PodAt(int hostPort) => Witness.PodAt(hostPort);
+}
