@@ -228,7 +228,7 @@ internal sealed class Witness(World world, Tally tally)
         {
             if (Missing(report.Now, seen, marks, now) is not { } missing)
             {
-                if (report.Now is not null && report.Now.IsLive(now)) waitedFor.Add(name);
+                if (report.Now is { } live && live.IsLive(now) && (live.Spec.Role != "lb" || marks.Count > 0)) waitedFor.Add(name);
             }
             // The decision may have been made by the report's state of just before.
             else if (world.Elapsed - report.ChangedAt > DecisionMax || Missing(report.Before, seen, marks, now) is not null)

@@ -57,7 +57,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var told = from;
         var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
-        using var timers = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        // Not linked to stop: a cancelled delay completes on the thread pool, which would race with the end of the watch.
+        using var timers = new CancellationTokenSource();
         var end = request.Timeout is { } timeout ? Task.Delay(timeout, time, timers.Token) : stopped.Task;
         var every = request.BookmarkEvery ?? BookmarkInterval;
         Task? bookmarkDue = null;

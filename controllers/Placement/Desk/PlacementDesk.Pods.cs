@@ -64,7 +64,11 @@ internal sealed partial class PlacementDesk
     /// <summary>Brings a pod one step further from what is known now. Called after everything that may matter to it, and may be called too often.</summary>
     private void Step(PodRecord record)
     {
-        if (record.Gone) return;
+        if (record.Gone)
+        {
+            if (record.MayLive && record.KilledAt is not null && record.UnreachableSince is null) KillAgainIfSilent(record, Now);
+            return;
+        }
         var now = Now;
         GiveUpUnreachable(record, now);
         if (record.Pod.Metadata.IsDeleting)

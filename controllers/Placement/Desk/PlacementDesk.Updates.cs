@@ -39,6 +39,7 @@ internal sealed partial class PlacementDesk
         {
             FlushAcknowledgements(record);
             if (record.Phase is LaunchPhase.Ended) Forget(record);
+            else if (record.UnreachableSince is null && status.State is not TaskState.TaskKilling) SendKills(record); // its KILL came too early: the agent was away
             return;
         }
         Step(record);
