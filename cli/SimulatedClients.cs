@@ -54,6 +54,7 @@ internal static class SimulatedClients
             {
                 var length = zones.Answer(Query(Names[which], (ushort)random.Next(65536)), response);
                 var answers = Services(response.AsSpan(0, length));
+                traffic.Told(DnsReport, $"{Names[which]} {string.Join(' ', answers)}");
                 cached[which] = (now.AddSeconds(answers.Count == 0 ? 0 : answers.Min(x => x.Ttl)), [.. answers.Select(x => traffic.PodAt(x.Port)).Where(x => x.Length > 0)]);
             }
             if (cached[which].Pods is { Count: > 0 } pods) traffic.Routed(DnsReport, pods[random.Next(pods.Count)]);

@@ -6,6 +6,12 @@ internal static class DnsLimits
     /// <summary>Changes are gathered this long before a new snapshot is made: a roll-out changes many objects at once.</summary>
     public const int CoalesceMilliseconds = 2;
 
+    /// <summary>The views of pods and slices learn this soon of a revision that brought nothing to one of them: the killing of pods waits for both.</summary>
+    public const int BookmarkMilliseconds = 20;
+
+    /// <summary>Between looks at a view that has not reached what the other has seen.</summary>
+    public const int CatchUpMilliseconds = 10;
+
     /// <summary>Packets taken from and handed to the kernel in one call.</summary>
     public const int UdpBatchPackets = 32;
 

@@ -101,7 +101,11 @@ public sealed class DnsZones
         IApi api, Kind kind, Func<ReadOnlyMemory<byte>, T> read, TimeProvider time, Random random,
         Action<ZoneFeed, ResourceKey, T?> apply, Func<T, bool> marksLeaving)
         where T : ApiObject =>
-        new Informer<T>(api, kind, read, time, random) { Logger = _logger }.OnChange(change =>
+        new Informer<T>(api, kind, read, time, random)
+        {
+            Logger = _logger,
+            BookmarkEvery = kind.Equals(Kind.Service) ? null : TimeSpan.FromMilliseconds(DnsLimits.BookmarkMilliseconds),
+        }.OnChange(change =>
         {
             lock (_gate)
             {
@@ -134,7 +138,7 @@ public sealed class DnsZones
                     timer.Change(TimeSpan.FromSeconds((double)Math.Max(1, end - Ticks) / AnswerMark.TicksPerSecond), Timeout.InfiniteTimeSpan);
                 if (more)
                     _wake.Writer.TryWrite(true);
-                await Task.Delay(TimeSpan.FromMilliseconds(DnsLimits.CoalesceMilliseconds), time, stop);
+                await Task.Delay(TimeSpan.FromMilliseconds(more ? DnsLimits.CatchUpMilliseconds : DnsLimits.CoalesceMilliseconds), time, stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -144,14 +148,15 @@ public sealed class DnsZones
     }
 
     /// <summary>
-    /// What is observed is read before the snapshot is made: an informer's revision moves after its handlers have run. <c>More</c>: a handler
-    /// has run for a change that its informer's revision does not cover yet.
+    /// What is observed is read before the snapshot is made: an informer's revision moves after its handlers have run. It is the lower of the
+    /// two: slices alone do not tell of a pod that is in none, or whose slices went with their Service before they called it terminating.
+    /// <c>More</c>: a handler has run for a change that is not observed by both yet.
     /// </summary>
     private (long Observed, bool Withdrawn, bool More) MakeSnapshot(Informer[] endpoints)
     {
         lock (_gate)
         {
-            var observed = endpoints.Max(i => i.Revision);
+            var observed = endpoints.Min(i => i.Revision);
             var withdrawals = _contents!.Publish(Ticks);
             _drains.Add(withdrawals);
             Cell.Publish(_contents.Current);

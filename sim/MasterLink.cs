@@ -22,6 +22,7 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
     {
         await Travel(stop);
         _master = client();
+        witness.Subscribed();
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, _cut.Token);
         await using var events = _master.Subscribe(subscribe, id, both.Token).GetAsyncEnumerator(both.Token);
         while (await Next(events))
@@ -38,6 +39,7 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
         witness.Calling(call);
         if (chances.Take(Fault.MasterCallLost)) throw new MasterUnavailable("simulated: the call was lost");
         witness.Called(call);
+        if (mutant == Mutant.AcceptTwice && call.Type == CallType.Accept) witness.Called(call);
         await (_master ?? client()).Call(mutant == Mutant.TwoTasksForOnePod && call.Type == CallType.Accept ? Doubled(call) : call, stop);
         await Gone();
     }

@@ -8,6 +8,9 @@ public enum Mutant
     /// <summary>Tasks are launched before the pod says so.</summary>
     AcceptBeforeIntent,
 
+    /// <summary>A launch whose answer takes long is sent a second time.</summary>
+    AcceptTwice,
+
     /// <summary>After 410 a watch goes on from now instead of listing again.</summary>
     NoRelistAfterExpiry,
 
@@ -28,4 +31,10 @@ public enum Mutant
 
     /// <summary>An emulated client keeps using an address that was withdrawn.</summary>
     StaleClient,
+
+    /// <summary>The DNS part returns though nobody stopped it.</summary>
+    PartEnds,
+
+    /// <summary>A wait that is completed by the thread pool.</summary>
+    OtherThread,
 }

@@ -17,6 +17,9 @@ public sealed class SimulatedTraffic
     /// <summary>A request that was sent has been answered.</summary>
     public void Answered(string report, string podUid) => Witness.Routed(report, podUid, "still answers a request");
 
+    /// <summary>An answer that a client will go by: part of the history.</summary>
+    public void Told(string report, string what) => Witness.Note($"client of {report}: {what}");
+
     /// <summary>The pod whose task has this host port; "" where none has.</summary>
     public string PodAt(int hostPort) => Witness.PodAt(hostPort);
 }

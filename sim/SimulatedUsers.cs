@@ -75,7 +75,7 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
 
     private static byte[] DeploymentJson(string name, int replicas) => Encoding.UTF8.GetBytes(
         """
-        {"metadata":{"name":"NAME"},"spec":{"replicas":REPLICAS,"selector":{"matchLabels":{"app":"NAME"}},"template":{"metadata":{"labels":{"app":"NAME"}},"spec":{
+        {"metadata":{"name":"NAME"},"spec":{"replicas":REPLICAS,"revisionHistoryLimit":1,"selector":{"matchLabels":{"app":"NAME"}},"template":{"metadata":{"labels":{"app":"NAME"}},"spec":{
         "containers":[{"name":"main","command":["serve"],"ports":[{"name":"http","containerPort":8080}],"resources":{"requests":{"cpu":"500m","memory":"64Mi"}},
         "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":2,"failureThreshold":1},"livenessProbe":{"httpGet":{"path":"/","port":"http"}}}]}}}}
         """.Replace("NAME", name, StringComparison.Ordinal).Replace("REPLICAS", replicas.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));

@@ -114,6 +114,12 @@ internal sealed class Witness(World world, Tally tally)
         }
     }
 
+    public void Subscribed()
+    {
+        tally.Add("action placement call Subscribe");
+        world.Note("placement call Subscribe");
+    }
+
     /// <summary>A scheduler call leaves Placement.</summary>
     public void Calling(Call call)
     {
@@ -168,10 +174,13 @@ internal sealed class Witness(World world, Tally tally)
         if (_drainedFor.TryGetValue(podUid, out var reports) && reports.Contains(report)) Violated("no request reaches a task that was told to stop", $"by {report} pod {podUid} {what}");
     }
 
+    public void Note(string text) => world.Note(text);
+
     public string PodAt(int hostPort) => _podAt.GetValueOrDefault(hostPort, "");
 
     private void PodSeen(JournalRecord record)
     {
+        if (!_pods.ContainsKey(record.Uid)) world.Note($"{record.Key} is {record.Uid}");
         if (record.Json is not { } json)
         {
             _pods.Remove(record.Uid);

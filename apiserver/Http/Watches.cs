@@ -77,6 +77,8 @@ internal static class Watches
             From = Reads.Revision(query),
             Bookmarks = query.Flag("allowWatchBookmarks"),
             SendInitialEvents = sendInitialEvents,
+            // Ours, beside Kubernetes' parameters: a part that others wait for wants to know sooner that nothing has happened.
+            BookmarkEvery = query.Number("bookmarkMilliseconds") is { } every and > 0 ? TimeSpan.FromMilliseconds(Math.Min(every, 60_000)) : null,
             Timeout = query.Number("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null,
         };
     }

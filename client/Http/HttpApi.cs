@@ -85,7 +85,8 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
             .With("allowWatchBookmarks", request.Bookmarks)
             .With("sendInitialEvents", request.SendInitialEvents)
             .With("resourceVersionMatch", request.SendInitialEvents ? "NotOlderThan" : "")
-            .With("timeoutSeconds", request.Timeout is { } timeout ? Math.Max(1, (long)timeout.TotalSeconds) : null);
+            .With("timeoutSeconds", request.Timeout is { } timeout ? Math.Max(1, (long)timeout.TotalSeconds) : null)
+            .With("bookmarkMilliseconds", request.BookmarkEvery is { } every ? Math.Max(1, (long)every.TotalMilliseconds) : null); // ours; other servers ignore it
         using var response = await Begin(url, stop);
         await using var body = await response.Content.ReadAsStreamAsync(stop);
         var reader = PipeReader.Create(body, new(bufferSize: 16 * 1024));

@@ -32,6 +32,9 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
     /// <summary>Keep the stored bytes of every object (<see cref="Entry{T}.Json"/>).</summary>
     public bool KeepJson { get; init; }
 
+    /// <summary>For views whose <see cref="Informer.Revision"/> others wait for (<see cref="WatchRequest.BookmarkEvery"/>); null = as the server likes.</summary>
+    public TimeSpan? BookmarkEvery { get; init; }
+
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
     /// <summary>How often the view was filled by a list: 1 after the start, more after each 410.</summary>
@@ -199,6 +202,7 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             Fields = Fields,
             From = from,
             Bookmarks = true,
+            BookmarkEvery = BookmarkEvery,
             Timeout = TimeSpan.FromMinutes(5 + 5 * _random.NextDouble()), // so that a connection that died silently is not waited on for ever
         };
         await foreach (var change in api.Watch(request, stop))

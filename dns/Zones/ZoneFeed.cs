@@ -6,7 +6,7 @@ namespace Declarative.Dns.Zones;
 /// <summary>
 /// Keeps the services, slices and pods that the zones are built from and tells <see cref="ZoneContents"/> what each change means.
 /// A pod is leaving as soon as either its own deletion mark or a slice that calls it terminating has been seen, and it is withdrawn from both
-/// zones then: so the higher of the two kinds' revisions is a true "observed" (architecture.md, decision 12).
+/// zones then (architecture.md, decision 12).
 /// </summary>
 internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
 {
