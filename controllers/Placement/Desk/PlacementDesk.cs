@@ -165,7 +165,11 @@ internal sealed partial class PlacementDesk : IDisposable
         _nodes[agent] = AgentNode.Of(node);
         if (_agentOfNode.TryGetValue(node.Name, out var former) && former != agent) Supersede(former);
         _agentOfNode[node.Name] = agent;
-        if (_book.Agent(agent) is { } slot) slot.Slot = null;
+        if (_book.Agent(agent) is { } slot)
+        {
+            slot.Slot = null;
+            _news = true; // what was offered before its node was known, or while it was closed, fits now
+        }
         if (Ledger(agent).Address.Length == 0)
         {
             Ledger(agent).Address = node.Status.Addresses.FirstOrDefault(x => x.Type == "InternalIP")?.Address ?? "";
