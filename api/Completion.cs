@@ -16,4 +16,11 @@ public static class Completion
 
     private static TaskCreationOptions Options() =>
         SynchronizationContext.Current is null ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None;
+
+    /// <summary>Completes when all loops have ended, and fails as soon as one has failed: the others would go on without it.</summary>
+    public static async Task OfAll(params Task[] loops)
+    {
+        await await Task.WhenAny(loops);
+        await Task.WhenAll(loops);
+    }
 }

@@ -34,7 +34,7 @@ public sealed class ApiServer
     }
 
     /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Task.WhenAll(_log.Run(stop), _registry.KeepHouse(stop));
+    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop));
 
     /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
     public async Task Bootstrap(CancellationToken stop)

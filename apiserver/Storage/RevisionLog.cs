@@ -110,6 +110,14 @@ internal sealed class RevisionLog
         {
             _queue.Writer.TryComplete();
         }
+        catch (Exception e)
+        {
+            // A bug: nobody may wait for a writer that is no more. The owner gets the exception.
+            _queue.Writer.TryComplete(e);
+            while (_queue.Reader.TryRead(out var pending)) batch.Add(pending);
+            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Unavailable("the store has failed"));
+            throw;
+        }
         while (_queue.Reader.TryRead(out var late)) late.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
     }
 

@@ -21,7 +21,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
     private ApiServerRole(IJournal journal, ApiServer.ApiServer server, Authorizer authorizer, TimeProvider time)
     {
         (_journal, _server) = (journal, server);
-        _running = Task.WhenAll(server.Run(_stop.Token), authorizer.Run(server.As(User.ApiServer), time, _stop.Token));
+        _running = Completion.OfAll(server.Run(_stop.Token), authorizer.Run(server.As(User.ApiServer), time, _stop.Token));
     }
 
     /// <summary>Completes when a loop ends, which it does only when stopped or by a bug.</summary>

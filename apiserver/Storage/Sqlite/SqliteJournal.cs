@@ -21,6 +21,9 @@ public sealed class SqliteJournal : IJournal
     private readonly Thread _thread;
     private readonly string _path;
     private SqliteConnection? _connection;
+    private SqliteCommand? _begin;
+    private SqliteCommand? _commit;
+    private SqliteCommand? _rollback;
     private SqliteCommand? _put;
     private SqliteCommand? _remove;
     private SqliteCommand? _setRevision;
@@ -65,34 +68,46 @@ public sealed class SqliteJournal : IJournal
 
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => OnThread(() =>
     {
-        using var transaction = _connection!.BeginTransaction();
-        foreach (var record in batch)
+        _begin!.ExecuteNonQuery();
+        try
         {
-            var command = record.Json is null ? _remove! : _put!;
-            command.Transaction = transaction;
-            command.Parameters[0].Value = Name(record.Key.Kind);
-            command.Parameters[1].Value = record.Key.Namespace;
-            command.Parameters[2].Value = record.Key.Name;
-            if (record.Json is { } json)
+            foreach (var record in batch)
             {
-                command.Parameters[3].Value = record.Uid;
-                command.Parameters[4].Value = record.Revision;
-                command.Parameters[5].Value = json.ToArray();
+                var command = record.Json is null ? _remove! : _put!;
+                command.Parameters[0].Value = Name(record.Key.Kind);
+                command.Parameters[1].Value = record.Key.Namespace;
+                command.Parameters[2].Value = record.Key.Name;
+                if (record.Json is { } json)
+                {
+                    command.Parameters[3].Value = record.Uid;
+                    command.Parameters[4].Value = record.Revision;
+                    command.Parameters[5].Value = json.ToArray();
+                }
+                command.ExecuteNonQuery();
             }
-            command.ExecuteNonQuery();
+            _setRevision!.Parameters[0].Value = batch[^1].Revision;
+            _setRevision.ExecuteNonQuery();
+            _commit!.ExecuteNonQuery();
+            return 0;
         }
-        _setRevision!.Transaction = transaction;
-        _setRevision.Parameters[0].Value = batch[^1].Revision;
-        _setRevision.ExecuteNonQuery();
-        transaction.Commit();
-        return 0;
+        catch
+        {
+            // On a full disk or an I/O error SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html, 3.
+            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.ExecuteNonQuery();
+            throw;
+        }
     });
 
     public async ValueTask DisposeAsync()
     {
         if (!_work.IsAddingCompleted)
         {
-            await OnThread(() => { _put?.Dispose(); _remove?.Dispose(); _setRevision?.Dispose(); _connection?.Dispose(); return 0; });
+            await OnThread(() =>
+            {
+                foreach (var command in (ReadOnlySpan<SqliteCommand?>)[_begin, _commit, _rollback, _put, _remove, _setRevision]) command?.Dispose();
+                _connection?.Dispose();
+                return 0;
+            });
             _work.CompleteAdding();
             _thread.Join();
             _work.Dispose();
@@ -117,6 +132,7 @@ public sealed class SqliteJournal : IJournal
             command.ExecuteNonQuery();
         }
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        (_begin, _commit, _rollback) = (Command("BEGIN IMMEDIATE"), Command("COMMIT"), Command("ROLLBACK"));
         _put = Command("INSERT INTO object (kind, namespace, name, uid, revision, json) VALUES ($k, $s, $n, $u, $r, $j) ON CONFLICT (kind, namespace, name) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, json = excluded.json", "$k", "$s", "$n", "$u", "$r", "$j");
         _remove = Command("DELETE FROM object WHERE kind = $k AND namespace = $s AND name = $n", "$k", "$s", "$n");
         _setRevision = Command("INSERT INTO meta (key, value) VALUES ('revision', $r) ON CONFLICT (key) DO UPDATE SET value = excluded.value", "$r");
