@@ -36,7 +36,7 @@ internal sealed partial class DataDirectory
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--data {path}: can not be made: {e.Message}");
+            throw new UsageException($"--data {path}: can not be made: {e.Message.TrimEnd('.')}; choose another directory");
         }
         FileStream holding;
         try
@@ -45,17 +45,23 @@ internal sealed partial class DataDirectory
         }
         catch (UnauthorizedAccessException)
         {
-            throw new UsageException($"--data {path}: this user may not write there");
+            throw new UsageException($"--data {path}: this user may not write there; choose another directory");
         }
         catch (IOException e)
         {
-            var holder = At(full).Holder();
-            throw new UsageException(holder is null ? $"--data {path}: can not be locked: {e.Message}" : $"--data {path}: in use by process {holder}: stop it (declarative down --data {path}) or choose another directory");
+            RefuseHeld(path);
+            throw new UsageException($"--data {path}: can not be locked: {e.Message.TrimEnd('.')}; choose another directory");
         }
         var data = new DataDirectory(full, holding);
         using var self = Process.GetCurrentProcess();
         File.WriteAllText(data.PidFile, string.Create(CultureInfo.InvariantCulture, $"{self.Id} {StartTicks(self.Id)}\n"));
         return data;
+    }
+
+    /// <summary>Throws <see cref="UsageException"/> where another process holds the directory; makes nothing.</summary>
+    public static void RefuseHeld(string path)
+    {
+        if (At(path).Holder() is { } holder) throw new UsageException($"--data {path}: in use by process {holder}: stop it (declarative down --data {path}) or choose another directory");
     }
 
     /// <summary>The process that holds this directory, null where none does.</summary>

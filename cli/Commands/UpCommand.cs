@@ -36,6 +36,8 @@ internal static class UpCommand
     {
         var started = machine.Time.GetTimestamp();
         foreach (var path in settings.Apply) ApplyInput.Check(path);
+        // Before the ports: it is this directory's own platform that listens there.
+        DataDirectory.RefuseHeld(settings.Data);
         if (settings.Ports.Taken(settings.Agents) is { } taken) throw new UsageException(taken);
         var data = DataDirectory.Hold(settings.Data);
         using var logs = CommonOptions.Loggers(settings.Level);
@@ -45,8 +47,8 @@ internal static class UpCommand
         try
         {
             var running = await Start(settings, data, roles, machine, logs, stop);
-            await Console.Out.WriteLineAsync(Greeting(settings, data, machine.Time.GetElapsedTime(started)));
             if (settings.Apply.Count > 0) await ApplyInput.Apply(settings.Apply, data.Kubeconfig, machine, Console.Out, stop);
+            await Console.Out.WriteLineAsync(Greeting(settings, data, machine.Time.GetElapsedTime(started)));
             await Console.Out.FlushAsync(stop);
             var ended = await Task.WhenAny([.. running, Stopped(stop)]);
             clean = stop.IsCancellationRequested;
