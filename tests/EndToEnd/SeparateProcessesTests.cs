@@ -1,0 +1,133 @@
+using System.Globalization;
+using System.Net;
+using Xunit;
+
+namespace Declarative.Tests.EndToEnd;
+
+/// <summary>The platform as separate processes, connected only through HTTPS, the kubeconfigs and the Mesos HTTP API.</summary>
+[Collection(EndToEndTests.Name)]
+public sealed class SeparateProcessesTests
+{
+    // The shell kills its web server the moment TERM comes: a request that is in flight then is cut, and the order is in its output.
+    private const string Abrupt = """
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: abrupt}
+        spec:
+          replicas: 1
+          selector: {matchLabels: {app: abrupt}}
+          template:
+            metadata: {labels: {app: abrupt}}
+            spec:
+              containers:
+                - name: web
+                  command: [sh, -c, "trap 'echo TERM has come; kill -9 $child' TERM; declarative sample-web & child=$!; wait $child; wait $child"]
+                  ports: [{name: http, containerPort: 8080}]
+                  env: [{name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+                  readinessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 1}
+                  resources: {requests: {cpu: 50m, memory: 64Mi}}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: abrupt}
+        spec:
+          type: LoadBalancer
+          selector: {app: abrupt}
+          ports: [{port: 9002, targetPort: http}]
+        """;
+
+    [Fact]
+    public Task Hello_answers_and_a_rolling_restart_fails_no_request() => RunningPlatform.With(async platform =>
+    {
+        var parts = await Start(platform);
+        (await platform.Kubectl("apply", "-f", Installation.Hello)).Succeeds();
+        (await platform.RolledOut("hello")).Succeeds();
+        await platform.Answers(platform.Hello);
+        if (Installation.OnPath("dig") is not null)
+        {
+            await RunningPlatform.Until(async () => (await ChildProcess.Run("dig", ["@127.0.0.1", "-p", $"{platform.Ports.Dns}", "+short", "_hello._tcp.declarative.mesos", "SRV"])).Succeeds().Output.Split('\n').Length == 4, "three SRV records");
+        }
+        await RunningPlatform.Until(async () => (string?)(await platform.Get("service", "hello"))["status"]?["loadBalancer"]?["ingress"]?[0]?["ip"] == "127.0.0.1", "the status says where the Service is reached");
+
+        var before = platform.WebServers.Select(x => x.Id).ToList();
+        await using (var load = new Load(platform.Hello, clients: 4, TimeSpan.FromMilliseconds(5)))
+        {
+            await load.More(100);
+            (await platform.Kubectl("rollout", "restart", "deployment/hello")).Succeeds();
+            (await platform.RolledOut("hello")).Succeeds();
+            await RunningPlatform.Until(() => platform.WebServers.Count == 3 && !platform.WebServers.Any(x => before.Contains(x.Id)), "three new processes alone are left");
+            await load.More(100);
+            await load.HasNotFailed();
+            Assert.True(load.Answers.Count >= 6, string.Join(", ", load.Answers));
+        }
+
+        // Stopped one by one, what faces the users first; each ends as it was asked to.
+        foreach (var part in parts)
+        {
+            part.Terminate();
+            (await part.Ended()).Succeeds();
+        }
+        Assert.Equal(3, platform.WebServers.Count);
+    });
+
+    [Fact]
+    public Task A_pod_gets_term_only_after_the_request_in_flight_is_answered() => RunningPlatform.With(async platform =>
+    {
+        await Start(platform);
+        (await platform.Apply(Abrupt)).Succeeds();
+        (await platform.RolledOut("abrupt")).Succeeds();
+        await platform.Answers(platform.At(9002));
+        var pod = (await platform.Pods("app=abrupt")).Single();
+        var (name, uid) = ((string)pod["metadata"]!["name"]!, (string)pod["metadata"]!["uid"]!);
+        var output = Path.Combine(TaskProcess.Under(platform.Data).First(x => x.PodUid == uid).Sandbox, "stdout");
+
+        var routed = await Routed(platform);
+        var slow = platform.Http.GetAsync(new Uri(platform.At(9002), "slow?ms=5000"));
+        await RunningPlatform.Until(async () => await Routed(platform) == routed + 1, "the slow request is on its way");
+        (await platform.Kubectl("delete", "pod", name, "--wait=false")).Succeeds();
+        await RunningPlatform.Until(async () => (await platform.Get("endpointslices", "-l", "kubernetes.io/service-name=abrupt"))["items"]!.AsArray()
+            .SelectMany(x => x!["endpoints"]?.AsArray() ?? []).All(x => (string?)x!["targetRef"]?["name"] != name || (bool?)x["conditions"]?["terminating"] == true), "the endpoint is marked terminating or gone");
+
+        using var answer = await slow;
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(name, (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Trim());
+        await RunningPlatform.Until(async () => !(await platform.Get("pod", name)).AsObject().ContainsKey("metadata"), "the pod is gone");
+        var lines = (await File.ReadAllLinesAsync(output, TestContext.Current.CancellationToken)).ToList();
+        var (answered, termed) = (lines.FindIndex(x => x.StartsWith("GET /slow?ms=5000 200", StringComparison.Ordinal)), lines.FindIndex(x => x.StartsWith("TERM has come", StringComparison.Ordinal)));
+        Assert.True(answered >= 0 && termed > answered, string.Join('\n', lines));
+        // Its successor answers.
+        await platform.Answers(platform.At(9002));
+    });
+
+    /// <summary>All five roles, in the order in which they can start; returned in the order in which they are stopped.</summary>
+    private static async Task<IReadOnlyList<ChildProcess>> Start(RunningPlatform platform)
+    {
+        string[] common = ["--data", platform.Data];
+        string[] offset = ["--port-offset", platform.Offset];
+        var mesos = platform.Start(["mesos", .. common, .. offset]);
+        var api = platform.Start(["apiserver", .. common, .. offset]);
+        await Says(api, "API server at");
+        await Says(mesos, "Mesos master at");
+        var controllers = platform.Start(["controllers", .. common, "--master", $"http://127.0.0.1:{platform.Ports.Master}"]);
+        var dns = platform.Start(["dns", .. common, .. offset]);
+        var lb = platform.Start(["lb", .. common, .. offset]);
+        await Says(controllers, "Controllers on");
+        await Says(dns, "DNS at");
+        await Says(lb, "Load balancer at");
+        Assert.Equal("ok", (await platform.Kubectl("get", "--raw", "/readyz")).Succeeds().Output.Trim());
+        return [lb, dns, controllers, api, mesos];
+    }
+
+    private static async Task Says(ChildProcess role, string what)
+    {
+        await RunningPlatform.Until(() => role.Output.Contains(what, StringComparison.Ordinal) || role.HasExited, what);
+        Assert.False(role.HasExited, role.Errors);
+    }
+
+    private static async Task<int> Routed(RunningPlatform platform)
+    {
+        const string Counter = "declarative_lb_requests_total{namespace=\"default\",service=\"abrupt\",port=\"9002\"} ";
+        var metrics = await platform.Http.GetStringAsync($"http://127.0.0.1:{platform.Ports.LbAdmin}/metrics");
+        return int.Parse(metrics.Split('\n').Single(x => x.StartsWith(Counter, StringComparison.Ordinal))[Counter.Length..], CultureInfo.InvariantCulture);
+    }
+}
