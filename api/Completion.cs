@@ -8,11 +8,9 @@ namespace Declarative.Api;
 /// </summary>
 public static class Completion
 {
-#pragma warning disable RS0030 // the one place that decides
     public static TaskCompletionSource New() => new(Options());
 
     public static TaskCompletionSource<T> New<T>() => new(Options());
-#pragma warning restore RS0030
 
     private static TaskCreationOptions Options() =>
         SynchronizationContext.Current is null ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None;

@@ -7,7 +7,10 @@ if (args is ["sample-web", .. var rest])
     return await SampleWeb.Run(rest, TimeProvider.System);
 
 // The one place that knows real time and real chance; everything below is handed both.
-var machine = new Machine(TimeProvider.System, new Random());
+var machine = new Machine(TimeProvider.System, new Random())
+{
+    OnThread = work => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default),
+};
 
 var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
 {

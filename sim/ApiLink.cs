@@ -120,14 +120,13 @@ internal sealed class ApiLink(World world, Chances chances, Func<Connection> con
         witness.Wrote(part, "patch", "status", written);
     }
 
-    /// <summary>The seeded bug that <see cref="Completion"/> is there to keep out.</summary>
-    private static async Task Hop()
+    /// <summary>The seeded bug of a wait that comes back from another thread.</summary>
+    private async Task Hop()
     {
-#pragma warning disable RS0030
-        var source = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-#pragma warning restore RS0030
-        var first = Task.WhenAny(source.Task, Completion.New().Task);
-        source.SetResult();
+        using var cancelled = new CancellationTokenSource();
+        // A delay that is cancelled completes its waiters on the thread pool.
+        var first = Task.WhenAny(Task.Delay(TimeSpan.FromHours(1), world.Time, cancelled.Token), Completion.New().Task);
+        cancelled.Cancel();
         await first;
     }
 

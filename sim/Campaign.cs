@@ -69,19 +69,16 @@ public static class Campaign
     ];
 
     /// <param name="parts">Makes the parts of one world.</param>
+    /// <param name="onThread">Runs work on a thread of its own: a world is bound to one, and worlds know nothing of each other.</param>
     /// <param name="progress">Told of each seed when it is done, one at a time, from the worlds' threads.</param>
-    public static CampaignResult Run(CampaignOptions options, Func<SimulatedTraffic, IReadOnlyList<Part>> parts, Action<SimulationResult>? progress, CancellationToken stop)
+    public static async Task<CampaignResult> Run(CampaignOptions options, Func<SimulatedTraffic, IReadOnlyList<Part>> parts, Func<Action, Task> onThread, Action<SimulationResult>? progress, CancellationToken stop)
     {
         var gate = new Lock();
         var tally = new Tally();
         var failures = new List<SimulationResult>();
         Exception? broken = null;
         var (next, ran) = (0, 0);
-#pragma warning disable RS0030 // a world is bound to its thread, and worlds know nothing of each other
-        var threads = Enumerable.Range(0, Math.Clamp(options.Jobs, 1, Math.Max(1, options.Seeds))).Select(_ => new Thread(Work)).ToList();
-        foreach (var thread in threads) thread.Start();
-        foreach (var thread in threads) thread.Join();
-#pragma warning restore RS0030
+        await Task.WhenAll(Enumerable.Range(0, Math.Clamp(options.Jobs, 1, Math.Max(1, options.Seeds))).Select(_ => onThread(Work)));
         if (broken is not null) throw new InvalidOperationException("the simulator itself failed", broken);
         var never = ran >= SeedsThatShowAll && failures.Count == 0 ? Expected.Where(x => tally.Of(x) == 0).ToList() : [];
         return new(ran, [.. failures.OrderBy(x => x.Seed)], tally, never);

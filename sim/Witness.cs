@@ -189,6 +189,8 @@ internal sealed class Witness(World world, Tally tally)
         var pod = Pod.Read(json);
         var before = _pods.GetValueOrDefault(record.Uid);
         _pods[record.Uid] = !pod.Metadata.IsDeleting ? new(pod, 0, null) : before.Mark > 0 ? before with { Pod = pod } : new(pod, record.Revision, world.Elapsed);
+        // From the intent on; a pod whose task is over may be written again when its port is another's.
+        if (before.Pod?.Task?.Id == pod.Task?.Id) return;
         foreach (var port in pod.Task?.Ports.Values ?? []) _podAt[port] = record.Uid;
     }
 

@@ -46,7 +46,7 @@ internal static class SimulateCommand
                     },
                 },
             };
-            return Task.FromResult(run.Go(stop));
+            return run.Go(stop);
         }));
         return command;
     }
@@ -77,9 +77,9 @@ internal static class SimulateCommand
 
         public required CampaignOptions Options { get; init; }
 
-        public int Go(CancellationToken stop)
+        public async Task<int> Go(CancellationToken stop)
         {
-            var result = Campaign.Run(Options, traffic => Platform.Simulated(NullLoggerFactory.Instance, traffic), Tell, stop);
+            var result = await Campaign.Run(Options, traffic => Platform.Simulated(NullLoggerFactory.Instance, traffic), machine.OnThread, Tell, stop);
             var took = machine.Time.GetElapsedTime(_start);
             if (json) WriteJson(result, took);
             else WriteText(result, took);

@@ -6,10 +6,10 @@ namespace Declarative.Tests.Simulation;
 public sealed class CampaignTests
 {
     [Fact]
-    public void Every_seed_keeps_every_promise_and_everything_happens()
+    public async Task Every_seed_keeps_every_promise_and_everything_happens()
     {
         var (seeds, turmoil) = Seeds.All ? (1000, TimeSpan.FromMinutes(10)) : (200, TimeSpan.FromMinutes(3));
-        var result = Seeds.Campaign(1, seeds, new() { For = turmoil });
+        var result = await Seeds.Campaign(1, seeds, new() { For = turmoil });
         Assert.True(result.Failures.Count == 0, string.Join("\n\n", result.Failures.Select(x =>
             $"replay: ./declarative simulate --seed {x.Seed} --seeds 1 --for {turmoil.TotalSeconds:0}s\n{string.Join('\n', x.Violations)}\n{string.Join('\n', x.Notes.TakeLast(40))}")));
         Assert.Empty(result.NeverOccurred);

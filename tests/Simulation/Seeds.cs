@@ -13,8 +13,10 @@ internal static class Seeds
 
     public static SimulationResult Run(int seed, SimulationOptions options) => Declarative.Sim.Simulation.Run(seed, Parts, options);
 
-    public static CampaignResult Campaign(int first, int seeds, SimulationOptions options) =>
-        Declarative.Sim.Campaign.Run(new(first, seeds, Environment.ProcessorCount) { Simulation = options }, Parts, null, TestContext.Current.CancellationToken);
+    public static Task<CampaignResult> Campaign(int first, int seeds, SimulationOptions options) =>
+        Declarative.Sim.Campaign.Run(new(first, seeds, Environment.ProcessorCount) { Simulation = options }, Parts, OnThread, null, TestContext.Current.CancellationToken);
+
+    private static Task OnThread(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static IReadOnlyList<Part> Parts(SimulatedTraffic traffic) => Platform.Simulated(NullLoggerFactory.Instance, traffic);
 }
