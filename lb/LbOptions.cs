@@ -20,6 +20,9 @@ public sealed record LbOptions
     /// <summary>Ingress for clients that expect h2c on a port of its own.</summary>
     public int H2cPort { get; init; } = 9081;
 
+    /// <summary>Ingress over TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2 by ALPN.</summary>
+    public int HttpsPort { get; init; } = 9443;
+
     /// <summary><c>/metrics</c>, <c>/readyz</c>, <c>/_haproxy_health_check</c>.</summary>
     public int AdminPort { get; init; } = 9090;
 

@@ -27,7 +27,7 @@ public sealed class LbPart : IDisposable
             Bind = _sockets.Bind,
             Unbind = _sockets.Unbind,
             Leave = Leave,
-            IngressPort = () => options.HttpPort == 0 ? 0 : options.HttpPort + options.PortOffset,
+            IngressPorts = ingress => [.. Shared(options.HttpPort), .. ingress.Spec.Tls.Count > 0 ? Shared(options.HttpsPort) : []],
         };
         _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers);
         _sockets.Http = _http;
@@ -40,14 +40,21 @@ public sealed class LbPart : IDisposable
 
     /// <summary>Binds the shared ports, so that a port that is taken is known before anything else starts; <see cref="Run"/> does it where nobody has.</summary>
     /// <exception cref="IOException">A port cannot be listened on; the message names it and says why.</exception>
-    public async Task Open(CancellationToken stop = default)
+    public async Task Open(TimeProvider time, CancellationToken stop = default)
     {
         if (_open) return;
+        if (_options.HttpsPort != 0) _http.DefaultCertificate = DefaultCertificate.Create(time.GetUtcNow());
         await _http.Start(stop);
-        foreach (var (port, target) in new[] { (_options.HttpPort, ListenerTarget.Ingress), (_options.H2cPort, ListenerTarget.Ingress), (_options.AdminPort, ListenerTarget.Admin) })
+        (int Port, ListenerTarget Target)[] shared =
+        [
+            (_options.HttpPort, ListenerTarget.Ingress), (_options.H2cPort, ListenerTarget.Ingress), (_options.HttpsPort, ListenerTarget.IngressTls), (_options.AdminPort, ListenerTarget.Admin),
+        ];
+        foreach (var (configured, target) in shared)
         {
-            if (port == 0) continue;
-            if (_sockets.Open(new(_options.Address.ToString(), port + _options.PortOffset), target) is { } failure) throw new IOException($"load balancer: {failure.Message}");
+            foreach (var port in Shared(configured))
+            {
+                if (_sockets.Open(new(_options.Address.ToString(), port), target) is { } failure) throw new IOException($"load balancer: {failure.Message}");
+            }
         }
         _open = true;
     }
@@ -55,11 +62,14 @@ public sealed class LbPart : IDisposable
     /// <summary>Runs until stopped; then takes no new connections, lets requests in flight end for up to 5 s and deletes its TrafficReport.</summary>
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
-        await Open(stop);
+        await Open(time, stop);
         await Routes.Run(api, time, random, stop);
     }
 
     public void Dispose() => _http.Dispose();
+
+    /// <summary>The port where the balancer listens for this setting; none for 0.</summary>
+    private IEnumerable<int> Shared(int port) => port == 0 ? [] : [port + _options.PortOffset];
 
     private async Task Leave(TimeProvider time)
     {

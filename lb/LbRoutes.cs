@@ -1,24 +1,28 @@
 using System.Collections.Concurrent;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
 using Declarative.Client.Informers;
 using Declarative.Client.Reconcile;
 using Declarative.Client.Traffic;
 using Declarative.Lb.Drain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Status;
+using Declarative.Lb.Tls;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Lb;
 
 /// <summary>
-/// The balancer without its sockets: follows Services, EndpointSlices and Ingresses, keeps the <see cref="RouteTable"/>, stops traffic to pods
+/// The balancer without its sockets: follows Services, EndpointSlices, Ingresses and their certificates, keeps the <see cref="RouteTable"/>, stops traffic to pods
 /// that go away and reports their requests in flight (architecture.md, decision 12), and writes statuses while it holds Lease
 /// <c>kube-system/lb-status</c>. Runs on real threads under <see cref="LbPart"/> and in the simulated world alone.
 /// </summary>
 public sealed class LbRoutes
 {
+    /// <summary>So long the balancer waits for the Secrets before it serves: without them it can do all but show certificates.</summary>
+    private static readonly TimeSpan SecretsWait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BindAgainEvery = TimeSpan.FromSeconds(2);
 
     /// <summary>Counts that change without reaching zero, and revisions that nobody waits for, are brought up to date this often.</summary>
@@ -43,6 +47,7 @@ public sealed class LbRoutes
         _options = options;
         _loggers = loggers ?? NullLoggerFactory.Instance;
         _logger = _loggers.CreateLogger("lb");
+        Certificates = new(_logger);
         Reporter = new("lb", options.Id) { Logger = _logger };
     }
 
@@ -53,13 +58,16 @@ public sealed class LbRoutes
     /// <summary>True once everything that was there at the start is routed.</summary>
     public bool IsServing => _serving;
 
+    /// <summary>Followed only where Ingress is served over TLS.</summary>
+    internal IngressCertificates Certificates { get; }
+
     /// <summary>Opens a listener, or points an open one to its new holder; null = it listens. Without sockets every address is free.</summary>
     internal Func<Listener, BindFailure?> Bind { get; init; } = static _ => null;
 
     internal Action<ListenerKey> Unbind { get; init; } = static _ => { };
 
-    /// <summary>Where Ingress is served, offset included, 0 = nowhere.</summary>
-    internal Func<int> IngressPort { get; init; } = static () => 0;
+    /// <summary>Where an Ingress is served, offset included.</summary>
+    internal Func<Ingress, IReadOnlyList<int>> IngressPorts { get; init; } = static _ => [];
 
     /// <summary>Runs after the last change was taken in and before the TrafficReport is deleted: lets requests in flight end.</summary>
     internal Func<TimeProvider, Task> Leave { get; init; } = static _ => Task.CompletedTask;
@@ -100,12 +108,19 @@ public sealed class LbRoutes
         var slices = new Informer<EndpointSlice>(api, Kind.EndpointSlice, EndpointSlice.Read, time, random) { Logger = _logger };
         var ingresses = new Informer<Ingress>(api, Kind.Ingress, Ingress.Read, time, random) { Logger = _logger };
         var classes = new Informer<IngressClass>(api, Kind.IngressClass, IngressClass.Read, time, random) { Logger = _logger };
+        // Only those of the type: no other secret comes near the balancer.
+        var secrets = _options.HttpsPort == 0 ? null
+            : new Informer<Secret>(api, Kind.Secret, Secret.Read, time, random) { Fields = FieldSelector.Of("type", SecretReader.Type), Logger = _logger };
         services.OnChange(x => Touch(Kind.Service, x.Object.Namespace, x.Object.Name));
         slices.AddIndex("service", static x => x.ServiceName.Length == 0 ? [] : [$"{x.Namespace}/{x.ServiceName}"]).OnChange(TouchSlice);
-        ingresses.OnChange(x => Touch(Kind.Ingress, x.Object.Namespace, x.Object.Name));
+        ingresses.AddIndex("secret", static x => x.Spec.Tls.Select(y => $"{x.Namespace}/{y.SecretName}").Distinct()).OnChange(x => Touch(Kind.Ingress, x.Object.Namespace, x.Object.Name));
         classes.OnChange(_ =>
         {
             foreach (var ingress in ingresses.List()) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
+        });
+        secrets?.OnChange(x =>
+        {
+            foreach (var ingress in ingresses.ByIndex("secret", $"{x.Object.Namespace}/{x.Object.Name}")) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
         });
         LeaderLease lease = new(api, "kube-system", "lb-status", $"lb-{_options.Id}", time, random) { Logger = _logger };
         var statuses = new Controller<ResourceKey>("lb", api, time, (key, _) => ValueTask.FromResult(lease.IsLeading ? StatusOf(key, services, ingresses, classes, time) : Plan.Nothing))
@@ -121,11 +136,13 @@ public sealed class LbRoutes
             statuses.Run(stop),
             slices.Run(stop),
             classes.Run(stop),
+            secrets?.Run(stop) ?? Task.CompletedTask,
             lease.Run(term => Lead(statuses, term), stop),
         ];
         try
         {
             foreach (var view in (Informer[])[services, slices, ingresses, classes]) await view.Synced.WaitAsync(stop);
+            var withSecrets = secrets is null || await HasSynced(secrets, time, stop);
             var bindAgain = DateTimeOffset.MaxValue;
             while (!stop.IsCancellationRequested)
             {
@@ -135,8 +152,13 @@ public sealed class LbRoutes
                 await slices.WaitFor(awaited, stop);
                 // Read before the keys are taken: every change up to it has been noted by then.
                 var revision = slices.Revision;
-                Apply(TakeDirty(), services, slices, ingresses, classes, statuses);
                 var now = time.GetUtcNow();
+                if (!withSecrets && secrets!.HasSynced)
+                {
+                    withSecrets = true;
+                    foreach (var ingress in ingresses.List()) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
+                }
+                Apply(TakeDirty(), services, slices, ingresses, classes, secrets, statuses, now);
                 if (now >= bindAgain) BindAgain(statuses);
                 if (_failures.Count == 0) bindAgain = DateTimeOffset.MaxValue;
                 else if (now >= bindAgain || bindAgain == DateTimeOffset.MaxValue) bindAgain = now + BindAgainEvery;
@@ -154,6 +176,22 @@ public sealed class LbRoutes
         {
             _serving = false;
             foreach (var loop in loops) await loop;
+        }
+    }
+
+    private async Task<bool> HasSynced(Informer<Secret> secrets, TimeProvider time, CancellationToken stop)
+    {
+        using var enough = new CancellationTokenSource(SecretsWait, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, enough.Token);
+        try
+        {
+            await secrets.Synced.WaitAsync(either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            Log.WithoutSecrets(_logger);
+            return false;
         }
     }
 
@@ -189,7 +227,8 @@ public sealed class LbRoutes
     }
 
     private void Apply(
-        ResourceKey[] keys, Informer<Service> services, Informer<EndpointSlice> slices, Informer<Ingress> ingresses, Informer<IngressClass> classes, Controller<ResourceKey> statuses)
+        ResourceKey[] keys, Informer<Service> services, Informer<EndpointSlice> slices, Informer<Ingress> ingresses, Informer<IngressClass> classes, Informer<Secret>? secrets,
+        Controller<ResourceKey> statuses, DateTimeOffset now)
     {
         foreach (var key in keys)
         {
@@ -198,7 +237,7 @@ public sealed class LbRoutes
             {
                 if (key.Kind.Equals(Kind.Ingress))
                 {
-                    ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes);
+                    ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes, secrets, now);
                     statuses.Queue.Add(key);
                 }
                 else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses);
@@ -226,10 +265,11 @@ public sealed class LbRoutes
         foreach (var other in changes.StatusOf) Stand(other, statuses);
     }
 
-    private void ApplyIngress(ServiceKey key, Ingress? ingress, Informer<IngressClass> classes)
+    private void ApplyIngress(ServiceKey key, Ingress? ingress, Informer<IngressClass> classes, Informer<Secret>? secrets, DateTimeOffset now)
     {
-        var rules = ingress is null || !IsOurs(ingress, classes) ? [] : HostRules.Read(ingress);
-        Volatile.Write(ref _table, Table.With(Table.Hosts.With(key, rules)));
+        if (ingress is not null && !IsOurs(ingress, classes)) ingress = null;
+        Volatile.Write(ref _table, Table.With(Table.Hosts.With(key, ingress is null ? [] : HostRules.Read(ingress))));
+        if (secrets is not null) Certificates.Apply(key, ingress, secrets, now);
     }
 
     /// <summary>An Ingress without a class is served, as by a default class; one with a class only where the class is this balancer's.</summary>
@@ -267,7 +307,11 @@ public sealed class LbRoutes
     {
         if (key.Kind.Equals(Kind.Ingress))
         {
-            return ingresses.Get(key.Namespace, key.Name) is { } ingress && IsOurs(ingress, classes) ? StatusPlan.Compute(ingress, IngressPort(), _options) : Plan.Nothing;
+            if (ingresses.Get(key.Namespace, key.Name) is not { } ingress || !IsOurs(ingress, classes)) return Plan.Nothing;
+            var plan = StatusPlan.Compute(ingress, IngressPorts(ingress), _options);
+            // A write may fail and take its events along: they are told when the change of the Ingress has brought it here again.
+            if (plan.Changes.Count > 0 || Certificates.News(ingress) is not { } news) return plan;
+            return plan with { Events = [news] };
         }
         if (services.Get(key.Namespace, key.Name) is not { } service || service.Metadata.IsDeleting) return Plan.Nothing;
         var standing = _standings.GetValueOrDefault(new(key.Namespace, key.Name)) ?? new(service.Uid, []);

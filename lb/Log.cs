@@ -13,6 +13,12 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot listen on {Listener}: {Why}")]
     public static partial void NotListening(ILogger logger, string listener, string why);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Ingress {Key}: {Why}")]
+    public static partial void TlsProblem(ILogger logger, string key, string why);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the Secrets cannot be read yet: Ingress is served with the default certificate until they can")]
+    public static partial void WithoutSecrets(ILogger logger);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "{What} {Key} is left out: its routes could not be made")]
     public static partial void LeftOut(ILogger logger, string what, string key, Exception error);
 }

@@ -30,7 +30,7 @@ internal static class Changes
         }
         var before = GC.GetTotalMemory(forceFullCollection: true);
         var watch = Stopwatch.StartNew();
-        using var lb = new LbPart(new LbOptions { HttpPort = 0, H2cPort = 0, AdminPort = 0 });
+        using var lb = new LbPart(new LbOptions { HttpPort = 0, H2cPort = 0, HttpsPort = 0, AdminPort = 0 });
         var running = lb.Run(server.As(User.Lb), TimeProvider.System, new Random(1), stop.Token);
         while (!lb.IsReady) await Task.Delay(1);
         watch.Stop();

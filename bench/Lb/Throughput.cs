@@ -37,7 +37,7 @@ internal static partial class Throughput
         var server = await ApiServer.ApiServer.Open(new MemoryJournal(), new ApiServerOptions(), TimeProvider.System, new Random(1), stop.Token);
         var serving = server.Run(stopServer.Token);
         await server.Bootstrap(stop.Token);
-        using var lb = new LbPart(new LbOptions { HttpPort = 0, H2cPort = 0, AdminPort = 0 });
+        using var lb = new LbPart(new LbOptions { HttpPort = 0, H2cPort = 0, HttpsPort = 0, AdminPort = 0 });
         var running = lb.Run(server.As(User.Lb), TimeProvider.System, new Random(1), stop.Token);
         var api = server.As(User.Admin);
         var (http, tcp) = (FreePort(), FreePort());

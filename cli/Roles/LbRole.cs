@@ -25,7 +25,7 @@ internal sealed class LbRole : IAsyncDisposable
             Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
             PlatformPorts = ports.All(agents).Where(x => !x.Use.StartsWith("load balancer", StringComparison.Ordinal)).ToDictionary(x => x.Port, x => x.Use),
         }, logs);
-        await part.Open(stop);
+        await part.Open(machine.Time, stop);
         var role = new LbRole(part);
         role._running = part.Run(api, machine.Time, machine.NewRandom(), role._stop.Token);
         return role;

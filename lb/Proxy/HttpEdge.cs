@@ -1,12 +1,19 @@
+using System.Net.Security;
+using System.Security.Authentication;
 using System.Text;
 using Declarative.Lb.Routes;
+using Declarative.Lb.Tls;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Socket = System.Net.Sockets.Socket;
@@ -22,6 +29,7 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     private readonly Forwarder _forwarder;
     private readonly LbRoutes _routes;
     private readonly Func<HttpContext, Task> _admin;
+    private readonly ServiceProvider _services;
 
     public HttpEdge(LbOptions options, LbRoutes routes, Func<HttpContext, Task> admin, ILoggerFactory loggers)
     {
@@ -35,9 +43,19 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.Listen(Handoff.Http1, x => x.Protocols = HttpProtocols.Http1);
         kestrel.Listen(Handoff.Http2, x => x.Protocols = HttpProtocols.Http2);
+        _services = ForTls(loggers);
+        kestrel.ApplicationServices = _services;
+        kestrel.Listen(Handoff.Tls, x =>
+        {
+            x.Protocols = HttpProtocols.Http1AndHttp2;
+            x.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = hello => ValueTask.FromResult(Handshake(hello.ClientHelloInfo.ServerName)) });
+        });
         _server = new(Options.Create(kestrel), _handoff, loggers);
         _connections = new(new SocketConnectionFactoryOptions(), loggers.CreateLogger("lb.connections"));
     }
+
+    /// <summary>Of names that no Ingress has a certificate for. Set before the first TLS listener is opened.</summary>
+    public TlsCertificate? DefaultCertificate { get; set; }
 
     public Task Start(CancellationToken stop) => _server.StartAsync(this, stop);
 
@@ -45,12 +63,12 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     public Task Stop(CancellationToken atOnce) => _server.StopAsync(atOnce);
 
     /// <summary>Takes over the socket; what was looked at of it is still in it.</summary>
-    public void Take(Socket socket, OpenListener listener, bool http2)
+    public void Take(Socket socket, OpenListener listener, Wire wire)
     {
         var client = new ClientConnection(listener, ((System.Net.IPEndPoint)socket.RemoteEndPoint!).Address.ToString());
         var connection = _connections.Create(socket);
         connection.Features.Set(client);
-        if (!_handoff.TryGive(connection, http2)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+        if (!_handoff.TryGive(connection, wire)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
     }
 
     public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
@@ -71,7 +89,8 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         {
             ListenerTarget.Service when listener.Cluster is { } cluster => _forwarder.Send(context, cluster, byPath: false),
             ListenerTarget.Service => Gone(context),
-            ListenerTarget.Ingress => ByHostAndPath(context),
+            ListenerTarget.IngressTls when !context.Request.IsHttps => Plain(context, listener),
+            ListenerTarget.Ingress or ListenerTarget.IngressTls => ByHostAndPath(context),
             _ => _admin(context),
         };
     }
@@ -83,7 +102,25 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         _server.Dispose();
         _connections.Dispose();
         _forwarder.Dispose();
+        _services.Dispose();
     }
+
+    /// <summary>Kestrel's TLS reaches its counters through a container only.</summary>
+    private static ServiceProvider ForTls(ILoggerFactory loggers)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddSingleton(loggers);
+        return builder.Services.BuildServiceProvider();
+    }
+
+    private SslServerAuthenticationOptions Handshake(string name) => new()
+    {
+        ServerCertificateContext = (_routes.Certificates.Find(name) ?? DefaultCertificate)!.Context,
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+        ClientCertificateRequired = false,
+    };
 
     private Task ByHostAndPath(HttpContext context)
     {
@@ -93,6 +130,12 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return _forwarder.Send(context, cluster, byPath: true);
         var port = rule.Port == 0 ? $"\"{rule.PortName}\"" : rule.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
         return Answers.Text(context, 503, $"An Ingress sends this to Service {rule.Service} port {port}, which does not exist.\n");
+    }
+
+    private static Task Plain(HttpContext context, OpenListener listener)
+    {
+        context.Response.Headers.Connection = "close";
+        return Answers.Text(context, 400, $"Port {listener.PortText} speaks TLS: ask for https://{context.Request.Host}{context.Request.Path}\n");
     }
 
     private static Task Gone(HttpContext context)

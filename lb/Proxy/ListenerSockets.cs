@@ -153,8 +153,11 @@ internal sealed class ListenerSockets(LbOptions options, ILogger logger)
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
                 if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, options);
                 return false;
+            case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
+                Http.Take(socket, listener, Wire.Tls);
+                return true;
             default:
-                Http.Take(socket, listener, first == FirstBytes.Http2);
+                Http.Take(socket, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
                 return true;
         }
     }

@@ -8,6 +8,9 @@ internal enum ListenerTarget
 {
     Service,
     Ingress,
+
+    /// <summary>The same over TLS.</summary>
+    IngressTls,
     Admin,
 }
 

@@ -64,6 +64,7 @@ internal static class RouteBuilder
         if (own <= 0) return null;
         if (own == options.HttpPort) return "load balancer, Ingress over HTTP";
         if (own == options.H2cPort) return "load balancer, Ingress over h2c";
+        if (own == options.HttpsPort) return "load balancer, Ingress over HTTPS";
         return own == options.AdminPort ? "load balancer, admin" : null;
     }
 

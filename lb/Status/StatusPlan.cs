@@ -39,10 +39,10 @@ internal static class StatusPlan
         return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Service, service.Namespace, service.Name), patch, "status")], Events = events };
     }
 
-    /// <param name="port">Where Ingress is served over HTTP, 0 = nowhere or by another controller.</param>
-    public static Plan Compute(Ingress ingress, int port, LbOptions options)
+    /// <param name="ports">Where it is served, empty = nowhere.</param>
+    public static Plan Compute(Ingress ingress, IReadOnlyList<int> ports, LbOptions options)
     {
-        var wanted = port == 0 ? null : new LoadBalancerIngress { Ip = Advertised(options), Ports = [new() { Port = port }] };
+        var wanted = ports.Count == 0 ? null : new LoadBalancerIngress { Ip = Advertised(options), Ports = [.. ports.Select(x => new LoadBalancerPort { Port = x })] };
         if (Same(ingress.Status.LoadBalancer, wanted)) return Plan.Nothing;
         var patch = Body.Status(json => json.Object("loadBalancer", x => WriteIngress(x, wanted)));
         return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Ingress, ingress.Namespace, ingress.Name), patch, "status")] };

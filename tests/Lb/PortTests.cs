@@ -87,8 +87,8 @@ public sealed class PortTests
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
         var port = ((IPEndPoint)other.LocalEndpoint).Port;
-        using var lb = new Declarative.Lb.LbPart(new() { HttpPort = port - 10, PortOffset = 10, H2cPort = 0, AdminPort = 0 });
-        var error = await Assert.ThrowsAsync<IOException>(() => lb.Open(TestContext.Current.CancellationToken));
+        using var lb = new Declarative.Lb.LbPart(new() { HttpPort = port - 10, PortOffset = 10, H2cPort = 0, HttpsPort = 0, AdminPort = 0 });
+        var error = await Assert.ThrowsAsync<IOException>(() => lb.Open(TimeProvider.System, TestContext.Current.CancellationToken));
         Assert.Equal($"load balancer: port {port} on 127.0.0.1 is in use by another program", error.Message);
     }
 
