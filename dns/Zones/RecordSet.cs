@@ -147,8 +147,8 @@ internal sealed class RecordSet
     }
 
     [ThreadStatic]
-    private static byte[]? _scratchBuffer;
-    private static byte[] Scratch => _scratchBuffer ??= new byte[Header.Size + 2 * NameWire.SizeMax + 16 + 65536];
+    private static byte[]? ScratchBuffer;
+    private static byte[] Scratch => ScratchBuffer ??= new byte[Header.Size + 2 * NameWire.SizeMax + 16 + 65536];
 
     /// <summary>One target's addresses of one family; <paramref name="Index"/> is the SRV record that names the target.</summary>
     private readonly record struct TargetSet(int Index, byte[] Encoded, int Stride);

@@ -9,16 +9,16 @@ namespace Declarative.Mesos.Protocol;
 /// </summary>
 public sealed class RecordReader : IAsyncDisposable
 {
-    private readonly PipeReader pipe;
-    private readonly int recordBytesMax;
-    private SequencePosition? consumed;
+    private readonly PipeReader _pipe;
+    private readonly int _recordBytesMax;
+    private SequencePosition? _consumed;
 
     /// <param name="pipe">Where the records come from; completed by <see cref="DisposeAsync"/>.</param>
     /// <param name="recordBytesMax">A longer record is refused before it is read.</param>
     public RecordReader(PipeReader pipe, int recordBytesMax = Limits.RecordBytesMax)
     {
-        this.pipe = pipe;
-        this.recordBytesMax = recordBytesMax;
+        _pipe = pipe;
+        _recordBytesMax = recordBytesMax;
     }
 
     public RecordReader(Stream stream, int recordBytesMax = Limits.RecordBytesMax)
@@ -28,19 +28,19 @@ public sealed class RecordReader : IAsyncDisposable
     /// <exception cref="InvalidDataException">The length is no number or too large, or the stream ends within a record.</exception>
     public async ValueTask<ReadOnlySequence<byte>?> Read(CancellationToken stop)
     {
-        if (consumed is { } position)
+        if (_consumed is { } position)
         {
-            pipe.AdvanceTo(position);
-            consumed = null;
+            _pipe.AdvanceTo(position);
+            _consumed = null;
         }
 
         while (true)
         {
-            var result = await pipe.ReadAsync(stop);
+            var result = await _pipe.ReadAsync(stop);
             var buffer = result.Buffer;
             if (TryRecord(buffer, out var record))
             {
-                consumed = record.End;
+                _consumed = record.End;
                 return record;
             }
 
@@ -48,11 +48,11 @@ public sealed class RecordReader : IAsyncDisposable
                 return buffer.IsEmpty ? null : throw new InvalidDataException("The stream ended within a record.");
             if (result.IsCanceled)
                 throw new OperationCanceledException(stop);
-            pipe.AdvanceTo(buffer.Start, buffer.End);
+            _pipe.AdvanceTo(buffer.Start, buffer.End);
         }
     }
 
-    public ValueTask DisposeAsync() => pipe.CompleteAsync();
+    public ValueTask DisposeAsync() => _pipe.CompleteAsync();
 
     private bool TryRecord(ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> record)
     {
@@ -71,8 +71,8 @@ public sealed class RecordReader : IAsyncDisposable
         header.CopyTo(digits);
         if (!Utf8Parser.TryParse(digits, out long length, out var used) || used != digits.Length || length < 0)
             throw new InvalidDataException("A record does not begin with its length.");
-        if (length > recordBytesMax)
-            throw new InvalidDataException($"A record of {length} bytes is larger than the limit of {recordBytesMax}.");
+        if (length > _recordBytesMax)
+            throw new InvalidDataException($"A record of {length} bytes is larger than the limit of {_recordBytesMax}.");
         if (reader.Remaining < length)
             return false;
         record = buffer.Slice(reader.Position, length);

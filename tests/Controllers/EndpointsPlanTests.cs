@@ -93,7 +93,7 @@ public sealed class EndpointsPlanTests
         }
     }
 
-    private static int _made;
+    private static int Made;
 
     /// <summary>What a server would make of the plan.</summary>
     private static List<EndpointSlice> Apply(IReadOnlyList<EndpointSlice> slices, Plan plan)
@@ -106,7 +106,7 @@ public sealed class EndpointsPlanTests
             {
                 case Create create:
                     var made = EndpointSlice.Read(create.Json);
-                    result.Add(made with { Metadata = made.Metadata with { Name = $"web-{_made++:d6}", Uid = "x" } });
+                    result.Add(made with { Metadata = made.Metadata with { Name = $"web-{Made++:d6}", Uid = "x" } });
                     break;
                 case Patch patch:
                     result[at] = result[at] with { Endpoints = EndpointSlice.Read(patch.Json).Endpoints };

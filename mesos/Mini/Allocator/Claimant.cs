@@ -5,7 +5,7 @@ namespace Declarative.Mesos.Mini.Allocator;
 /// <summary>A framework as the allocator sees it.</summary>
 internal sealed class Claimant(string id)
 {
-    private readonly Dictionary<Slot, List<Refusal>> refusals = [];
+    private readonly Dictionary<Slot, List<Refusal>> _refusals = [];
 
     public string Id { get; } = id;
 
@@ -27,19 +27,19 @@ internal sealed class Claimant(string id)
 
     public void Refuse(Slot slot, string role, ResourceBag resources, DateTimeOffset until)
     {
-        if (!refusals.TryGetValue(slot, out var list))
-            refusals[slot] = list = [];
+        if (!_refusals.TryGetValue(slot, out var list))
+            _refusals[slot] = list = [];
         list.Add(new(role, resources, until));
     }
 
     /// <summary>An offer is filtered when it holds nothing beyond what was refused.</summary>
     public bool Refuses(Slot slot, string role, ResourceBag resources, DateTimeOffset now)
     {
-        if (!refusals.TryGetValue(slot, out var list))
+        if (!_refusals.TryGetValue(slot, out var list))
             return false;
         list.RemoveAll(refusal => refusal.Until <= now);
         if (list.Count == 0)
-            refusals.Remove(slot);
+            _refusals.Remove(slot);
         foreach (var refusal in list)
         {
             if (refusal.Role == role && refusal.Resources.Contains(resources))
@@ -52,15 +52,15 @@ internal sealed class Claimant(string id)
     /// <summary>Forgets the refusals in these roles (REVIVE).</summary>
     public void Forgive(IReadOnlyCollection<string> roles)
     {
-        foreach (var slot in refusals.Keys.ToList())
+        foreach (var slot in _refusals.Keys.ToList())
         {
-            refusals[slot].RemoveAll(refusal => roles.Contains(refusal.Role));
-            if (refusals[slot].Count == 0)
-                refusals.Remove(slot);
+            _refusals[slot].RemoveAll(refusal => roles.Contains(refusal.Role));
+            if (_refusals[slot].Count == 0)
+                _refusals.Remove(slot);
         }
     }
 
-    public void Forget(Slot slot) => refusals.Remove(slot);
+    public void Forget(Slot slot) => _refusals.Remove(slot);
 
     public bool IsLargeEnough(string role, ResourceBag resources) =>
         !Smallest.TryGetValue(role, out var smallest)

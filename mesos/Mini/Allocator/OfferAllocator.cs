@@ -13,32 +13,32 @@ internal sealed class OfferAllocator(Random random)
     private const long CpusMin = 10;
     private const long MemMin = 32_000;
 
-    private readonly List<Slot> slots = [];
-    private readonly List<Claimant> claimants = [];
-    private readonly Dictionary<string, Quantities> roles = new(StringComparer.Ordinal);
-    private readonly PriorityQueue<DateTimeOffset, DateTimeOffset> refusalEnds = new();
-    private readonly Quantities total = new();
+    private readonly List<Slot> _slots = [];
+    private readonly List<Claimant> _claimants = [];
+    private readonly Dictionary<string, Quantities> _roles = new(StringComparer.Ordinal);
+    private readonly PriorityQueue<DateTimeOffset, DateTimeOffset> _refusalEnds = new();
+    private readonly Quantities _total = new();
 
     /// <summary>Something became free since the last round over all agents.</summary>
     public bool IsDirty { get; private set; }
 
     public void Add(Slot slot)
     {
-        slots.Add(slot);
-        total.Add(slot.Total);
+        _slots.Add(slot);
+        _total.Add(slot.Total);
     }
 
     public void Remove(Slot slot)
     {
-        slots.Remove(slot);
-        total.Subtract(slot.Total);
-        foreach (var claimant in claimants)
+        _slots.Remove(slot);
+        _total.Subtract(slot.Total);
+        foreach (var claimant in _claimants)
             claimant.Forget(slot);
     }
 
-    public void Add(Claimant claimant) => claimants.Add(claimant);
+    public void Add(Claimant claimant) => _claimants.Add(claimant);
 
-    public void Remove(Claimant claimant) => claimants.Remove(claimant);
+    public void Remove(Claimant claimant) => _claimants.Remove(claimant);
 
     /// <summary>Counts resources that are in use without an offer (tasks of an agent that has come back).</summary>
     public void Take(Claimant claimant, Slot slot, string role, ResourceBag resources)
@@ -60,17 +60,17 @@ internal sealed class OfferAllocator(Random random)
     public void Refuse(Claimant claimant, Slot slot, string role, ResourceBag resources, DateTimeOffset until)
     {
         claimant.Refuse(slot, role, resources, until);
-        refusalEnds.Enqueue(until, until);
+        _refusalEnds.Enqueue(until, until);
     }
 
     /// <summary>When the next refusal ends, so that what it covers can be offered again.</summary>
     public DateTimeOffset? NextRefusalEnd(DateTimeOffset now)
     {
-        while (refusalEnds.TryPeek(out var end, out _))
+        while (_refusalEnds.TryPeek(out var end, out _))
         {
             if (end > now)
                 return end;
-            refusalEnds.Dequeue();
+            _refusalEnds.Dequeue();
         }
 
         return null;
@@ -80,7 +80,7 @@ internal sealed class OfferAllocator(Random random)
     public List<Allocation> Allocate(DateTimeOffset now)
     {
         IsDirty = false;
-        var order = slots.ToArray();
+        var order = _slots.ToArray();
         random.Shuffle(order);
         return Allocate(order, now);
     }
@@ -124,7 +124,7 @@ internal sealed class OfferAllocator(Random random)
 
     private Candidate[] Candidates() =>
         [
-            .. from claimant in claimants
+            .. from claimant in _claimants
             where claimant.Active
             from role in claimant.Roles
             where !claimant.Suppressed.Contains(role)
@@ -135,8 +135,8 @@ internal sealed class OfferAllocator(Random random)
     {
         foreach (var candidate in candidates)
         {
-            candidate.RoleShare = candidate.InRole.DominantShare(total);
-            candidate.Share = candidate.Own.DominantShare(total);
+            candidate.RoleShare = candidate.InRole.DominantShare(_total);
+            candidate.Share = candidate.Own.DominantShare(_total);
         }
 
         // A stable sort: equal shares keep the order in which the frameworks came.
@@ -152,8 +152,8 @@ internal sealed class OfferAllocator(Random random)
 
     private Quantities Role(string role)
     {
-        if (!roles.TryGetValue(role, out var count))
-            roles[role] = count = new();
+        if (!_roles.TryGetValue(role, out var count))
+            _roles[role] = count = new();
         return count;
     }
 

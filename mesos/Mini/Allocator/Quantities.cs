@@ -7,7 +7,7 @@ internal sealed class Quantities
 {
     private static readonly string[] Names = ["cpus", "mem", "disk", "gpus"];
 
-    private readonly long[] amounts = new long[Names.Length];
+    private readonly long[] _amounts = new long[Names.Length];
 
     public void Add(ResourceBag bag) => Add(bag, 1);
 
@@ -17,10 +17,10 @@ internal sealed class Quantities
     public double DominantShare(Quantities total)
     {
         var share = 0d;
-        for (var i = 0; i < amounts.Length; i++)
+        for (var i = 0; i < _amounts.Length; i++)
         {
-            if (total.amounts[i] > 0)
-                share = Math.Max(share, (double)amounts[i] / total.amounts[i]);
+            if (total._amounts[i] > 0)
+                share = Math.Max(share, (double)_amounts[i] / total._amounts[i]);
         }
 
         return share;
@@ -32,7 +32,7 @@ internal sealed class Quantities
         {
             var at = Array.IndexOf(Names, name);
             if (at >= 0)
-                amounts[at] += sign * milli;
+                _amounts[at] += sign * milli;
         }
     }
 }

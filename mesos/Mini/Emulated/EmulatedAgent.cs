@@ -15,24 +15,24 @@ namespace Declarative.Mesos.Mini.Emulated;
 /// </remarks>
 public sealed class EmulatedAgent : IDisposable
 {
-    private readonly EmulatedAgentOptions options;
-    private readonly IMasterDoor master;
-    private readonly TimeProvider time;
-    private readonly Lock gate = new();
-    private readonly EmulatedTasks tasks;
-    private readonly Deadlines later;
-    private AgentInfo record;
-    private IAgentConnection? connection;
-    private DateTimeOffset lastPing;
+    private readonly EmulatedAgentOptions _options;
+    private readonly IMasterDoor _master;
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private readonly EmulatedTasks _tasks;
+    private readonly Deadlines _later;
+    private AgentInfo _record;
+    private IAgentConnection? _connection;
+    private DateTimeOffset _lastPing;
 
     public EmulatedAgent(EmulatedAgentOptions options, IMasterDoor master, TimeProvider time, Random random)
     {
-        this.options = options;
-        this.master = master;
-        this.time = time;
-        later = new Deadlines(time, gate);
-        tasks = new EmulatedTasks(options, time, random, later, Send);
-        record = Describe(options);
+        _options = options;
+        _master = master;
+        _time = time;
+        _later = new Deadlines(time, _gate);
+        _tasks = new EmulatedTasks(options, time, random, _later, Send);
+        _record = Describe(options);
     }
 
     /// <summary>The id the master gave it; null before the first registration.</summary>
@@ -40,8 +40,8 @@ public sealed class EmulatedAgent : IDisposable
     {
         get
         {
-            lock (gate)
-                return record.Id?.Value;
+            lock (_gate)
+                return _record.Id?.Value;
         }
     }
 
@@ -50,8 +50,8 @@ public sealed class EmulatedAgent : IDisposable
     {
         get
         {
-            lock (gate)
-                return connection is not null && record.Id is not null;
+            lock (_gate)
+                return _connection is not null && _record.Id is not null;
         }
     }
 
@@ -60,8 +60,8 @@ public sealed class EmulatedAgent : IDisposable
     {
         get
         {
-            lock (gate)
-                return tasks.List();
+            lock (_gate)
+                return _tasks.List();
         }
     }
 
@@ -74,7 +74,7 @@ public sealed class EmulatedAgent : IDisposable
             {
                 try
                 {
-                    using var link = await master.Connect(stop);
+                    using var link = await _master.Connect(stop);
                     await Serve(link, stop);
                 }
                 catch (MasterUnavailable)
@@ -82,7 +82,7 @@ public sealed class EmulatedAgent : IDisposable
                     // There is none now: try again below.
                 }
 
-                await Task.Delay(options.ReconnectDelay, time, stop);
+                await Task.Delay(_options.ReconnectDelay, _time, stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -94,37 +94,37 @@ public sealed class EmulatedAgent : IDisposable
     /// <summary>A task's process ends by itself. False when there is no such live task.</summary>
     public bool Exit(string task, int exitCode)
     {
-        lock (gate)
-            return tasks.Exit(task, exitCode);
+        lock (_gate)
+            return _tasks.Exit(task, exitCode);
     }
 
     /// <summary>The task's health check passes or fails from now on. A failing one is reported; it does not kill by itself.</summary>
     public bool SetHealth(string task, bool healthy)
     {
-        lock (gate)
-            return tasks.SetHealth(task, healthy);
+        lock (_gate)
+            return _tasks.SetHealth(task, healthy);
     }
 
     /// <summary>The task's check (CheckInfo) succeeds or fails from now on.</summary>
     public bool SetCheck(string task, bool passes)
     {
-        lock (gate)
-            return tasks.SetCheck(task, passes);
+        lock (_gate)
+            return _tasks.SetCheck(task, passes);
     }
 
     /// <summary>What an agent does to a task whose health check failed too often: TASK_KILLED with healthy false.</summary>
     public bool KillUnhealthy(string task)
     {
-        lock (gate)
-            return tasks.KillUnhealthy(task);
+        lock (_gate)
+            return _tasks.KillUnhealthy(task);
     }
 
     /// <summary>Cuts the connection; the agent connects again after its delay.</summary>
     public void Disconnect()
     {
         IAgentConnection? cut;
-        lock (gate)
-            (cut, connection) = (connection, null);
+        lock (_gate)
+            (cut, _connection) = (_connection, null);
         cut?.Dispose();
     }
 
@@ -132,10 +132,10 @@ public sealed class EmulatedAgent : IDisposable
     public void Forget()
     {
         Disconnect();
-        lock (gate)
+        lock (_gate)
         {
-            tasks.Clear();
-            record = Describe(options);
+            _tasks.Clear();
+            _record = Describe(_options);
         }
     }
 
@@ -143,26 +143,26 @@ public sealed class EmulatedAgent : IDisposable
     public void LoseTasks()
     {
         Disconnect();
-        lock (gate)
-            tasks.Clear();
+        lock (_gate)
+            _tasks.Clear();
     }
 
     public void Dispose()
     {
         Disconnect();
-        lock (gate)
+        lock (_gate)
         {
-            later.Dispose();
-            tasks.Dispose();
+            _later.Dispose();
+            _tasks.Dispose();
         }
     }
 
     private async Task Serve(IAgentConnection link, CancellationToken stop)
     {
-        lock (gate)
+        lock (_gate)
         {
-            connection = link;
-            lastPing = time.GetUtcNow();
+            _connection = link;
+            _lastPing = _time.GetUtcNow();
             link.Send(Introduction());
         }
 
@@ -170,16 +170,16 @@ public sealed class EmulatedAgent : IDisposable
         {
             while (await link.Receive(stop) is { } message)
             {
-                lock (gate)
+                lock (_gate)
                     Handle(message);
             }
         }
         finally
         {
-            lock (gate)
+            lock (_gate)
             {
-                if (connection == link)
-                    connection = null;
+                if (_connection == link)
+                    _connection = null;
             }
         }
     }
@@ -188,17 +188,17 @@ public sealed class EmulatedAgent : IDisposable
     {
         var address = new Address
         {
-            Hostname = options.Hostname,
+            Hostname = _options.Hostname,
             Ip = "127.0.0.1",
-            Port = options.Port,
+            Port = _options.Port,
         };
-        if (record.Id is null)
+        if (_record.Id is null)
         {
             return new ToMaster
             {
                 Register = new()
                 {
-                    Agent = record,
+                    Agent = _record,
                     Version = Version.Text,
                     Address = address,
                 },
@@ -207,11 +207,11 @@ public sealed class EmulatedAgent : IDisposable
 
         var message = new ToMaster.Types.Reregister
         {
-            Agent = record,
+            Agent = _record,
             Version = Version.Text,
             Address = address,
         };
-        tasks.Describe(message);
+        _tasks.Describe(message);
         return new ToMaster { Reregister = message };
     }
 
@@ -223,39 +223,39 @@ public sealed class EmulatedAgent : IDisposable
                 Welcomed(message.Registered);
                 break;
             case ToAgent.MessageOneofCase.Ping:
-                lastPing = time.GetUtcNow();
+                _lastPing = _time.GetUtcNow();
                 Send(new ToMaster { Pong = new() });
                 break;
             case ToAgent.MessageOneofCase.Shutdown:
-                tasks.Clear();
+                _tasks.Clear();
                 break;
             default:
-                tasks.Handle(message);
+                _tasks.Handle(message);
                 break;
         }
     }
 
     private void Welcomed(ToAgent.Types.Registered registered)
     {
-        if (record.Id is null)
+        if (_record.Id is null)
         {
-            record = record.Clone();
-            record.Id = registered.AgentId;
+            _record = _record.Clone();
+            _record.Id = registered.AgentId;
         }
 
-        tasks.Reconcile(record.Id, registered.Reconcile);
-        Watch(TimeSpan.FromSeconds(registered.PingTimeoutSeconds), connection);
+        _tasks.Reconcile(_record.Id, registered.Reconcile);
+        Watch(TimeSpan.FromSeconds(registered.PingTimeoutSeconds), _connection);
     }
 
     // A master that pings no more has given this agent up, or is gone without a word.
     private void Watch(TimeSpan timeout, IAgentConnection? watched) =>
-        later.After(
+        _later.After(
             timeout,
             () =>
             {
-                if (connection is null || connection != watched)
+                if (_connection is null || _connection != watched)
                     return;
-                if (time.GetUtcNow() - lastPing < timeout)
+                if (_time.GetUtcNow() - _lastPing < timeout)
                     Watch(timeout, watched);
                 else
                     watched.Dispose();
@@ -264,8 +264,8 @@ public sealed class EmulatedAgent : IDisposable
 
     private void Send(ToMaster message)
     {
-        lock (gate)
-            connection?.Send(message);
+        lock (_gate)
+            _connection?.Send(message);
     }
 
     private static AgentInfo Describe(EmulatedAgentOptions options)

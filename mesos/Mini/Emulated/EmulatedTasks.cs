@@ -11,27 +11,27 @@ namespace Declarative.Mesos.Mini.Emulated;
 /// <summary>The tasks of one emulated agent. Called with the agent's gate held.</summary>
 internal sealed class EmulatedTasks : IDisposable
 {
-    private readonly EmulatedAgentOptions options;
-    private readonly TimeProvider time;
-    private readonly Random random;
-    private readonly Deadlines later;
-    private readonly Action<ToMaster> send;
-    private readonly Dictionary<(string Framework, string Task), EmulatedTask> tasks = [];
-    private readonly Dictionary<(string Framework, string Executor), EmulatedExecutor> executors = [];
-    private UpdateOutbox outbox;
-    private AgentID? agent;
+    private readonly EmulatedAgentOptions _options;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly Deadlines _later;
+    private readonly Action<ToMaster> _send;
+    private readonly Dictionary<(string Framework, string Task), EmulatedTask> _tasks = [];
+    private readonly Dictionary<(string Framework, string Executor), EmulatedExecutor> _executors = [];
+    private UpdateOutbox _outbox;
+    private AgentID? _agent;
 
     public EmulatedTasks(EmulatedAgentOptions options, TimeProvider time, Random random, Deadlines later, Action<ToMaster> send)
     {
-        this.options = options;
-        this.time = time;
-        this.random = random;
-        this.later = later;
-        this.send = send;
-        outbox = new UpdateOutbox(time, send);
+        _options = options;
+        _time = time;
+        _random = random;
+        _later = later;
+        _send = send;
+        _outbox = new UpdateOutbox(time, send);
     }
 
-    public IReadOnlyList<(string, TaskState)> List() => [.. tasks.Values.Select(task => (task.Id, task.Record.State))];
+    public IReadOnlyList<(string, TaskState)> List() => [.. _tasks.Values.Select(task => (task.Id, task.Record.State))];
 
     public void Handle(ToAgent message)
     {
@@ -54,7 +54,7 @@ internal sealed class EmulatedTasks : IDisposable
                 break;
             case ToAgent.MessageOneofCase.ShutdownExecutor:
                 var key = (message.ShutdownExecutor.FrameworkId.Value, message.ShutdownExecutor.ExecutorId.Value);
-                if (executors.TryGetValue(key, out var executor))
+                if (_executors.TryGetValue(key, out var executor))
                     KillAll(executor);
                 break;
             default:
@@ -65,11 +65,11 @@ internal sealed class EmulatedTasks : IDisposable
     /// <summary>After a registration: what the master misses and this agent does not have is reported as dropped; updates are sent again.</summary>
     public void Reconcile(AgentID id, IEnumerable<TaskRef> missing)
     {
-        agent = id;
-        outbox.Resend();
+        _agent = id;
+        _outbox.Resend();
         foreach (var reference in missing)
         {
-            if (tasks.ContainsKey((reference.FrameworkId.Value, reference.TaskId.Value)))
+            if (_tasks.ContainsKey((reference.FrameworkId.Value, reference.TaskId.Value)))
                 continue;
             var status = new TaskStatus
             {
@@ -82,20 +82,20 @@ internal sealed class EmulatedTasks : IDisposable
                 Timestamp = Timestamp,
                 Uuid = NewUuid(),
             };
-            outbox.Add(reference.FrameworkId, status);
+            _outbox.Add(reference.FrameworkId, status);
         }
     }
 
     public void Describe(ToMaster.Types.Reregister message)
     {
-        foreach (var task in tasks.Values)
+        foreach (var task in _tasks.Values)
         {
             message.Tasks.Add(task.Record.Clone());
             if (!message.Frameworks.Contains(task.Framework))
                 message.Frameworks.Add(task.Framework);
         }
 
-        foreach (var executor in executors.Values)
+        foreach (var executor in _executors.Values)
             message.Executors.Add(executor.Record);
     }
 
@@ -152,23 +152,23 @@ internal sealed class EmulatedTasks : IDisposable
 
     public void Clear()
     {
-        foreach (var task in tasks.Values)
+        foreach (var task in _tasks.Values)
             task.Next?.Cancel();
-        tasks.Clear();
-        executors.Clear();
-        outbox.Dispose();
-        outbox = new UpdateOutbox(time, send);
+        _tasks.Clear();
+        _executors.Clear();
+        _outbox.Dispose();
+        _outbox = new UpdateOutbox(_time, _send);
     }
 
-    public void Dispose() => outbox.Dispose();
+    public void Dispose() => _outbox.Dispose();
 
-    private EmulatedTask? Live(string id) => tasks.Values.FirstOrDefault(task => task.Id == id && !task.IsOver);
+    private EmulatedTask? Live(string id) => _tasks.Values.FirstOrDefault(task => task.Id == id && !task.IsOver);
 
     private void Launch(ToAgent.Types.RunGroup group)
     {
         var key = (group.Framework.Id.Value, group.Executor.ExecutorId.Value);
-        if (!executors.TryGetValue(key, out var executor))
-            executors[key] = executor = new EmulatedExecutor(group.Executor, NewContainer());
+        if (!_executors.TryGetValue(key, out var executor))
+            _executors[key] = executor = new EmulatedExecutor(group.Executor, NewContainer());
         foreach (var task in group.Group.Tasks)
             Launch(group.Framework, task, executor);
         EndIfIdle(executor);
@@ -177,14 +177,14 @@ internal sealed class EmulatedTasks : IDisposable
     private void Launch(FrameworkInfo framework, TaskInfo info, EmulatedExecutor? executor)
     {
         // A launch that arrives twice is one launch.
-        if (tasks.ContainsKey((framework.Id.Value, info.TaskId.Value)))
+        if (_tasks.ContainsKey((framework.Id.Value, info.TaskId.Value)))
             return;
         var record = TaskRecord.Of(info, framework.Id, executor?.Record.ExecutorId);
         var task = new EmulatedTask(record, framework, info, NewContainer()) { Executor = executor };
-        tasks.Add((framework.Id.Value, task.Id), task);
+        _tasks.Add((framework.Id.Value, task.Id), task);
         executor?.Tasks.Add(task);
         Report(task, StatusOf(task, TaskState.TaskStarting));
-        task.Next = later.After(options.StartDelay, () => Started(task));
+        task.Next = _later.After(_options.StartDelay, () => Started(task));
     }
 
     private void Started(EmulatedTask task)
@@ -192,8 +192,8 @@ internal sealed class EmulatedTasks : IDisposable
         Report(task, StatusOf(task, TaskState.TaskRunning));
         if (task.Info.HealthCheck is null && task.Info.Check is null)
             return;
-        task.Next = later.After(
-            options.CheckDelay,
+        task.Next = _later.After(
+            _options.CheckDelay,
             () =>
             {
                 if (task.Info.HealthCheck is not null)
@@ -207,11 +207,11 @@ internal sealed class EmulatedTasks : IDisposable
     private void Kill(ToAgent.Types.KillTask kill)
     {
         var reference = kill.Task;
-        if (!tasks.TryGetValue((reference.FrameworkId.Value, reference.TaskId.Value), out var task) || task.IsOver || task.IsKilled)
+        if (!_tasks.TryGetValue((reference.FrameworkId.Value, reference.TaskId.Value), out var task) || task.IsOver || task.IsKilled)
             return;
         var policy = kill.KillPolicy ?? task.Info.KillPolicy;
         var grace = TimeSpan.FromTicks((policy?.GracePeriod?.Nanoseconds ?? 3_000_000_000) / 100);
-        Kill(task, grace < options.KillDelay ? grace : options.KillDelay);
+        Kill(task, grace < _options.KillDelay ? grace : _options.KillDelay);
     }
 
     private void Kill(EmulatedTask task, TimeSpan delay)
@@ -220,13 +220,13 @@ internal sealed class EmulatedTasks : IDisposable
         task.IsKilled = true;
         if (task.Framework.Capabilities.Any(capability => capability.Type == Capability.TaskKillingState))
             Report(task, StatusOf(task, TaskState.TaskKilling));
-        task.Next = later.After(delay, () => Over(task, TaskState.TaskKilled, "Command terminated with signal Terminated"));
+        task.Next = _later.After(delay, () => Over(task, TaskState.TaskKilled, "Command terminated with signal Terminated"));
     }
 
     private void KillAll(EmulatedExecutor executor)
     {
         foreach (var task in executor.Tasks.Where(task => task is { IsOver: false, IsKilled: false }).ToList())
-            Kill(task, options.KillDelay);
+            Kill(task, _options.KillDelay);
     }
 
     private void Over(EmulatedTask task, TaskState state, string message, bool? healthy = null)
@@ -248,7 +248,7 @@ internal sealed class EmulatedTasks : IDisposable
     private void EndIfIdle(EmulatedExecutor executor)
     {
         var framework = executor.Record.FrameworkId;
-        if (!executor.Tasks.TrueForAll(task => task.IsOver) || !executors.Remove((framework.Value, executor.Record.ExecutorId.Value)))
+        if (!executor.Tasks.TrueForAll(task => task.IsOver) || !_executors.Remove((framework.Value, executor.Record.ExecutorId.Value)))
             return;
         var exited = new ToMaster.Types.ExitedExecutor
         {
@@ -256,27 +256,27 @@ internal sealed class EmulatedTasks : IDisposable
             ExecutorId = executor.Record.ExecutorId,
             Status = 0,
         };
-        send(new ToMaster { ExitedExecutor = exited });
+        _send(new ToMaster { ExitedExecutor = exited });
     }
 
     private void Acknowledge(ToAgent.Types.AcknowledgeUpdate acknowledge)
     {
         var (framework, task) = (acknowledge.Task.FrameworkId, acknowledge.Task.TaskId);
-        if (outbox.Acknowledge(framework, task, acknowledge.Uuid) is { } status && status.State.IsTerminal())
-            tasks.Remove((framework.Value, task.Value));
+        if (_outbox.Acknowledge(framework, task, acknowledge.Uuid) is { } status && status.State.IsTerminal())
+            _tasks.Remove((framework.Value, task.Value));
     }
 
     private void Drop(FrameworkID framework)
     {
-        outbox.Forget(framework);
-        foreach (var task in tasks.Values.Where(task => task.Framework.Id.Equals(framework)).ToList())
+        _outbox.Forget(framework);
+        foreach (var task in _tasks.Values.Where(task => task.Framework.Id.Equals(framework)).ToList())
         {
             task.Next?.Cancel();
-            tasks.Remove((framework.Value, task.Id));
+            _tasks.Remove((framework.Value, task.Id));
         }
 
-        foreach (var key in executors.Keys.Where(key => key.Framework == framework.Value).ToList())
-            executors.Remove(key);
+        foreach (var key in _executors.Keys.Where(key => key.Framework == framework.Value).ToList())
+            _executors.Remove(key);
     }
 
     private void Report(EmulatedTask task, TaskStatus status)
@@ -284,7 +284,7 @@ internal sealed class EmulatedTasks : IDisposable
         task.Record.State = status.State;
         task.Record.Statuses.Clear();
         task.Record.Statuses.Add(status);
-        outbox.Add(task.Framework.Id, status);
+        _outbox.Add(task.Framework.Id, status);
     }
 
     private TaskStatus StatusOf(EmulatedTask task, TaskState state)
@@ -304,27 +304,27 @@ internal sealed class EmulatedTasks : IDisposable
             Uuid = NewUuid(),
             ContainerStatus = new() { ContainerId = container },
         };
-        if (agent is not null)
-            status.AgentId = agent;
+        if (_agent is not null)
+            status.AgentId = _agent;
         // A real agent knows the address of a pod's container only while it runs.
         if (task.Executor is null || state == TaskState.TaskRunning)
             status.ContainerStatus.NetworkInfos.Add(network);
         return status;
     }
 
-    private double Timestamp => (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 1e7;
+    private double Timestamp => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 1e7;
 
     private ByteString NewUuid()
     {
         var bytes = new byte[16];
-        random.NextBytes(bytes);
+        _random.NextBytes(bytes);
         return UnsafeByteOperations.UnsafeWrap(bytes);
     }
 
     private string NewContainer()
     {
         Span<byte> bytes = stackalloc byte[16];
-        random.NextBytes(bytes);
+        _random.NextBytes(bytes);
         return new Guid(bytes).ToString();
     }
 }

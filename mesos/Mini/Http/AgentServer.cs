@@ -11,12 +11,12 @@ namespace Declarative.Mesos.Mini.Http;
 /// <summary>The HTTP face of an embedded agent: the v1 operator API and the read endpoints that others poll.</summary>
 public sealed class AgentServer : IAsyncDisposable
 {
-    private readonly ProcessAgent agent;
-    private readonly WebApplication app;
+    private readonly ProcessAgent _agent;
+    private readonly WebApplication _app;
 
     private AgentServer(ProcessAgent agent, IPEndPoint endpoint)
     {
-        this.agent = agent;
+        _agent = agent;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -27,8 +27,8 @@ public sealed class AgentServer : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        app = builder.Build();
-        app.Run(Handle);
+        _app = builder.Build();
+        _app.Run(Handle);
     }
 
     /// <summary>The port it listens on.</summary>
@@ -42,13 +42,13 @@ public sealed class AgentServer : IAsyncDisposable
         var server = new AgentServer(agent, endpoint);
         try
         {
-            await server.app.StartAsync(stop);
-            server.Port = new Uri(server.app.Urls.First()).Port;
+            await server._app.StartAsync(stop);
+            server.Port = new Uri(server._app.Urls.First()).Port;
             return server;
         }
         catch
         {
-            await server.app.DisposeAsync();
+            await server._app.DisposeAsync();
             throw;
         }
     }
@@ -56,8 +56,8 @@ public sealed class AgentServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-        await app.StopAsync(patience.Token);
-        await app.DisposeAsync();
+        await _app.StopAsync(patience.Token);
+        await _app.DisposeAsync();
     }
 
     private async Task Handle(HttpContext context)
@@ -66,8 +66,8 @@ public sealed class AgentServer : IAsyncDisposable
         try
         {
             if (path == "/api/v1")
-                await AgentCalls.Handle(context, agent);
-            else if (!await AgentReadEndpoints.Handle(context, agent, path))
+                await AgentCalls.Handle(context, _agent);
+            else if (!await AgentReadEndpoints.Handle(context, _agent, path))
                 await Answer.Text(context, 404, "404 Not Found.");
         }
         catch (Microsoft.AspNetCore.Http.BadHttpRequestException bad)

@@ -12,8 +12,8 @@ namespace Declarative.Mesos.Mini.Http;
 /// <summary>The HTTP face of an embedded master: the scheduler API, the operator API and the read endpoints that others poll.</summary>
 public sealed class MasterServer : IAsyncDisposable
 {
-    private readonly WebApplication app;
-    private MiniMaster? master;
+    private readonly WebApplication _app;
+    private MiniMaster? _master;
 
     private MasterServer(IPEndPoint endpoint)
     {
@@ -28,14 +28,14 @@ public sealed class MasterServer : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        app = builder.Build();
-        app.Run(Handle);
+        _app = builder.Build();
+        _app.Run(Handle);
     }
 
     /// <summary>The port it listens on.</summary>
     public int Port { get; private set; }
 
-    public MiniMaster Master => master ?? throw new InvalidOperationException("The server has not started.");
+    public MiniMaster Master => _master ?? throw new InvalidOperationException("The server has not started.");
 
     /// <summary>Listens, and makes the master when the port is known.</summary>
     /// <param name="endpoint">Port 0 takes a free one.</param>
@@ -47,14 +47,14 @@ public sealed class MasterServer : IAsyncDisposable
         var server = new MasterServer(endpoint);
         try
         {
-            await server.app.StartAsync(stop);
-            server.Port = new Uri(server.app.Urls.First()).Port;
-            server.master = make(server.Port);
+            await server._app.StartAsync(stop);
+            server.Port = new Uri(server._app.Urls.First()).Port;
+            server._master = make(server.Port);
             return server;
         }
         catch
         {
-            await server.app.DisposeAsync();
+            await server._app.DisposeAsync();
             throw;
         }
     }
@@ -62,15 +62,15 @@ public sealed class MasterServer : IAsyncDisposable
     /// <summary>Stops the master, ends all streams and closes the port.</summary>
     public async ValueTask DisposeAsync()
     {
-        master?.Dispose();
+        _master?.Dispose();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-        await app.StopAsync(patience.Token);
-        await app.DisposeAsync();
+        await _app.StopAsync(patience.Token);
+        await _app.DisposeAsync();
     }
 
     private async Task Handle(HttpContext context)
     {
-        if (master is not { } current)
+        if (_master is not { } current)
         {
             await Answer.Text(context, 503, "The master is starting");
             return;

@@ -6,14 +6,14 @@ namespace Declarative.Mesos.Mini.Master;
 /// <summary>An agent in the same process as its master. The agent holds this end; the master delivers into it.</summary>
 internal sealed class AgentConnection(MiniMaster master) : IAgentConnection
 {
-    private readonly Channel<ToAgent> inbox = Channel.CreateUnbounded<ToAgent>(new() { SingleReader = true });
+    private readonly Channel<ToAgent> _inbox = Channel.CreateUnbounded<ToAgent>(new() { SingleReader = true });
 
     /// <summary>Set by the master when the agent has registered on this connection.</summary>
     public Agent? Agent { get; set; }
 
-    public void Deliver(ToAgent message) => inbox.Writer.TryWrite(message);
+    public void Deliver(ToAgent message) => _inbox.Writer.TryWrite(message);
 
-    public void Close() => inbox.Writer.TryComplete();
+    public void Close() => _inbox.Writer.TryComplete();
 
     public void Send(ToMaster message) => master.Receive(this, message);
 
@@ -21,9 +21,9 @@ internal sealed class AgentConnection(MiniMaster master) : IAgentConnection
     {
         while (true)
         {
-            if (inbox.Reader.TryRead(out var message))
+            if (_inbox.Reader.TryRead(out var message))
                 return message;
-            if (!await inbox.Reader.WaitToReadAsync(stop))
+            if (!await _inbox.Reader.WaitToReadAsync(stop))
                 return null;
         }
     }

@@ -13,21 +13,21 @@ namespace Declarative.Mesos.Mini.Master;
 /// </summary>
 internal sealed class Cluster
 {
-    private readonly TimeProvider time;
-    private readonly Random random;
-    private readonly DateTimeOffset started;
-    private long offers;
-    private long frameworks;
-    private long agents;
-    private Deadlines.Deadline? batch;
-    private DateTimeOffset batchAt = DateTimeOffset.MaxValue;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly DateTimeOffset _started;
+    private long _offers;
+    private long _frameworks;
+    private long _agents;
+    private Deadlines.Deadline? _batch;
+    private DateTimeOffset _batchAt = DateTimeOffset.MaxValue;
 
     public Cluster(MasterOptions options, TimeProvider time, Random random, Lock gate)
     {
         Options = options;
-        this.time = time;
-        this.random = random;
-        started = time.GetUtcNow();
+        _time = time;
+        _random = random;
+        _started = time.GetUtcNow();
         MasterId = NewUuid();
         Later = new Deadlines(time, gate);
         Allocator = new OfferAllocator(random);
@@ -35,11 +35,11 @@ internal sealed class Cluster
 
     public MasterOptions Options { get; }
     public string MasterId { get; }
-    public DateTimeOffset Started => started;
+    public DateTimeOffset Started => _started;
     public Deadlines Later { get; }
     public OfferAllocator Allocator { get; }
     public OperatorEvents Operators { get; } = new();
-    public DateTimeOffset Now => time.GetUtcNow();
+    public DateTimeOffset Now => _time.GetUtcNow();
 
     public Dictionary<string, Framework> Frameworks { get; } = new(StringComparer.Ordinal);
     public OrderedDictionary<string, Framework> CompletedFrameworks { get; } = new(StringComparer.Ordinal);
@@ -60,14 +60,14 @@ internal sealed class Cluster
 
     public static TimeInfo Nanoseconds(DateTimeOffset moment) => new() { Nanoseconds = (moment - DateTimeOffset.UnixEpoch).Ticks * 100 };
 
-    public string NextFrameworkId() => $"{MasterId}-{frameworks++:D4}";
+    public string NextFrameworkId() => $"{MasterId}-{_frameworks++:D4}";
 
-    public string NextAgentId() => $"{MasterId}-S{agents++}";
+    public string NextAgentId() => $"{MasterId}-S{_agents++}";
 
     public string NewUuid()
     {
         Span<byte> bytes = stackalloc byte[16];
-        random.NextBytes(bytes);
+        _random.NextBytes(bytes);
         bytes[7] = (byte)((bytes[7] & 0x0f) | 0x40);
         bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
         return new Guid(bytes).ToString();
@@ -83,7 +83,7 @@ internal sealed class Cluster
         {
             var framework = Frameworks[allocation.Claimant.Id];
             var agent = Agents[allocation.Slot.Id];
-            var offer = new Offer($"{MasterId}-O{offers++}", framework, agent, allocation.Role, allocation.Resources);
+            var offer = new Offer($"{MasterId}-O{_offers++}", framework, agent, allocation.Role, allocation.Resources);
             Offers.Add(offer.Id, offer);
             framework.Offers.Add(offer.Id, offer);
             agent.Offers.Add(offer.Id, offer);
@@ -119,17 +119,17 @@ internal sealed class Cluster
         if (wanted is not { } from)
             return;
         var interval = Options.AllocationInterval.Ticks;
-        var rounds = ((from - started).Ticks / interval) + 1;
-        var due = started.AddTicks(rounds * interval);
-        if (due >= batchAt && batchAt > now)
+        var rounds = ((from - _started).Ticks / interval) + 1;
+        var due = _started.AddTicks(rounds * interval);
+        if (due >= _batchAt && _batchAt > now)
             return;
-        batch?.Cancel();
-        batchAt = due;
-        batch = Later.At(
+        _batch?.Cancel();
+        _batchAt = due;
+        _batch = Later.At(
             due,
             () =>
             {
-                batchAt = DateTimeOffset.MaxValue;
+                _batchAt = DateTimeOffset.MaxValue;
                 Allocate();
             }
         );

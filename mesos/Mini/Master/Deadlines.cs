@@ -6,19 +6,19 @@ namespace Declarative.Mesos.Mini.Master;
 /// </summary>
 internal sealed class Deadlines : IDisposable
 {
-    private readonly TimeProvider time;
-    private readonly Lock gate;
-    private readonly PriorityQueue<Deadline, (DateTimeOffset Due, long Order)> queue = new();
-    private readonly ITimer timer;
-    private DateTimeOffset armed = DateTimeOffset.MaxValue;
-    private long order;
-    private bool disposed;
+    private readonly TimeProvider _time;
+    private readonly Lock _gate;
+    private readonly PriorityQueue<Deadline, (DateTimeOffset Due, long Order)> _queue = new();
+    private readonly ITimer _timer;
+    private DateTimeOffset _armed = DateTimeOffset.MaxValue;
+    private long _order;
+    private bool _disposed;
 
     public Deadlines(TimeProvider time, Lock gate)
     {
-        this.time = time;
-        this.gate = gate;
-        timer = time.CreateTimer(
+        _time = time;
+        _gate = gate;
+        _timer = time.CreateTimer(
             static deadlines => ((Deadlines)deadlines!).RunDue(),
             this,
             Timeout.InfiniteTimeSpan,
@@ -26,49 +26,49 @@ internal sealed class Deadlines : IDisposable
         );
     }
 
-    public Deadline After(TimeSpan wait, Action run) => At(time.GetUtcNow() + wait, run);
+    public Deadline After(TimeSpan wait, Action run) => At(_time.GetUtcNow() + wait, run);
 
     public Deadline At(DateTimeOffset due, Action run)
     {
         var deadline = new Deadline(run);
-        queue.Enqueue(deadline, (due, order++));
-        if (due < armed)
+        _queue.Enqueue(deadline, (due, _order++));
+        if (due < _armed)
             Arm(due);
         return deadline;
     }
 
     public void Dispose()
     {
-        disposed = true;
-        queue.Clear();
-        timer.Dispose();
+        _disposed = true;
+        _queue.Clear();
+        _timer.Dispose();
     }
 
     // Timers cannot wait longer than 49 days: what lies further off is armed again on the way.
     private void Arm(DateTimeOffset due)
     {
-        armed = due;
-        var wait = due - time.GetUtcNow();
+        _armed = due;
+        var wait = due - _time.GetUtcNow();
         var longest = TimeSpan.FromDays(30);
-        timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait < longest ? wait : longest, Timeout.InfiniteTimeSpan);
+        _timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait < longest ? wait : longest, Timeout.InfiniteTimeSpan);
     }
 
     private void RunDue()
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (disposed)
+            if (_disposed)
                 return;
-            armed = DateTimeOffset.MaxValue;
-            while (queue.TryPeek(out var next, out var at))
+            _armed = DateTimeOffset.MaxValue;
+            while (_queue.TryPeek(out var next, out var at))
             {
-                if (!next.Cancelled && at.Due > time.GetUtcNow())
+                if (!next.Cancelled && at.Due > _time.GetUtcNow())
                 {
                     Arm(at.Due);
                     break;
                 }
 
-                queue.Dequeue();
+                _queue.Dequeue();
                 if (!next.Cancelled)
                     next.Run();
             }

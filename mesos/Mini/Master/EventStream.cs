@@ -8,30 +8,30 @@ namespace Declarative.Mesos.Mini.Master;
 /// </summary>
 internal sealed class EventStream<T>(string id)
 {
-    private readonly Channel<T> channel = Channel.CreateUnbounded<T>(new() { SingleReader = true });
-    private int queued;
+    private readonly Channel<T> _channel = Channel.CreateUnbounded<T>(new() { SingleReader = true });
+    private int _queued;
 
     /// <summary>The Mesos-Stream-Id.</summary>
     public string Id { get; } = id;
 
     public void Send(T message)
     {
-        if (Interlocked.Increment(ref queued) > Limits.EventsQueuedMax)
-            channel.Writer.TryComplete();
+        if (Interlocked.Increment(ref _queued) > Limits.EventsQueuedMax)
+            _channel.Writer.TryComplete();
         else
-            channel.Writer.TryWrite(message);
+            _channel.Writer.TryWrite(message);
     }
 
     /// <summary>No more events; the reader still gets those that were sent.</summary>
-    public void Close() => channel.Writer.TryComplete();
+    public void Close() => _channel.Writer.TryComplete();
 
-    public ValueTask<bool> Wait(CancellationToken stop) => channel.Reader.WaitToReadAsync(stop);
+    public ValueTask<bool> Wait(CancellationToken stop) => _channel.Reader.WaitToReadAsync(stop);
 
     public bool TryRead([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out T message)
     {
-        if (!channel.Reader.TryRead(out message))
+        if (!_channel.Reader.TryRead(out message))
             return false;
-        Interlocked.Decrement(ref queued);
+        Interlocked.Decrement(ref _queued);
         return true;
     }
 }

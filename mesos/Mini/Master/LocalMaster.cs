@@ -9,7 +9,7 @@ namespace Declarative.Mesos.Mini.Master;
 /// <summary>A scheduler in the same process as the embedded master.</summary>
 internal sealed class LocalMaster(MiniMaster master) : IMaster
 {
-    private volatile string? streamId;
+    private volatile string? _streamId;
 
     public async IAsyncEnumerable<Event> Subscribe(
         Call.Types.Subscribe subscribe,
@@ -23,7 +23,7 @@ internal sealed class LocalMaster(MiniMaster master) : IMaster
         if (CallValidation.Fault(call) is { } fault)
             throw new CallRefused(400, fault);
         var stream = master.Subscribe(call);
-        streamId = stream.Id;
+        _streamId = stream.Id;
         try
         {
             while (await stream.Wait(stop))
@@ -49,7 +49,7 @@ internal sealed class LocalMaster(MiniMaster master) : IMaster
         try
         {
             // The master takes a call over and may complete it.
-            var outcome = master.Call(call.Clone(), streamId);
+            var outcome = master.Call(call.Clone(), _streamId);
             return outcome.IsTaken ? Task.CompletedTask : Task.FromException(Refusal(outcome));
         }
         catch (MasterUnavailable gone)

@@ -13,13 +13,13 @@ namespace Declarative.Mesos.Mini.Master;
 /// </summary>
 public sealed class MiniMaster : IMasterDoor, IDisposable
 {
-    private readonly Lock gate = new();
-    private readonly Cluster cluster;
-    private readonly SchedulerDesk schedulers;
-    private readonly AgentDesk agents;
-    private readonly Action<Registry>? save;
-    private bool stopped;
-    private bool saving;
+    private readonly Lock _gate = new();
+    private readonly Cluster _cluster;
+    private readonly SchedulerDesk _schedulers;
+    private readonly AgentDesk _agents;
+    private readonly Action<Registry>? _save;
+    private bool _stopped;
+    private bool _saving;
 
     /// <param name="options">Names and times.</param>
     /// <param name="time">The clock; nothing happens by itself but through its timers.</param>
@@ -28,12 +28,12 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
     /// <param name="save">Told of every change of the registry, at most once per 0.1 s, while the master's gate is held.</param>
     public MiniMaster(MasterOptions options, TimeProvider time, Random random, Registry? registry = null, Action<Registry>? save = null)
     {
-        cluster = new Cluster(options, time, random, gate);
-        schedulers = new SchedulerDesk(cluster);
-        agents = new AgentDesk(cluster, schedulers) { Changed = SaveSoon };
-        this.save = save;
+        _cluster = new Cluster(options, time, random, _gate);
+        _schedulers = new SchedulerDesk(_cluster);
+        _agents = new AgentDesk(_cluster, _schedulers) { Changed = SaveSoon };
+        _save = save;
         Options = options;
-        lock (gate)
+        lock (_gate)
         {
             Recover(registry);
             Beat();
@@ -43,14 +43,14 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
     public MasterOptions Options { get; }
 
     /// <summary>The id that framework, agent and offer ids begin with.</summary>
-    public string Id => cluster.MasterId;
+    public string Id => _cluster.MasterId;
 
     public bool IsStopped
     {
         get
         {
-            lock (gate)
-                return stopped;
+            lock (_gate)
+                return _stopped;
         }
     }
 
@@ -59,9 +59,9 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
 
     public Task<IAgentConnection> Connect(CancellationToken stop)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (stopped)
+            if (_stopped)
                 return Task.FromException<IAgentConnection>(new MasterUnavailable("The master has stopped."));
         }
 
@@ -71,123 +71,123 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
     /// <summary>Ends all streams and connections. What agents run goes on.</summary>
     public void Dispose()
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (stopped)
+            if (_stopped)
                 return;
-            stopped = true;
+            _stopped = true;
             Save();
-            cluster.Later.Dispose();
-            foreach (var framework in cluster.Frameworks.Values)
+            _cluster.Later.Dispose();
+            foreach (var framework in _cluster.Frameworks.Values)
                 framework.Stream?.Close();
-            foreach (var agent in cluster.Agents.Values)
+            foreach (var agent in _cluster.Agents.Values)
                 agent.Connection?.Close();
-            cluster.Operators.CloseAll();
+            _cluster.Operators.CloseAll();
         }
     }
 
     /// <summary>Begins a subscription with a call that has passed <see cref="CallValidation"/>. Takes the call over.</summary>
     internal EventStream<Event> Subscribe(Call call)
     {
-        lock (gate)
+        lock (_gate)
         {
             Check();
-            return schedulers.Subscribe(call.Subscribe);
+            return _schedulers.Subscribe(call.Subscribe);
         }
     }
 
     internal void Disconnected(EventStream<Event> stream)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!stopped)
-                schedulers.Disconnected(stream);
+            if (!_stopped)
+                _schedulers.Disconnected(stream);
         }
     }
 
     /// <summary>Any other call that has passed <see cref="CallValidation"/>. Takes the call over.</summary>
     internal CallOutcome Call(Call call, string? streamId)
     {
-        lock (gate)
+        lock (_gate)
         {
             Check();
-            return schedulers.Call(call, streamId);
+            return _schedulers.Call(call, streamId);
         }
     }
 
     /// <summary>Looks at the state; what is returned must not refer to anything that still changes.</summary>
     internal T View<T>(Func<Cluster, T> look)
     {
-        lock (gate)
-            return look(cluster);
+        lock (_gate)
+            return look(_cluster);
     }
 
     /// <summary>The operator API's event stream: a snapshot, then every change after it.</summary>
     internal EventStream<OperatorEvent> Watch()
     {
-        lock (gate)
+        lock (_gate)
         {
             Check();
-            var stream = new EventStream<OperatorEvent>(cluster.NewUuid());
+            var stream = new EventStream<OperatorEvent>(_cluster.NewUuid());
             var snapshot = new OperatorEvent.Types.Subscribed
             {
-                GetState = OperatorViews.State(cluster),
-                HeartbeatIntervalSeconds = cluster.Options.HeartbeatInterval.TotalSeconds,
+                GetState = OperatorViews.State(_cluster),
+                HeartbeatIntervalSeconds = _cluster.Options.HeartbeatInterval.TotalSeconds,
             };
             stream.Send(new OperatorEvent { Type = OperatorEventType.Subscribed, Subscribed = snapshot });
             stream.Send(new OperatorEvent { Type = OperatorEventType.Heartbeat });
-            cluster.Operators.Add(stream);
+            _cluster.Operators.Add(stream);
             return stream;
         }
     }
 
     internal void Unwatch(EventStream<OperatorEvent> stream)
     {
-        lock (gate)
-            cluster.Operators.Remove(stream);
+        lock (_gate)
+            _cluster.Operators.Remove(stream);
     }
 
     /// <summary>TEARDOWN by an operator.</summary>
     internal CallOutcome Teardown(FrameworkID id)
     {
-        lock (gate)
+        lock (_gate)
         {
             Check();
-            if (!cluster.Frameworks.TryGetValue(id.Value, out var framework))
+            if (!_cluster.Frameworks.TryGetValue(id.Value, out var framework))
                 return CallOutcome.Refused($"No framework found with ID {id.Value}");
-            cluster.Remove(framework);
+            _cluster.Remove(framework);
             return CallOutcome.Done;
         }
     }
 
     internal void Receive(AgentConnection connection, ToMaster message)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!stopped)
-                agents.Receive(connection, message);
+            if (!_stopped)
+                _agents.Receive(connection, message);
         }
     }
 
     internal void Disconnected(AgentConnection connection)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!stopped)
-                agents.Disconnected(connection);
+            if (!_stopped)
+                _agents.Disconnected(connection);
         }
     }
 
     private void Check()
     {
-        if (stopped)
+        if (_stopped)
             throw new MasterUnavailable("The master has stopped.");
     }
 
     private void Beat()
     {
-        cluster.Operators.Heartbeat();
-        cluster.Later.After(cluster.Options.HeartbeatInterval, Beat);
+        _cluster.Operators.Heartbeat();
+        _cluster.Later.After(_cluster.Options.HeartbeatInterval, Beat);
     }
 
     private void Recover(Registry? registry)
@@ -195,24 +195,24 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
         if (registry is null)
             return;
         foreach (var agent in registry.Agents)
-            cluster.RecoveredAgents[agent.Id.Value] = agent;
+            _cluster.RecoveredAgents[agent.Id.Value] = agent;
         foreach (var lost in registry.Unreachable)
-            cluster.UnreachableAgents[lost.AgentId.Value] = DateTimeOffset.UnixEpoch.AddTicks(lost.Since.Nanoseconds / 100);
-        if (cluster.RecoveredAgents.Count > 0)
-            cluster.Later.After(cluster.Options.AgentReregisterTimeout, agents.GiveUpRecovered);
+            _cluster.UnreachableAgents[lost.AgentId.Value] = DateTimeOffset.UnixEpoch.AddTicks(lost.Since.Nanoseconds / 100);
+        if (_cluster.RecoveredAgents.Count > 0)
+            _cluster.Later.After(_cluster.Options.AgentReregisterTimeout, _agents.GiveUpRecovered);
     }
 
     // Many agents come at once: they are written together.
     private void SaveSoon()
     {
-        if (save is null || saving)
+        if (_save is null || _saving)
             return;
-        saving = true;
-        cluster.Later.After(
+        _saving = true;
+        _cluster.Later.After(
             TimeSpan.FromMilliseconds(100),
             () =>
             {
-                saving = false;
+                _saving = false;
                 Save();
             }
         );
@@ -220,13 +220,13 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
 
     private void Save()
     {
-        if (save is null)
+        if (_save is null)
             return;
         var registry = new Registry();
-        registry.Agents.Add(cluster.Agents.Values.Select(agent => agent.Record));
-        registry.Agents.Add(cluster.RecoveredAgents.Values);
-        foreach (var (id, since) in cluster.UnreachableAgents)
+        registry.Agents.Add(_cluster.Agents.Values.Select(agent => agent.Record));
+        registry.Agents.Add(_cluster.RecoveredAgents.Values);
+        foreach (var (id, since) in _cluster.UnreachableAgents)
             registry.Unreachable.Add(new Registry.Types.Unreachable { AgentId = new() { Value = id }, Since = Cluster.Nanoseconds(since) });
-        save(registry);
+        _save(registry);
     }
 }

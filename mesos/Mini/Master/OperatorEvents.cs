@@ -7,30 +7,30 @@ namespace Declarative.Mesos.Mini.Master;
 /// <summary>Those who subscribed to the operator API, and what they are told.</summary>
 internal sealed class OperatorEvents
 {
-    private readonly List<EventStream<Event>> streams = [];
+    private readonly List<EventStream<Event>> _streams = [];
 
-    public void Add(EventStream<Event> stream) => streams.Add(stream);
+    public void Add(EventStream<Event> stream) => _streams.Add(stream);
 
-    public void Remove(EventStream<Event> stream) => streams.Remove(stream);
+    public void Remove(EventStream<Event> stream) => _streams.Remove(stream);
 
     public void CloseAll()
     {
-        foreach (var stream in streams)
+        foreach (var stream in _streams)
             stream.Close();
-        streams.Clear();
+        _streams.Clear();
     }
 
     public void Heartbeat() => Send(new Event { Type = EventType.Heartbeat });
 
     public void TaskAdded(Launched task)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.TaskAdded, TaskAdded = new() { Task = task.Record.Clone() } });
     }
 
     public void TaskUpdated(Launched task, TaskStatus status, TaskState latest)
     {
-        if (streams.Count == 0)
+        if (_streams.Count == 0)
             return;
         var update = new Event.Types.TaskUpdated
         {
@@ -43,37 +43,37 @@ internal sealed class OperatorEvents
 
     public void FrameworkAdded(Framework framework)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.FrameworkAdded, FrameworkAdded = new() { Framework = OperatorViews.Of(framework) } });
     }
 
     public void FrameworkUpdated(Framework framework)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.FrameworkUpdated, FrameworkUpdated = new() { Framework = OperatorViews.Of(framework) } });
     }
 
     public void FrameworkRemoved(Framework framework)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.FrameworkRemoved, FrameworkRemoved = new() { FrameworkInfo = framework.Record } });
     }
 
     public void AgentAdded(Agent agent)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.AgentAdded, AgentAdded = new() { Agent = OperatorViews.Of(agent) } });
     }
 
     public void AgentRemoved(string agent)
     {
-        if (streams.Count > 0)
+        if (_streams.Count > 0)
             Send(new Event { Type = EventType.AgentRemoved, AgentRemoved = new() { AgentId = new() { Value = agent } } });
     }
 
     private void Send(Event message)
     {
-        foreach (var stream in streams)
+        foreach (var stream in _streams)
             stream.Send(message);
     }
 }

@@ -12,8 +12,8 @@ namespace Declarative.Mesos.Mini.Master;
 /// <summary>Subscriptions and calls of frameworks.</summary>
 internal sealed class SchedulerDesk(Cluster cluster)
 {
-    private readonly Accepting accepting = new(cluster);
-    private readonly Reconciliation reconciliation = new(cluster);
+    private readonly Accepting _accepting = new(cluster);
+    private readonly Reconciliation _reconciliation = new(cluster);
 
     /// <summary>
     /// Begins a subscription. What is wrong with the framework comes as an ERROR event on the stream, which then ends, as in Mesos.
@@ -95,10 +95,10 @@ internal sealed class SchedulerDesk(Cluster cluster)
         switch (call.Type)
         {
             case CallType.Accept:
-                accepting.Accept(framework, call.Accept);
+                _accepting.Accept(framework, call.Accept);
                 break;
             case CallType.Decline:
-                accepting.Decline(framework, call.Decline);
+                _accepting.Decline(framework, call.Decline);
                 break;
             case CallType.Revive:
                 Revive(framework, call.Revive?.Roles ?? []);
@@ -114,7 +114,7 @@ internal sealed class SchedulerDesk(Cluster cluster)
                 Acknowledge(framework, call.Acknowledge);
                 break;
             case CallType.Reconcile:
-                reconciliation.Reconcile(framework, call.Reconcile);
+                _reconciliation.Reconcile(framework, call.Reconcile);
                 break;
             case CallType.Teardown:
                 cluster.Remove(framework);
@@ -267,7 +267,7 @@ internal sealed class SchedulerDesk(Cluster cluster)
     {
         if (!framework.Tasks.TryGetValue(kill.TaskId.Value, out var task))
         {
-            reconciliation.Reconcile(framework, kill.TaskId.Value, kill.AgentId?.Value);
+            _reconciliation.Reconcile(framework, kill.TaskId.Value, kill.AgentId?.Value);
             return;
         }
 

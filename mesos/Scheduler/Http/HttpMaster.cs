@@ -19,19 +19,19 @@ public sealed class HttpMaster : IMaster, IDisposable
     private const string StreamIdHeader = "Mesos-Stream-Id";
     private const int RedirectsMax = 5;
 
-    private readonly HttpMasterOptions options;
-    private readonly TimeProvider time;
-    private readonly HttpClient streams = Client(connections: int.MaxValue);
-    private readonly HttpClient calls = Client(connections: 16);
-    private readonly string mediaType;
-    private int next;
-    private volatile Subscription? subscription;
+    private readonly HttpMasterOptions _options;
+    private readonly TimeProvider _time;
+    private readonly HttpClient _streams = Client(connections: int.MaxValue);
+    private readonly HttpClient _calls = Client(connections: 16);
+    private readonly string _mediaType;
+    private int _next;
+    private volatile Subscription? _subscription;
 
     public HttpMaster(HttpMasterOptions options, TimeProvider time)
     {
-        this.options = options;
-        this.time = time;
-        mediaType = options.Json ? "application/json" : "application/x-protobuf";
+        _options = options;
+        _time = time;
+        _mediaType = options.Json ? "application/json" : "application/x-protobuf";
     }
 
     public async IAsyncEnumerable<Event> Subscribe(
@@ -48,16 +48,16 @@ public sealed class HttpMaster : IMaster, IDisposable
         if (!response.Headers.TryGetValues(StreamIdHeader, out var streamIds))
             throw new MasterUnavailable($"{address} answered a subscription without {StreamIdHeader}.");
         var mine = new Subscription(address, streamIds.First());
-        subscription = mine;
+        _subscription = mine;
         await using var records = new RecordReader(await response.Content.ReadAsStreamAsync(stop));
-        using var watchdog = new CancellationTokenSource(options.CallTimeout, time);
+        using var watchdog = new CancellationTokenSource(_options.CallTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(watchdog.Token, stop);
-        var patience = options.CallTimeout;
+        var patience = _options.CallTimeout;
         var ended = false;
         while (await Next(records, address, either.Token, stop) is { } message)
         {
             if (message.Type == EventType.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
-                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
+                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * _options.MissedHeartbeatsMax);
             ended |= message.Type == EventType.Error;
             yield return message;
             watchdog.CancelAfter(patience);
@@ -69,16 +69,16 @@ public sealed class HttpMaster : IMaster, IDisposable
 
     public async Task Call(Call call, CancellationToken stop)
     {
-        var current = subscription ?? throw new MasterUnavailable("Not subscribed.");
+        var current = _subscription ?? throw new MasterUnavailable("Not subscribed.");
         using var request = Request(current.Address, Encode(call));
         request.Headers.Add(StreamIdHeader, current.StreamId);
         if (call.Type == CallType.Teardown)
             current.IsTornDown = true;
-        using var timeout = new CancellationTokenSource(options.CallTimeout, time);
+        using var timeout = new CancellationTokenSource(_options.CallTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
-            using var response = await calls.SendAsync(request, either.Token);
+            using var response = await _calls.SendAsync(request, either.Token);
             if (response.IsSuccessStatusCode)
                 return;
             throw await Refusal(response, current.Address, either.Token);
@@ -89,14 +89,14 @@ public sealed class HttpMaster : IMaster, IDisposable
         }
         catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
         {
-            throw new MasterUnavailable($"The call {call.Type} to {current.Address} got no answer in {options.CallTimeout}.", late);
+            throw new MasterUnavailable($"The call {call.Type} to {current.Address} got no answer in {_options.CallTimeout}.", late);
         }
     }
 
     public void Dispose()
     {
-        streams.Dispose();
-        calls.Dispose();
+        _streams.Dispose();
+        _calls.Dispose();
     }
 
     private static HttpClient Client(int connections) =>
@@ -117,22 +117,22 @@ public sealed class HttpMaster : IMaster, IDisposable
     /// <summary>Finds the leading master: follows redirects, and begins with another address each time one does not answer.</summary>
     private async Task<(HttpResponseMessage Response, Uri Address)> Open(byte[] body, CancellationToken stop)
     {
-        var address = options.Masters[next % options.Masters.Count];
+        var address = _options.Masters[_next % _options.Masters.Count];
         for (var redirects = 0; redirects <= RedirectsMax; redirects++)
         {
             using var request = Request(address, body);
-            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(mediaType));
-            using var timeout = new CancellationTokenSource(options.CallTimeout, time);
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(_mediaType));
+            using var timeout = new CancellationTokenSource(_options.CallTimeout, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
             HttpResponseMessage response;
             try
             {
-                response = await streams.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+                response = await _streams.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             }
             catch (Exception lost) when (lost is HttpRequestException or IOException or OperationCanceledException)
             {
                 stop.ThrowIfCancellationRequested();
-                next++;
+                _next++;
                 throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
             }
 
@@ -142,7 +142,7 @@ public sealed class HttpMaster : IMaster, IDisposable
             {
                 if (response.StatusCode != HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
                 {
-                    next++;
+                    _next++;
                     throw await Refusal(response, address, stop);
                 }
 
@@ -150,7 +150,7 @@ public sealed class HttpMaster : IMaster, IDisposable
             }
         }
 
-        next++;
+        _next++;
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 
@@ -179,16 +179,16 @@ public sealed class HttpMaster : IMaster, IDisposable
     }
 
     private Event Decode(ReadOnlySequence<byte> record) =>
-        options.Json
+        _options.Json
             ? MesosJson.Read<Event>(record.IsSingleSegment ? record.FirstSpan : record.ToArray())
             : Event.Parser.ParseFrom(record);
 
-    private byte[] Encode(Call call) => options.Json ? MesosJson.Write(call) : call.ToByteArray();
+    private byte[] Encode(Call call) => _options.Json ? MesosJson.Write(call) : call.ToByteArray();
 
     private HttpRequestMessage Request(Uri address, byte[] body)
     {
         var content = new ByteArrayContent(body);
-        content.Headers.ContentType = new MediaTypeHeaderValue(mediaType);
+        content.Headers.ContentType = new MediaTypeHeaderValue(_mediaType);
         return new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1/scheduler")) { Content = content };
     }
 

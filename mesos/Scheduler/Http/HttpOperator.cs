@@ -13,8 +13,8 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
 {
     private const string Protobuf = "application/x-protobuf";
     private const int RedirectsMax = 5;
-    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
-    private int next;
+    private readonly HttpClient _client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
+    private int _next;
 
     /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
     /// <exception cref="MasterUnavailable">There is no master, the stream was lost, or heartbeats stopped.</exception>
@@ -51,11 +51,11 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         }
     }
 
-    public void Dispose() => client.Dispose();
+    public void Dispose() => _client.Dispose();
 
     private async Task<HttpResponseMessage> Send(Call call, CancellationToken stop)
     {
-        var address = options.Masters[next % options.Masters.Count];
+        var address = options.Masters[_next % options.Masters.Count];
         for (var redirects = 0; redirects <= RedirectsMax; redirects++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1")) { Content = new ByteArrayContent(call.ToByteArray()) };
@@ -64,11 +64,11 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
             HttpResponseMessage response;
             try
             {
-                response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+                response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             }
             catch (Exception lost) when (lost is HttpRequestException or IOException)
             {
-                next++;
+                _next++;
                 throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
             }
 
@@ -78,7 +78,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
             {
                 if (response.StatusCode != System.Net.HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
                 {
-                    next++;
+                    _next++;
                     throw new MasterUnavailable($"{address} answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(stop)}");
                 }
 
@@ -87,7 +87,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
             }
         }
 
-        next++;
+        _next++;
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 

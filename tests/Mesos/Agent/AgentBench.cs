@@ -1,6 +1,7 @@
 using Declarative.Mesos.Mini.Agents;
 using Declarative.Mesos.Mini.Runners;
 using Declarative.Mesos.Protocol;
+using Xunit;
 
 namespace Declarative.Tests.Mesos.Agent;
 
@@ -67,8 +68,14 @@ internal sealed class AgentBench : IAsyncDisposable
 
     public string Stdout(string task) => File.ReadAllText(Path.Combine(Sandbox(task), "stdout"));
 
-    /// <summary>The pid of the task's own process.</summary>
-    public int Pid(string task) => Agent.Runs.SelectMany(run => run.Tasks).Last(known => known.Id == task).Process!.Pid!.Value;
+    /// <summary>The pid of the task's own process, which its keeper starts a moment after the task is said to run.</summary>
+    public int Pid(string task)
+    {
+        var process = Agent.Runs.SelectMany(run => run.Tasks).Last(known => known.Id == task).Process!;
+        int? pid = null;
+        Assert.True(SpinWait.SpinUntil(() => (pid = process.Pid) is not null, TimeSpan.FromSeconds(10)));
+        return pid!.Value;
+    }
 
     public static bool IsAlive(int pid) => ProcessStat.Read(pid) is { State: not 'Z' };
 
