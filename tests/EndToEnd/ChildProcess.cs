@@ -35,6 +35,8 @@ internal sealed class ChildProcess : IDisposable
 
     public int Id => _process.Id;
 
+    public IReadOnlyList<string> Arguments => [.. _process.StartInfo.ArgumentList];
+
     public bool HasExited => _process.HasExited;
 
     public string Output => Read(_output);

@@ -35,13 +35,44 @@ public sealed class ComeAndGoTests
     });
 
     [Fact]
-    public Task A_terminated_up_leaves_workloads_says_so_and_the_next_one_adopts_them() => RunningPlatform.With(async platform =>
+    public Task A_kill_in_the_middle_of_launches_starts_no_pod_twice() => RunningPlatform.With(async platform =>
+    {
+        var up = await platform.Up("--apply", Installation.Hello);
+        // Every kill falls between one launch and the next.
+        var survivors = new List<TaskProcess>();
+        foreach (var replicas in (int[])[6, 9, 12])
+        {
+            var running = platform.WebServers.Count;
+            (await platform.Kubectl("scale", "deployment/hello", $"--replicas={replicas}")).Succeeds();
+            await RunningPlatform.Until(() => platform.WebServers.Count > running, "launches have begun");
+            up.Kill();
+            await up.Ended();
+            survivors.AddRange(platform.WebServers);
+            up = await platform.Up();
+        }
+        await RunningPlatform.Until(() =>
+        {
+            var servers = platform.WebServers;
+            Assert.Equal(servers.Count, servers.Select(x => x.PodUid).Distinct().Count());
+            return servers.Count == 12;
+        }, "twelve processes run");
+        (await platform.RolledOut("hello")).Succeeds();
+        var pods = await platform.Pods("app=hello");
+        Assert.Equal(pods.Select(x => (string)x["metadata"]!["uid"]!).Order(StringComparer.Ordinal), platform.WebServers.Select(x => x.PodUid).Order(StringComparer.Ordinal));
+        // A launch that was decided and not done counts as an attempt; what ran went on.
+        Assert.Empty(survivors.Select(Identity).Except(platform.WebServers.Select(Identity)));
+    });
+
+    [Theory]
+    [InlineData(15)]
+    [InlineData(2)]
+    public Task A_stopped_up_leaves_workloads_says_so_and_the_next_one_adopts_them(int signal) => RunningPlatform.With(async platform =>
     {
         var up = await platform.Up("--apply", Installation.Hello);
         (await platform.RolledOut("hello")).Succeeds();
         var before = platform.WebServers;
 
-        up.Terminate();
+        TaskProcess.Signal(up.Id, signal);
         var said = (await up.Ended()).Succeeds();
         Assert.Contains("3 tasks of your workloads run on", said.Output, StringComparison.Ordinal);
         Assert.Contains($"declarative down --data {platform.Data}", said.Output, StringComparison.Ordinal);

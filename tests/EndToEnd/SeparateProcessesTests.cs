@@ -99,6 +99,46 @@ public sealed class SeparateProcessesTests
         await platform.Answers(platform.At(9002));
     });
 
+    [Fact]
+    public Task Requests_are_answered_while_the_other_parts_are_killed_and_come_back() => RunningPlatform.With(async platform =>
+    {
+        var parts = await Start(platform);
+        (await platform.Kubectl("apply", "-f", Installation.Hello)).Succeeds();
+        (await platform.RolledOut("hello")).Succeeds();
+        await platform.Answers(platform.Hello);
+        var before = platform.WebServers;
+        await using var load = new Load(platform.Hello, clients: 2, TimeSpan.FromMilliseconds(10));
+        foreach (var part in parts.Skip(1))
+        {
+            await load.More(50);
+            part.Kill();
+            await part.Ended();
+            await load.More(50);
+            var again = platform.Start(part.Arguments);
+            await RunningPlatform.Until(() => again.Output.Contains("Stop with Ctrl-C", StringComparison.Ordinal) || again.HasExited, "it is back");
+            Assert.False(again.HasExited, again.Errors);
+        }
+        (await platform.Kubectl("scale", "deployment/hello", "--replicas=4")).Succeeds();
+        await RunningPlatform.Until(async () => (int?)(await platform.Get("deployment", "hello"))["status"]?["readyReplicas"] == 4, "a fourth pod is ready");
+        await RunningPlatform.Until(() => load.Answers.Count == 4, "the fourth pod answers");
+        await load.HasNotFailed();
+        var now = platform.WebServers;
+        Assert.Equal(4, now.Count);
+        Assert.Empty(before.Select(x => (x.Id, x.StartTicks)).Except(now.Select(x => (x.Id, x.StartTicks))));
+    });
+
+    [Theory]
+    [InlineData("mesos", "--agents")]
+    [InlineData("apiserver", "--service-cluster-ip-range")]
+    [InlineData("controllers", "--master")]
+    [InlineData("dns", "--kubeconfig")]
+    [InlineData("lb", "--kubeconfig")]
+    public async Task Each_role_tells_its_options(string role, string option)
+    {
+        Installation.Require();
+        Assert.Contains(option, (await RunningPlatform.Run(role, "--help")).Succeeds().Output, StringComparison.Ordinal);
+    }
+
     /// <summary>All five roles, in the order in which they can start; returned in the order in which they are stopped.</summary>
     private static async Task<IReadOnlyList<ChildProcess>> Start(RunningPlatform platform)
     {
