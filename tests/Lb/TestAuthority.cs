@@ -8,9 +8,12 @@ namespace Declarative.Tests.Lb;
 internal sealed class TestAuthority : IDisposable
 {
     private readonly X509Certificate2 _intermediate;
+    private readonly DateTimeOffset _now;
 
-    public TestAuthority()
+    /// <param name="now">The certificates are valid around this time.</param>
+    public TestAuthority(DateTimeOffset? now = null)
     {
+        _now = now ?? DateTimeOffset.UtcNow;
         Root = Sign("root", null, authority: true).Certificate;
         _intermediate = Sign("intermediate", Root, authority: true).Certificate;
     }
@@ -43,7 +46,7 @@ internal sealed class TestAuthority : IDisposable
         _intermediate.Dispose();
     }
 
-    private static (X509Certificate2 Certificate, AsymmetricAlgorithm Key) Sign(string name, X509Certificate2? issuer, bool authority, bool rsa = false)
+    private (X509Certificate2 Certificate, AsymmetricAlgorithm Key) Sign(string name, X509Certificate2? issuer, bool authority, bool rsa = false)
     {
         AsymmetricAlgorithm key = rsa ? RSA.Create(2048) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = rsa
@@ -56,10 +59,9 @@ internal sealed class TestAuthority : IDisposable
             names.AddDnsName(name);
             request.CertificateExtensions.Add(names.Build());
         }
-        var now = DateTimeOffset.UtcNow;
-        if (issuer is null) return (request.CreateSelfSigned(now.AddDays(-1), now.AddDays(30)), key);
+        if (issuer is null) return (request.CreateSelfSigned(_now.AddDays(-1), _now.AddDays(30)), key);
         using var signer = issuer.GetECDsaPrivateKey()!;
-        var signed = request.Create(issuer.SubjectName, X509SignatureGenerator.CreateForECDsa(signer), now.AddHours(-1), now.AddDays(9), RandomNumberGenerator.GetBytes(12));
+        var signed = request.Create(issuer.SubjectName, X509SignatureGenerator.CreateForECDsa(signer), _now.AddHours(-1), _now.AddDays(9), RandomNumberGenerator.GetBytes(12));
         return (authority ? signed.CopyWithPrivateKey((ECDsa)key) : signed, key);
     }
 }
