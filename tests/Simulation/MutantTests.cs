@@ -6,7 +6,7 @@ namespace Declarative.Tests.Simulation;
 /// <summary>Each checker finds the bug that is seeded for it within a few seeds: a simulator that finds nothing proves nothing.</summary>
 public sealed class MutantTests
 {
-    private const int SeedsMax = 12;
+    private const int SeedsMax = 30;
 
     [Theory]
     [InlineData(Mutant.AcceptBeforeIntent, "the intent is stored before the launch")]
