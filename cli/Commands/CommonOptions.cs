@@ -15,7 +15,7 @@ internal static class CommonOptions
         var option = new Option<int>("--port-offset") { Description = "Added to every default port, so that several platforms run side by side", HelpName = "N", DefaultValueFactory = _ => 0 };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() is < 0 or > 50000) result.AddError("--port-offset: expected 0 to 50000");
+            if (!IsWithin(result, 0, 50000)) result.AddError("--port-offset: expected a number from 0 to 50000");
         });
         return option;
     }
@@ -30,6 +30,10 @@ internal static class CommonOptions
         });
         return option;
     }
+
+    /// <summary>False for a word that is no number, too: asking the result for its value would throw then.</summary>
+    public static bool IsWithin(System.CommandLine.Parsing.OptionResult result, int least, int most) =>
+        result.Tokens.Count == 0 || (int.TryParse(result.Tokens[0].Value, System.Globalization.NumberStyles.AllowLeadingSign, System.Globalization.CultureInfo.InvariantCulture, out var value) && value >= least && value <= most);
 
     public static ILoggerFactory Loggers(string level) => LoggerFactory.Create(logging =>
     {

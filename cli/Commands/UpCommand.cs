@@ -21,7 +21,7 @@ internal static class UpCommand
         var agents = new Option<int>("--agents") { Description = "Mesos agents on this machine", HelpName = "N", DefaultValueFactory = _ => 1 };
         agents.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() is < 1 or > 100) result.AddError("--agents: expected 1 to 100");
+            if (!CommonOptions.IsWithin(result, 1, 100)) result.AddError("--agents: expected a number from 1 to 100");
         });
         var apply = new Option<string[]>("--apply") { Description = "File, directory or - to apply once the platform is ready; may be given again", HelpName = "PATH", DefaultValueFactory = _ => [] };
         var command = new Command("up", "Run everything in this process, on an embedded one-machine Mesos.") { data, agents, apply, offset, level };
@@ -67,8 +67,8 @@ internal static class UpCommand
             {
                 await Console.Out.WriteLineAsync(tasks == 0 ? "Stopped. No workloads are running." : string.Create(CultureInfo.InvariantCulture, $"""
                     Stopped. {tasks} task{(tasks == 1 ? "" : "s")} of your workloads run on.
-                      again with them   declarative up --data {settings.Data}
-                      end them          declarative down --data {settings.Data}
+                      again with them   ./declarative up --data {settings.Data}{(settings.Ports.Offset > 0 ? $" --port-offset {settings.Ports.Offset}" : "")}
+                      end them          ./declarative down --data {settings.Data}
                     """));
             }
         }

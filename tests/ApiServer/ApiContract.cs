@@ -213,6 +213,21 @@ public abstract class ApiContract : IAsyncLifetime
         Assert.Equal("v", ConfigMap.Read((await Api.Get(made.Key, stop: Stop)).Json).Data["k"]);
     }
 
+    [Theory]
+    [InlineData("\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]", "", "spec.volumes")]
+    [InlineData("\"securityContext\":{\"runAsUser\":1000}", "", "spec.securityContext")]
+    [InlineData("\"hostNetwork\":true", "", "spec.hostNetwork")]
+    [InlineData("", "\"readinessProbe\":{\"grpc\":{\"port\":80}}", "readinessProbe.grpc")]
+    [InlineData("", "\"readinessProbe\":{\"httpGet\":{\"port\":\"htp\"}},\"ports\":[{\"name\":\"http\",\"containerPort\":80}]", "did you mean \"http\"")]
+    public async Task What_has_no_effect_is_said(string spec, string container, string told)
+    {
+        static string And(string text) => text.Length > 0 ? text + "," : "";
+        var json = "{\"metadata\":{\"name\":\"p\"},\"spec\":{" + And(spec) + "\"containers\":[{" + And(container) + "\"name\":\"c\",\"command\":[\"x\"]}]}}";
+        var warnings = new List<string>();
+        await Api.Create(new(Kind.Pod, "default", "p"), Encoding.UTF8.GetBytes(json), new() { Warnings = warnings }, Stop);
+        Assert.Contains(warnings, x => x.Contains(told, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Services_get_unique_addresses_and_ports()
     {

@@ -66,6 +66,8 @@ internal static class PodDefaults
         probe.Default("periodSeconds", 10);
         probe.Default("successThreshold", 1);
         probe.Default("failureThreshold", 3);
+        // kubectl describe reads it without asking whether it is there.
+        probe.Object("grpc")?.Default("service", "");
         if (probe.Object("httpGet") is { } get)
         {
             get.Default("path", "/");

@@ -27,14 +27,41 @@ internal static class PodValidation
 
     public static void Warn(JsonObject spec, string path, ICollection<string> warnings)
     {
-        if (spec.List("initContainers") is { Count: > 0 }) warnings.Add($"{path}.initContainers: stored, but has no effect: a pod is a Mesos task or task group, which has no init containers");
-        if (spec.Flag("hostPID")) warnings.Add($"{path}.hostPID: stored, but has no effect here");
-        if (spec.Flag("hostIPC")) warnings.Add($"{path}.hostIPC: stored, but has no effect here");
+        if (spec.List("initContainers") is { Count: > 0 }) warnings.Add($"{path}.initContainers: not supported: the pod will not start, because a Mesos task or task group has no init containers");
+        foreach (var name in (ReadOnlySpan<string>)["hostPID", "hostIPC", "hostNetwork"])
+        {
+            if (spec.Flag(name)) warnings.Add($"{path}.{name}: stored, but has no effect here");
+        }
+        if (spec.List("volumes") is { Count: > 0 }) warnings.Add($"{path}.volumes: stored, but nothing is mounted: volumes are not supported yet");
+        if (spec.Object("securityContext") is { Count: > 0 }) warnings.Add($"{path}.securityContext: stored, but has no effect: the process runs as the agent's user");
         var containers = spec.List("containers") ?? [];
         for (var i = 0; i < containers.Count; i++)
         {
             if (containers[i] is not JsonObject container) continue;
-            if (container.Object("lifecycle") is not null) warnings.Add($"{path}.containers[{i}].lifecycle: stored, but has no effect: Mesos' executors run no hooks");
+            var at = $"{path}.containers[{i}]";
+            if (container.Object("lifecycle") is not null) warnings.Add($"{at}.lifecycle: stored, but has no effect: Mesos' executors run no hooks");
+            if (container.Object("securityContext") is { Count: > 0 }) warnings.Add($"{at}.securityContext: stored, but has no effect: the process runs as the agent's user");
+            foreach (var name in (ReadOnlySpan<string>)["livenessProbe", "readinessProbe", "startupProbe"])
+            {
+                if (container.Object(name) is { } probe) WarnProbe(container, probe, $"{at}.{name}", warnings);
+            }
+        }
+    }
+
+    /// <summary>What a Mesos check can not say (architecture.md, decision 6).</summary>
+    private static void WarnProbe(JsonObject container, JsonObject probe, string at, ICollection<string> warnings)
+    {
+        if (probe.Object("grpc") is not null) warnings.Add($"{at}.grpc: stored, but is not run: Mesos has no gRPC checks; use httpGet, tcpSocket or exec");
+        foreach (var name in (ReadOnlySpan<string>)["httpGet", "tcpSocket"])
+        {
+            if (probe.Object(name) is not { } handler) continue;
+            if (handler.Text("host").Length > 0) warnings.Add($"{at}.{name}.host: has no effect: checks go to the task's own address");
+            if (handler.List("httpHeaders") is { Count: > 0 }) warnings.Add($"{at}.{name}.httpHeaders: has no effect: a Mesos check sends none");
+            if (handler.Text("port") is { Length: > 0 } port && !(container.List("ports") ?? []).OfType<JsonObject>().Any(x => x.Text("name") == port))
+            {
+                var nearest = Names.Nearest(port, (container.List("ports") ?? []).OfType<JsonObject>().Select(x => x.Text("name"))) is { } near ? $"; did you mean \"{near}\"?" : "";
+                warnings.Add($"{at}.{name}.port: no port of this container is named \"{port}\", so the probe is not run{nearest}");
+            }
         }
     }
 
