@@ -119,11 +119,11 @@ public sealed class FormsTests : IAsyncLifetime
     [Fact]
     public async Task Bodies_and_answers_in_yaml_and_protobuf()
     {
-        var made = await _admin.PostAsync(Maps, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  k: 'on'\n".Body("application/yaml"), Stop).Json(201);
+        var made = await _admin.PostAsync(Maps, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: in-yaml\ndata:\n  k: 'on'\n".Body("application/yaml"), Stop).Json(201);
         Assert.Equal("on", made.Text("data", "k"));
         await _admin.PostAsync(Maps, "a: [".Body("application/yaml"), Stop).Json(400);
 
-        using var ask = Ask(Maps + "/y", "application/vnd.kubernetes.protobuf");
+        using var ask = Ask(Maps + "/in-yaml", "application/vnd.kubernetes.protobuf");
         using var answer = await _admin.SendAsync(ask, Stop);
         Assert.Equal("application/vnd.kubernetes.protobuf", answer.Content.Headers.ContentType?.MediaType);
         var bytes = await answer.Content.ReadAsByteArrayAsync(Stop);
@@ -134,8 +134,8 @@ public sealed class FormsTests : IAsyncLifetime
 
         async Task<JsonElement> Put(HttpContent body, JsonElement _)
         {
-            await _admin.PatchAsync(Maps + "/y", """{"data":{"k":"x"}}""".Body("application/merge-patch+json"), Stop).Json();
-            return await _admin.PutAsync(Maps + "/y", body, Stop).Json(409);
+            await _admin.PatchAsync(Maps + "/in-yaml", """{"data":{"k":"x"}}""".Body("application/merge-patch+json"), Stop).Json();
+            return await _admin.PutAsync(Maps + "/in-yaml", body, Stop).Json(409);
         }
     }
 
