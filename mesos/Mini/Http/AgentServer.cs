@@ -1,10 +1,7 @@
 using System.Net;
 using Declarative.Mesos.Mini.Agents;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace Declarative.Mesos.Mini.Http;
 
@@ -17,18 +14,7 @@ public sealed class AgentServer : IAsyncDisposable
     private AgentServer(ProcessAgent agent, IPEndPoint endpoint)
     {
         _agent = agent;
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.AllowHostHeaderOverride = true;
-            kestrel.Limits.MaxRequestBodySize = Limits.CallBytesMax;
-            kestrel.Limits.MinResponseDataRate = null;
-            kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
-        });
-        _app = builder.Build();
-        _app.Run(Handle);
+        _app = BareServer.Make(endpoint, Handle);
     }
 
     /// <summary>The port it listens on.</summary>

@@ -2,10 +2,7 @@ using System.Net;
 using Declarative.Mesos.Mini.Master;
 using Declarative.Mesos.Scheduler;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace Declarative.Mesos.Mini.Http;
 
@@ -15,22 +12,7 @@ public sealed class MasterServer : IAsyncDisposable
     private readonly WebApplication _app;
     private MiniMaster? _master;
 
-    private MasterServer(IPEndPoint endpoint)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            // A request whose target names another host than its Host header is answered, as by a real master.
-            kestrel.AllowHostHeaderOverride = true;
-            kestrel.Limits.MaxRequestBodySize = Limits.CallBytesMax;
-            kestrel.Limits.MinResponseDataRate = null;
-            kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
-        });
-        _app = builder.Build();
-        _app.Run(Handle);
-    }
+    private MasterServer(IPEndPoint endpoint) => _app = BareServer.Make(endpoint, Handle);
 
     /// <summary>The port it listens on.</summary>
     public int Port { get; private set; }
