@@ -27,6 +27,9 @@ public static class Limits
     /// <summary>Events that the revision log keeps for watchers that resume; an older position is answered with 410.</summary>
     public const int WatchHistoryEventsMax = 100_000;
 
+    /// <summary>Of the objects in those events, per kind: large objects shorten the history instead of filling the memory.</summary>
+    public const long WatchHistoryBytesMax = 64 * 1024 * 1024;
+
     /// <summary>Items of a LIST answer where the caller asks for no limit inside the platform's own informers.</summary>
     public const int InformerPageItemsMax = 5_000;
 

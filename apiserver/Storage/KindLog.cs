@@ -10,6 +10,7 @@ internal sealed class KindLog(long openedAt)
     private LogEntry[] _ring = new LogEntry[64];
     private long _first; // sequence number of the oldest entry kept
     private long _next;
+    private long _bytes; // of the objects in the entries kept
 
     public ImmutableSortedDictionary<ObjectName, Selectable> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Selectable>(ObjectName.Order);
 
@@ -29,9 +30,11 @@ internal sealed class KindLog(long openedAt)
         if (_next - _first == _ring.Length)
         {
             if (_ring.Length < Limits.WatchHistoryEventsMax) Grow();
-            else TrimmedThrough = _ring[_first++ % _ring.Length].Object.Revision;
+            else DropOldest();
         }
         _ring[_next++ % _ring.Length] = entry;
+        _bytes += entry.Object.Stored.Json.Length;
+        while (_bytes > Limits.WatchHistoryBytesMax && _next - _first > 1) DropOldest();
     }
 
     /// <summary>Wakes the watchers; called once after a batch.</summary>
@@ -55,16 +58,24 @@ internal sealed class KindLog(long openedAt)
         return low;
     }
 
-    /// <summary>The objects as they were at an earlier revision; null when the history no longer reaches back to it.</summary>
-    public ImmutableSortedDictionary<ObjectName, Selectable>? At(long revision)
+    /// <summary>The changes after a revision, oldest first; null when the history no longer reaches back to it.</summary>
+    public LogEntry[]? Since(long revision)
     {
         if (revision < TrimmedThrough) return null;
         var from = Seek(revision);
-        if (from == _next) return Objects;
-        var objects = Objects.ToBuilder();
-        for (var i = _next - 1; i >= from; i--)
+        var changes = new LogEntry[_next - from];
+        for (var i = 0; i < changes.Length; i++) changes[i] = _ring[(from + i) % _ring.Length];
+        return changes;
+    }
+
+    /// <summary>The objects as they were before the changes.</summary>
+    public static ImmutableSortedDictionary<ObjectName, Selectable> Before(LogEntry[] changes, ImmutableSortedDictionary<ObjectName, Selectable> now)
+    {
+        if (changes.Length == 0) return now;
+        var objects = now.ToBuilder();
+        for (var i = changes.Length - 1; i >= 0; i--)
         {
-            var entry = _ring[i % _ring.Length];
+            var entry = changes[i];
             var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
             if (entry.Previous is null) objects.Remove(name);
             else objects[name] = entry.Previous;
@@ -78,6 +89,14 @@ internal sealed class KindLog(long openedAt)
         if (from < _first) return false;
         for (var i = from; i < _next && into.Count < max; i++) into.Add(_ring[i % _ring.Length]);
         return true;
+    }
+
+    private void DropOldest()
+    {
+        ref var oldest = ref _ring[_first++ % _ring.Length];
+        TrimmedThrough = oldest.Object.Revision;
+        _bytes -= oldest.Object.Stored.Json.Length;
+        oldest = default;
     }
 
     private void Grow()

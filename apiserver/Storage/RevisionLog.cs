@@ -60,11 +60,17 @@ internal sealed class RevisionLog
     /// <summary>All objects of a kind as of an earlier revision. Throws 410 when the history no longer reaches back to it.</summary>
     public ImmutableSortedDictionary<ObjectName, Selectable> SnapshotAt(Kind kind, long revision)
     {
+        LogEntry[] since;
+        ImmutableSortedDictionary<ObjectName, Selectable> now;
         lock (_gate)
         {
             if (revision > _revision) throw Api.Objects.Status.Timeout($"Too large resource version: {revision}, current: {_revision}");
-            return Of(kind).At(revision) ?? throw Api.Objects.Status.Expired(revision, Of(kind).TrimmedThrough);
+            var log = Of(kind);
+            since = log.Since(revision) ?? throw Api.Objects.Status.Expired(revision, log.TrimmedThrough);
+            now = log.Objects;
         }
+        // Outside the lock: a page of an old list must not hold up writers.
+        return KindLog.Before(since, now);
     }
 
     /// <summary>Completes when the newest revision is above <paramref name="revision"/>.</summary>
