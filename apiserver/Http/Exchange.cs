@@ -30,6 +30,6 @@ internal sealed class Exchange(HttpContext context, User user, IApi api, Request
         "PUT" => "update",
         "PATCH" => "patch",
         "DELETE" => path.Name.Length > 0 ? "delete" : "deletecollection",
-        _ => method.ToLowerInvariant(),
+        _ => "other", // one word for all: verbs are labels of metrics
     };
 }

@@ -148,10 +148,10 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
         }
     }
 
-    /// <summary>A task that completes when the token is cancelled, on the stack of the one who cancels.</summary>
+    /// <summary>A task that completes when the token is cancelled.</summary>
     private sealed class Cancelled : IDisposable
     {
-        private readonly TaskCompletionSource _source = new();
+        private readonly TaskCompletionSource _source = Completion.New();
         private readonly CancellationTokenRegistration _registration;
 
         public Cancelled(CancellationToken stop) => _registration = stop.Register(() => _source.TrySetResult());

@@ -9,8 +9,9 @@ public sealed class SafetyTests
     /// <summary>
     /// Sources that are awaited directly and by nothing else, and whose waiter must never run on the stack of the one who completes it.
     /// A direct await comes back into the simulated world also when its continuation is asynchronous; WhenAny and WhenAll do not.
+    /// The reporter may be made before its world is entered, where Completion cannot know of the world yet.
     /// </summary>
-    private static readonly string[] AwaitedDirectly = ["api/Completion.cs", "client/Informers/Informer.cs", "client/Queue/WorkQueue.cs", "client/Traffic/Signal.cs"];
+    private static readonly string[] MadeOtherwise = ["api/Completion.cs", "client/Informers/Informer.cs", "client/Queue/WorkQueue.cs", "client/Traffic/Signal.cs", "client/Traffic/TrafficReporter.cs"];
 
     [Fact]
     public void No_catch_is_empty() => Rule.Holds(Repository.CSharp.SelectMany(EmptyCatches));
@@ -37,15 +38,15 @@ public sealed class SafetyTests
 
     [Fact]
     public void Completion_sources_are_made_for_both_worlds() =>
-        Rule.Holds(Repository.CSharp.Where(x => !x.IsUnder([.. Repository.RealInputOutput, .. AwaitedDirectly])).SelectMany(ForeignSources));
+        Rule.Holds(Repository.CSharp.Where(x => !x.IsUnder([.. Repository.RealInputOutput, .. MadeOtherwise])).SelectMany(ForeignSources));
 
     [Fact]
     public void A_forbidden_call_is_found()
     {
         Assert.Equal(["a/A.cs:2: async void"], Finds(new("a/A.cs", "// async void\nasync void M() { }"), @"\basync\s+void\b"));
         Assert.Equal(["a/A.cs:1: Thread.Sleep"], Finds(new("a/A.cs", "Thread.Sleep(1);"), @"\bThread\.Sleep\b"));
-        Assert.Equal(["a/A.cs:1: new TaskCompletionSource", "a/A.cs:2: RunContinuationsAsynchronously"],
-            ForeignSources(new("a/A.cs", "var a = new TaskCompletionSource();\nTaskCompletionSource b = new(TaskCreationOptions.RunContinuationsAsynchronously);\nvar c = Completion.New();")));
+        Assert.Equal(["a/A.cs:1: new TaskCompletionSource", "a/A.cs:2: TaskCompletionSource<int> b = new", "a/A.cs:3: RunContinuationsAsynchronously"],
+            ForeignSources(new("a/A.cs", "var a = new TaskCompletionSource();\nTaskCompletionSource<int> b = new();\nb = new(TaskCreationOptions.RunContinuationsAsynchronously);\nTaskCompletionSource c = Completion.New();")));
     }
 
     [Fact]
@@ -68,7 +69,7 @@ public sealed class SafetyTests
 
     private static IEnumerable<string> Finds(SourceFile file, string pattern) => Regex.Matches(file.Code, pattern).Select(x => $"{file.At(x.Index)}: {x.Value}");
 
-    private static IEnumerable<string> ForeignSources(SourceFile file) => Finds(file, @"\bnew\s+TaskCompletionSource\b|\bRunContinuationsAsynchronously\b");
+    private static IEnumerable<string> ForeignSources(SourceFile file) => Finds(file, @"\bnew\s+TaskCompletionSource\b|\bTaskCompletionSource(<[^;=()]*>)?\s+\w+(\s*\{[^}]*\})?\s*=\s*new\b|\bRunContinuationsAsynchronously\b");
 
     private static IEnumerable<string> EmptyCatches(SourceFile file)
     {
