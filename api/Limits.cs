@@ -53,4 +53,28 @@ public static class Limits
 
     /// <summary>Request line and headers of one request.</summary>
     public const int RequestHeadBytesMax = 64 * 1024;
+
+    /// <summary>Streams of one SPDY connection that wait or are open: a forwarded connection takes two.</summary>
+    public const int SpdyStreamsMax = 1_000;
+
+    /// <summary>What waits in one SPDY stream for its reader before the connection is no longer read.</summary>
+    public const int SpdyStreamBytesBuffered = 256 * 1024;
+
+    /// <summary>One SPDY control frame.</summary>
+    public const int SpdyControlBytesMax = 64 * 1024;
+
+    /// <summary>The headers of one SPDY stream, decompressed.</summary>
+    public const int SpdyHeaderBytesMax = 64 * 1024;
+
+    /// <summary>Headers of one SPDY stream; clients of Kubernetes send three.</summary>
+    public const int SpdyHeadersMax = 100;
+
+    /// <summary>One piece of input to a container.</summary>
+    public const int RemoteInputBytesMax = 32 * 1024;
+
+    /// <summary>Pieces of input that wait for a container before its client's connection is no longer read.</summary>
+    public const int RemoteInputsBuffered = 16;
+
+    /// <summary>Ports of one connection that forwards over WebSocket channels; 8 bits number two channels a port.</summary>
+    public const int ForwardedPortsMax = 100;
 }

@@ -16,13 +16,16 @@ namespace Declarative.ApiServer.Http;
 
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
 /// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
-internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing)
+internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
     private readonly InFlight _inFlight = new();
     private readonly RequestMetrics _metrics = new();
     private readonly ConcurrentDictionary<User, Caller> _byToken = new(ReferenceEqualityComparer.Instance);
     private readonly PodLog _podLog = new(agents, time);
+    private readonly PodRemote _podRemote = new(agents, time);
+    private readonly PodPortForward _podPortForward = new(time);
+    private readonly HttpProxy _proxy = new(time);
     private readonly Health _health = new(options.Readiness);
     private readonly Documents _documents = new(options.Version);
 
@@ -35,6 +38,8 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         }
         return next(connection);
     }
+
+    public void Dispose() => _proxy.Dispose();
 
     public async Task Handle(HttpContext context)
     {
@@ -112,6 +117,21 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             if (exchange.Verb != "get") throw Status.MethodNotAllowed($"pods/log is read only; the server does not allow {exchange.Verb}");
             if (authorizer.Check(exchange.User, "get", path.Kind, "log", path.Namespace ?? "", path.Name) is { } refused) throw refused;
             await _podLog.Answer(exchange, api(User.ApiServer), closing);
+            return;
+        }
+        if (path.Kind.Equals(Kind.Pod) && path.Subresource is "exec" or "attach" or "portforward")
+        {
+            // The verb is the method's, as in Kubernetes: create for POST (SPDY), get for GET (WebSocket).
+            if (exchange.Verb is not ("get" or "create")) throw Status.MethodNotAllowed($"pods/{path.Subresource} is a connection: GET (WebSocket) or POST (SPDY); the server does not allow {exchange.Verb}");
+            if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, path.Subresource, path.Namespace ?? "", path.Name) is { } refused) throw refused;
+            if (path.Subresource == "portforward") await _podPortForward.Answer(exchange, api(User.ApiServer), closing);
+            else await _podRemote.Answer(exchange, api(User.ApiServer), closing);
+            return;
+        }
+        if (path.Subresource == "proxy" && (path.Kind.Equals(Kind.Pod) || path.Kind.Equals(Kind.Service) || path.Kind.Equals(Kind.Node)))
+        {
+            if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "proxy", path.Namespace ?? "", ProxyTarget.NameOf(path.Name)) is { } refused) throw refused;
+            await _proxy.Answer(exchange, api(User.ApiServer), closing);
             return;
         }
         switch (exchange.Verb)

@@ -26,14 +26,16 @@ public sealed class HttpFace : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly CancellationTokenSource _closing;
     private readonly HttpMessageInvoker _agents;
+    private readonly Dispatch _dispatch;
     private readonly TimeProvider _time;
     private bool _disposed;
 
-    private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Pki pki, TimeProvider time, HttpOptions options)
+    private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Dispatch dispatch, Pki pki, TimeProvider time, HttpOptions options)
     {
         _app = app;
         _closing = closing;
         _agents = agents;
+        _dispatch = dispatch;
         _time = time;
         Pki = pki;
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
@@ -71,12 +73,13 @@ public sealed class HttpFace : IAsyncDisposable
         catch
         {
             await app.DisposeAsync();
+            dispatch.Dispose();
             agents.Dispose();
             closing.Dispose();
             pki.Dispose();
             throw;
         }
-        var face = new HttpFace(app, closing, agents, pki, time, options);
+        var face = new HttpFace(app, closing, agents, dispatch, pki, time, options);
         foreach (var identity in Identity.All)
         {
             var path = identity.Role == "admin" ? face.KubeconfigPath : Path.Combine(pki.Directory, identity.Role + ".kubeconfig");
@@ -135,6 +138,7 @@ public sealed class HttpFace : IAsyncDisposable
         using var limit = new CancellationTokenSource(StopWithin, _time);
         await _app.StopAsync(limit.Token);
         await _app.DisposeAsync();
+        _dispatch.Dispose();
         _agents.Dispose();
         _closing.Dispose();
         Pki.Dispose();

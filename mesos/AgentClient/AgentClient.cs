@@ -14,7 +14,10 @@ public sealed class AgentClient
     /// <summary>A read from here gives no data, but says how long the file is.</summary>
     internal const long BeyondTheEnd = 1L << 62;
 
-    private const string Protobuf = "application/x-protobuf";
+    internal const string Protobuf = "application/x-protobuf";
+
+    /// <summary>A stream of messages, each with its length in front.</summary>
+    internal const string RecordIo = "application/recordio";
 
     private readonly Uri agent;
     private readonly Uri api;
@@ -32,21 +35,42 @@ public sealed class AgentClient
         this.time = time;
     }
 
+    internal Uri Address => agent;
+
     /// <summary>Any call of the v1 API that has a response.</summary>
     public async Task<Response> Call(Call call, CancellationToken stop)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, api) { Content = new ByteArrayContent(call.ToByteArray()) };
-        request.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
-        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(Protobuf));
+        using var content = new ByteArrayContent(call.ToByteArray());
+        content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
+        using var response = await Send(content, Protobuf, stop);
         try
         {
-            using var response = await http.SendAsync(request, stop);
             var body = await response.Content.ReadAsByteArrayAsync(stop);
-            if (!response.IsSuccessStatusCode)
-                throw new AgentRefused((int)response.StatusCode, System.Text.Encoding.UTF8.GetString(body));
             return body.Length == 0 ? new Response() : Response.Parser.ParseFrom(body);
         }
         catch (Exception failed) when (failed is HttpRequestException or IOException or InvalidProtocolBufferException)
+        {
+            throw new AgentUnavailable(agent, failed);
+        }
+    }
+
+    /// <summary>A call with any body.</summary>
+    /// <param name="accept"><see cref="RecordIo"/> stands for a stream of protobuf messages.</param>
+    internal async Task<HttpResponseMessage> Send(HttpContent content, string accept, CancellationToken stop)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, api) { Content = content };
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(accept));
+        if (accept == RecordIo)
+            request.Headers.Add("Message-Accept", Protobuf);
+        try
+        {
+            var response = await http.SendAsync(request, stop);
+            if (response.IsSuccessStatusCode)
+                return response;
+            using (response)
+                throw new AgentRefused((int)response.StatusCode, await response.Content.ReadAsStringAsync(stop));
+        }
+        catch (Exception failed) when (failed is HttpRequestException or IOException)
         {
             throw new AgentUnavailable(agent, failed);
         }

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Declarative.Api.Objects;
+using Declarative.Mesos.AgentClient;
+using Declarative.Mesos.Protocol.AgentApi;
+using CommandInfo = Declarative.Mesos.Protocol.CommandInfo;
+using ContainerID = Declarative.Mesos.Protocol.ContainerID;
+
+namespace Declarative.ApiServer.Streams;
+
+/// <summary>One exec or attach: what the client types goes to the container, what the container says to the client, and the end of it is told.</summary>
+internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteRequest request, ContainerTask task, ContainerID container)
+{
+    private const int SwitchboardDisabled = 500;
+    private static readonly Status Success = new(200, "", "");
+    private readonly AgentContainers _containers = new(agent);
+
+    /// <summary>Runs the command beside the task; it ends with its connection.</summary>
+    public async Task<Status> Exec(CancellationToken stop)
+    {
+        var session = new ContainerID { Value = Guid.NewGuid().ToString(), Parent = container };
+        var command = new CommandInfo { Shell = false, Value = request.Command[0] };
+        command.Arguments.Add(request.Command);
+        await using (var output = await _containers.Launch(session, command, request.Tty, stop))
+        {
+            await Join(session, output, feeds: true, stop);
+        }
+        return Result(await _containers.Wait(session, stop));
+    }
+
+    /// <summary>The task's own terminal where it has one; else its output files, as they grow.</summary>
+    public async Task<Status> Attach(CancellationToken stop)
+    {
+        try
+        {
+            await using var output = await _containers.Attach(container, stop);
+            await Join(container, output, feeds: request.Stdin || request.Tty, stop);
+        }
+        catch (AgentRefused refused) when (refused.Status == SwitchboardDisabled)
+        {
+            if (request.Stdin)
+            {
+                await io.Write(request.Stderr ? RemoteOutput.Stderr : RemoteOutput.Stdout, Encoding.UTF8.GetBytes(
+                    $"container \"{task.Container.Name}\" takes no input: its spec sets neither stdin nor tty. Its output follows.\n"), stop);
+            }
+            await Task.WhenAll(Follow(LogStreams.Stdout, RemoteOutput.Stdout, stop), Follow(LogStreams.Stderr, RemoteOutput.Stderr, stop));
+        }
+        return Success;
+    }
+
+    private async Task Join(ContainerID target, ContainerOutput output, bool feeds, CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var feeding = feeds ? Feed(target, ended.Token) : Task.CompletedTask;
+        try
+        {
+            await foreach (var (isError, data) in output.Read(stop)) await io.Write(isError ? RemoteOutput.Stderr : RemoteOutput.Stdout, data, stop);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await feeding;
+        }
+    }
+
+    private async Task Feed(ContainerID target, CancellationToken stop)
+    {
+        try
+        {
+            await _containers.Feed(target, Input(stop), stop);
+        }
+        catch (Exception over) when (over is AgentRefused or AgentUnavailable or OperationCanceledException)
+        {
+            // A process that has ended takes no more input; how it ended is told by its output and its exit code.
+        }
+    }
+
+    private async IAsyncEnumerable<ProcessIO> Input([EnumeratorCancellation] CancellationToken stop)
+    {
+        // Without stdin a command reads the end of a file, as from /dev/null. What is attached keeps the stdin it has.
+        if (!request.Stdin && request.Command.Count > 0) yield return Typed(default);
+        while (await io.Input.WaitToReadAsync(stop))
+        {
+            while (io.Input.TryRead(out var input))
+            {
+                if (input.Size is { } size) yield return Resized(size);
+                else if (request.Stdin) yield return Typed(input.Data);
+            }
+        }
+    }
+
+    private async Task Follow(LogStreams from, RemoteOutput to, CancellationToken stop)
+    {
+        await foreach (var data in agent.ReadLog(task.Id, from, tailLines: 0, limitBytes: null, follow: true, stop)) await io.Write(to, data, stop);
+    }
+
+    /// <summary>No bytes are the end of the input.</summary>
+    private static ProcessIO Typed(ReadOnlyMemory<byte> data) => new()
+    {
+        Type = ProcessIO.Types.Type.Data,
+        Data = new() { Type = ProcessIO.Types.Data.Types.Type.Stdin, Data_ = Google.Protobuf.ByteString.CopyFrom(data.Span) },
+    };
+
+    private static ProcessIO Resized(TerminalSize size) => new()
+    {
+        Type = ProcessIO.Types.Type.Control,
+        Control = new()
+        {
+            Type = ProcessIO.Types.Control.Types.Type.TtyInfo,
+            TtyInfo = new() { WindowSize = new() { Columns = (uint)size.Columns, Rows = (uint)size.Rows } },
+        },
+    };
+
+    /// <summary>A raw wait status as Kubernetes tells it: exit codes, and 128 + N for signal N.</summary>
+    private static Status Result(int? wait)
+    {
+        if (wait is not { } status) return new(500, StatusReason.InternalError, "the agent does not tell how the command ended");
+        var code = (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+        if (code == 0) return Success;
+        var text = code.ToString(CultureInfo.InvariantCulture);
+        return new(500, "NonZeroExitCode", $"command terminated with non-zero exit code: exit status {text}") { Causes = [new("ExitCode", text, "")] };
+    }
+}
