@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Declarative.ApiServer.Http;
 
@@ -22,6 +23,12 @@ internal sealed class Exchange(HttpContext context, User user, IApi api, Request
 
     /// <summary>Throws 406.</summary>
     public Accept Accept => Accept.Parse(context.Request.Headers.Accept);
+
+    /// <summary>A client that stops reading its terminal for a minute is no attack: what waits for it is bounded.</summary>
+    public void AllowSlowReader()
+    {
+        if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
+    }
 
     private static string VerbOf(string method, RequestPath path, RequestQuery query) => method switch
     {

@@ -97,7 +97,7 @@ internal sealed class HttpProxy : IDisposable
             await ended.CancelAsync();
             return;
         }
-        if (exchange.Context.Features.Get<Microsoft.AspNetCore.Server.Kestrel.Core.Features.IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
+        exchange.AllowSlowReader();
         await to.StartAsync(stop);
         await Copy(body, to.Body, stop);
     }

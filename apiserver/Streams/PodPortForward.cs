@@ -80,7 +80,7 @@ internal sealed class PodPortForward(TimeProvider time)
     /// <summary>The bulkhead of one forwarded connection: its error is told on its error stream, and ends nothing else.</summary>
     private static async Task Forward(SpdyStream data, SpdyStream error, PortTarget target, CancellationToken stop)
     {
-        try
+        await ClientGone.Ends(async () =>
         {
             var said = "";
             try
@@ -95,15 +95,8 @@ internal sealed class PodPortForward(TimeProvider time)
             if (said.Length > 0) await error.Write(Encoding.UTF8.GetBytes(said), stop);
             await error.Finish(stop);
             await data.Finish(stop);
-        }
-        catch (Exception lost) when (lost is IOException or OperationCanceledException or ObjectDisposedException or WebSocketException)
-        {
-            // The client has gone.
-        }
-        finally
-        {
-            await data.Input.CompleteAsync();
-            await error.Input.CompleteAsync();
-        }
+        });
+        await data.Input.CompleteAsync();
+        await error.Input.CompleteAsync();
     }
 }

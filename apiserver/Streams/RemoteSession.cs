@@ -64,15 +64,17 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
         }
     }
 
-    private async Task Feed(ContainerID target, CancellationToken stop)
+    /// <summary>A process that has ended takes no more input; how it ended is told by its output and its exit code.</summary>
+    private async Task<bool> Feed(ContainerID target, CancellationToken stop)
     {
         try
         {
             await _containers.Feed(target, Input(stop), stop);
+            return true;
         }
         catch (Exception over) when (over is AgentRefused or AgentUnavailable or OperationCanceledException)
         {
-            // A process that has ended takes no more input; how it ended is told by its output and its exit code.
+            return false;
         }
     }
 

@@ -69,48 +69,36 @@ internal sealed class SpdyIo : IRemoteIo
 
     private async Task Receive()
     {
-        await Task.WhenAll(Stdin(), Sizes());
+        await Task.WhenAll(ClientGone.Ends(Stdin), ClientGone.Ends(Sizes));
         _input.Writer.TryComplete();
     }
 
     private async Task Stdin()
     {
         if (!_streams.TryGetValue("stdin", out var stream)) return;
-        try
+        while (true)
         {
-            while (true)
-            {
-                var read = await stream.Input.ReadAsync(_connection.Ended);
-                var data = read.Buffer.Slice(0, Math.Min(read.Buffer.Length, Limits.RemoteInputBytesMax));
-                if (!data.IsEmpty) await _input.Writer.WriteAsync(new(data.ToArray()), _connection.Ended);
-                stream.Input.AdvanceTo(data.End);
-                if (!read.IsCompleted || data.Length < read.Buffer.Length) continue;
-                await _input.Writer.WriteAsync(new(default, IsEnd: true), _connection.Ended);
-                return;
-            }
-        }
-        catch (Exception lost) when (lost is IOException or OperationCanceledException)
-        {
-            // The connection has ended: there is no more input.
+            var read = await stream.Input.ReadAsync(_connection.Ended);
+            var data = read.Buffer.Slice(0, Math.Min(read.Buffer.Length, Limits.RemoteInputBytesMax));
+            var isLast = read.IsCompleted && data.Length == read.Buffer.Length;
+            if (!data.IsEmpty) await _input.Writer.WriteAsync(new(data.ToArray()), _connection.Ended);
+            stream.Input.AdvanceTo(data.End);
+            if (!isLast) continue;
+            await _input.Writer.WriteAsync(new(default, IsEnd: true), _connection.Ended);
+            return;
         }
     }
 
+    /// <summary>A client that sends what is no size keeps the terminal that it has.</summary>
     private async Task Sizes()
     {
         if (!_streams.TryGetValue("resize", out var stream)) return;
-        try
+        while (true)
         {
-            while (true)
-            {
-                var read = await stream.Input.ReadAtLeastAsync(1, _connection.Ended);
-                if (TerminalSizes.Last(read.Buffer, out var end) is { } size) await _input.Writer.WriteAsync(new(default, Size: size), _connection.Ended);
-                stream.Input.AdvanceTo(end, read.Buffer.End);
-                if (read.IsCompleted) return;
-            }
-        }
-        catch (Exception lost) when (lost is IOException or OperationCanceledException)
-        {
-            // The connection has ended, or sends what is no size: the terminal keeps the one it has.
+            var read = await stream.Input.ReadAtLeastAsync(1, _connection.Ended);
+            if (TerminalSizes.Last(read.Buffer, out var end) is { } size) await _input.Writer.WriteAsync(new(default, Size: size), _connection.Ended);
+            stream.Input.AdvanceTo(end, read.Buffer.End);
+            if (read.IsCompleted) return;
         }
     }
 }

@@ -5,7 +5,6 @@ using Declarative.Api.Objects;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Streams.Spdy;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Declarative.ApiServer.Streams;
 
@@ -60,8 +59,7 @@ internal static class Upgrade
 
     public static async Task<Stream> Begin(Exchange exchange)
     {
-        // A client that stops reading its terminal for a minute is no attack: what waits for it is bounded.
-        if (exchange.Context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
+        exchange.AllowSlowReader();
         return await exchange.Context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
     }
 

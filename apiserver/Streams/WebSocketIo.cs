@@ -85,40 +85,37 @@ internal sealed class WebSocketIo : IRemoteIo
     /// <summary>The bulkhead of a connection: whatever ends it ends the input.</summary>
     private async Task Receive()
     {
-        var buffer = new byte[Limits.RemoteInputBytesMax];
-        try
+        await ClientGone.Ends(async () =>
         {
-            while (true)
+            var buffer = new byte[Limits.RemoteInputBytesMax];
+            while (await Message(buffer))
             {
-                var (channel, started) = ((byte)0, false);
-                ValueWebSocketReceiveResult part;
-                do
-                {
-                    part = await _socket.ReceiveAsync(buffer.AsMemory(), _gone.Token);
-                    if (part.MessageType == WebSocketMessageType.Close) return;
-                    var data = buffer.AsMemory(0, part.Count);
-                    if (!started && !data.IsEmpty)
-                    {
-                        (channel, started) = (data.Span[0], true);
-                        data = data[1..];
-                    }
-                    if (Read(channel, data) is { } input) await _input.Writer.WriteAsync(input, _gone.Token);
-                }
-                while (!part.EndOfMessage);
             }
-        }
-        catch (Exception lost) when (lost is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException)
+        });
+        _input.Writer.TryComplete();
+        if (!_gone.IsCancellationRequested) await _gone.CancelAsync();
+    }
+
+    /// <summary>One message in as many parts as it comes in; false for the client's close.</summary>
+    private async Task<bool> Message(byte[] buffer)
+    {
+        var channel = -1;
+        while (true)
         {
-            // The client has gone, or talks nonsense: both end the connection.
-        }
-        finally
-        {
-            _input.Writer.TryComplete();
-            if (!_gone.IsCancellationRequested) await _gone.CancelAsync();
+            var part = await _socket.ReceiveAsync(buffer.AsMemory(), _gone.Token);
+            if (part.MessageType == WebSocketMessageType.Close) return false;
+            var data = buffer.AsMemory(0, part.Count);
+            if (channel < 0 && !data.IsEmpty)
+            {
+                channel = data.Span[0];
+                data = data[1..];
+            }
+            if (Read(channel, data) is { } input) await _input.Writer.WriteAsync(input, _gone.Token);
+            if (part.EndOfMessage) return true;
         }
     }
 
-    private static RemoteInput? Read(byte channel, ReadOnlyMemory<byte> data) => channel switch
+    private static RemoteInput? Read(int channel, ReadOnlyMemory<byte> data) => channel switch
     {
         StdinChannel when !data.IsEmpty => new(data.ToArray()),
         EndChannel when data is { Length: 1 } && data.Span[0] == StdinChannel => new(default, IsEnd: true),

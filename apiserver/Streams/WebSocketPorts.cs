@@ -39,7 +39,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
         await Task.WhenAll(Enumerable.Range(0, ports.Count).Select(i => Forward(i, target, stop.Token)));
         if (!stop.IsCancellationRequested)
         {
-            await Quietly(async () => await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", stop.Token));
+            await ClientGone.Ends(() => socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", stop.Token));
             await stop.CancelAsync();
         }
         await receiving;
@@ -47,7 +47,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
     }
 
     /// <summary>The bulkhead of one forwarded port.</summary>
-    private Task Forward(int index, PortTarget target, CancellationToken stop) => Quietly(async () =>
+    private Task Forward(int index, PortTarget target, CancellationToken stop) => ClientGone.Ends(async () =>
     {
         var (data, error) = ((byte)(2 * index), (byte)(2 * index + 1));
         var number = new byte[2];
@@ -85,7 +85,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
 
     private async Task Receive(CancellationTokenSource stop)
     {
-        await Quietly(async () =>
+        await ClientGone.Ends(async () =>
         {
             var buffer = new byte[Limits.RemoteInputBytesMax];
             var channel = -1;
@@ -105,18 +105,5 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
         });
         foreach (var input in _inputs) await input.Writer.CompleteAsync();
         if (!stop.IsCancellationRequested) await stop.CancelAsync();
-    }
-
-    /// <summary>A client that has gone, or a server that stops, ends the work without an error.</summary>
-    private static async Task Quietly(Func<Task> work)
-    {
-        try
-        {
-            await work();
-        }
-        catch (Exception lost) when (lost is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException)
-        {
-            // Nobody is left to be told.
-        }
     }
 }

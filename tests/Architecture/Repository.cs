@@ -8,7 +8,7 @@ internal static class Repository
     /// <summary>Where real I/O lives (architecture.md, rule 5; the same list stands in .editorconfig).</summary>
     public static readonly string[] RealInputOutput =
     [
-        "apiserver/Http", "apiserver/Storage/Sqlite", "apiserver/Storage/Etcd", "client/Http", "mesos/Scheduler/Http", "mesos/Scheduler/ZooKeeper",
+        "apiserver/Http", "apiserver/Streams", "apiserver/Storage/Sqlite", "apiserver/Storage/Etcd", "client/Http", "mesos/Scheduler/Http", "mesos/Scheduler/ZooKeeper",
         "mesos/AgentClient", "mesos/Mini/Http", "mesos/Mini/Runners", "dns/Server", "lb/Proxy", "lb/Health", "lb/Acme", "bench", "tests",
         "cli/Program.cs",
     ];

@@ -62,14 +62,7 @@ internal sealed class SpdyConnection : IAsyncDisposable
     /// <summary>Says goodbye and closes.</summary>
     public async ValueTask DisposeAsync()
     {
-        try
-        {
-            if (!_ended.IsCancellationRequested) await Send(ControlFrames.GoAway(_lastStream), _ended.Token);
-        }
-        catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException)
-        {
-            // Nobody is left to say goodbye to.
-        }
+        if (!_ended.IsCancellationRequested) await ClientGone.Ends(async () => await Send(ControlFrames.GoAway(_lastStream), _ended.Token));
         await _ended.CancelAsync();
         await _transport.DisposeAsync();
         await _receiving;
@@ -95,7 +88,7 @@ internal sealed class SpdyConnection : IAsyncDisposable
     /// <summary>The bulkhead of a connection: whatever ends it ends its streams, and is told to nobody else.</summary>
     private async Task Receive()
     {
-        try
+        await ClientGone.Ends(async () =>
         {
             var head = new byte[FrameHead.Bytes];
             while (await _transport.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false, _ended.Token) == head.Length)
@@ -104,11 +97,7 @@ internal sealed class SpdyConnection : IAsyncDisposable
                 if (frame.Type is { } type) await Control(type, frame);
                 else await Data(frame);
             }
-        }
-        catch (Exception lost) when (lost is IOException or OperationCanceledException or ObjectDisposedException or System.Net.WebSockets.WebSocketException)
-        {
-            // The client has gone, or talks nonsense: both end the connection.
-        }
+        });
         _opened.Writer.TryComplete();
         foreach (var stream in _streams.Values) await stream.Received.CompleteAsync();
         if (!_ended.IsCancellationRequested) await _ended.CancelAsync();
