@@ -63,10 +63,17 @@ internal static class Answer
             draft.Code = ResponseCode.ServFail;
             return;
         }
+        if (zones.HasExpired && zones.ZoneOf(query.Name) is { Trust: ZoneTrust.Expired })
+        {
+            draft.Code = ResponseCode.ServFail;
+            return;
+        }
         if (zones.Names.Find(query.Name) is not { } entry)
         {
-            if (zones.ZoneOf(query.Name) is not { } zone)
+            if (zones.ZoneOf(query.Name) is not { Authority.IsShared: false } zone)
                 draft.Code = ResponseCode.Refused;
+            else if (zone.Trust == ZoneTrust.Incomplete)
+                draft.Code = ResponseCode.ServFail;
             else
                 Negative(ref draft, zone, in query, ResponseCode.NxDomain);
             return;

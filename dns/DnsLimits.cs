@@ -33,4 +33,17 @@ internal static class DnsLimits
 
     /// <summary>Longest wait for the server's loops to notice a stop.</summary>
     public const int StopPollMilliseconds = 200;
+
+    /// <summary>The ports of one task that get SRV records.</summary>
+    public const int TaskPortsMax = 1000;
+
+    /// <summary>The longest <c>/state</c> of a Mesos master that is read.</summary>
+    public const int StateBytesMax = 512 * 1024 * 1024;
+
+    /// <summary>Hosts of agents, masters and schedulers whose addresses are remembered, and the wait for one lookup.</summary>
+    public const int HostsKnownMax = 100_000;
+    public const int HostLookupSeconds = 5;
+
+    /// <summary>How often the age of what is known is looked at.</summary>
+    public const int AgeCheckSeconds = 1;
 }

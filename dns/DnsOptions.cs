@@ -27,8 +27,38 @@ public sealed record DnsOptions
     /// <summary>Name of our framework: the label below the Mesos domain.</summary>
     public string Framework { get; init; } = "declarative";
 
-    /// <summary>TTLs and the other times of both zones, in seconds.</summary>
+    /// <summary>TTLs and the other times of the Mesos domain, in seconds.</summary>
     public ZoneTimes Times { get; init; } = new();
+
+    /// <summary>Those of the cluster domain and of the names of addresses.</summary>
+    public ZoneTimes ClusterTimes { get; init; } = new();
+
+    /// <summary>Name of the Mesos domain's server; null: <c>ns1.DOMAIN</c>.</summary>
+    public string? SoaServer { get; init; }
+
+    /// <summary>Who answers for the Mesos domain, as a domain name; null: <c>root.ns1.DOMAIN</c>.</summary>
+    public string? SoaMailbox { get; init; }
+
+    /// <summary>Labels of at most 24 characters that begin with a letter, as Mesos-DNS' <c>enforceRFC952</c>.</summary>
+    public bool Rfc952 { get; init; }
+
+    /// <summary>Where the address of another framework's task is looked for, in this order; not empty.</summary>
+    public IReadOnlyList<IpSource> IpSources { get; init; } = [IpSource.Network, IpSource.Mesos, IpSource.Host];
+
+    /// <summary>The Mesos masters; null: only what the API tells is named.</summary>
+    public MesosOptions? Mesos { get; init; }
+
+    /// <summary>When what is known of Mesos counts as stale.</summary>
+    public TimeSpan StaleAfter { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>What is answered in the Mesos domain from then on.</summary>
+    public StalePolicy Stale { get; init; } = StalePolicy.Keep;
+
+    /// <summary>Whether the HTTP API lists all tasks.</summary>
+    public bool Enumeration { get; init; } = true;
+
+    /// <summary>Mesos-DNS' <c>config.json</c> that these options were read from, for <c>/v1/config</c>.</summary>
+    public MesosDnsConfig? Source { get; init; }
 
     /// <summary>Withdraw what is not ready. False: every running task is published, as Mesos-DNS does.</summary>
     public bool HealthAware { get; init; } = true;
@@ -38,4 +68,13 @@ public sealed record DnsOptions
 
     /// <summary>Threads that receive and answer UDP queries on <see cref="Listen"/>.</summary>
     public int UdpThreads { get; init; } = 2;
+}
+
+/// <summary>What to do with a zone whose source has been silent for too long.</summary>
+public enum StalePolicy
+{
+    /// <summary>Go on answering what was last known.</summary>
+    Keep,
+    /// <summary>SERVFAIL, so that clients try another server.</summary>
+    ServFail,
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Declarative.Api;
+using Declarative.Dns.MesosState;
 using Declarative.Dns.Server;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -9,14 +10,17 @@ namespace Declarative.Dns;
 /// <summary>The DNS role: zones that follow the API, answered over UDP, TCP and Mesos-DNS' HTTP API.</summary>
 public sealed class DnsPart : IAsyncDisposable
 {
+    private readonly DnsOptions _options;
+    private readonly ILogger _logger;
     private readonly DnsServer _server;
 
     /// <exception cref="FormatException">A domain or the framework's name in the options gives no domain name.</exception>
     public DnsPart(DnsOptions options, ILoggerFactory? loggers = null)
     {
         loggers ??= NullLoggerFactory.Instance;
+        (_options, _logger) = (options, loggers.CreateLogger("dns"));
         Zones = new DnsZones(options, loggers);
-        _server = new DnsServer(options, Zones, loggers.CreateLogger("dns"));
+        _server = new DnsServer(options, Zones, _logger);
     }
 
     public DnsZones Zones { get; }
@@ -43,19 +47,26 @@ public sealed class DnsPart : IAsyncDisposable
     public Task Open() => _server.Start();
 
     /// <summary>
-    /// Follows the API until stopped; then the sockets are closed, and after them the TrafficReport is deleted: while it stands, answers may go out.
+    /// Follows the API and the Mesos masters until stopped; then the sockets are closed, and after them the TrafficReport is deleted: while it
+    /// stands, answers may go out.
     /// </summary>
-    public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
+    /// <param name="api">Null: the Mesos masters of the options alone, in place of Mesos-DNS.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="random">For the pauses after failures.</param>
+    /// <param name="stop">Ends it.</param>
+    public async Task Run(IApi? api, TimeProvider time, Random random, CancellationToken stop)
     {
         await Open();
         using var zonesStop = new CancellationTokenSource();
+        using var mesos = _options.Mesos is { } masters ? new MesosWatch(masters, Zones, time, random, _logger) : null;
         var zones = Zones.Run(api, time, random, zonesStop.Token);
+        var watching = mesos?.Run(zonesStop.Token) ?? Task.CompletedTask;
         var stopped = Completion.New();
         await using (stop.Register(stopped.SetResult))
             await Task.WhenAny(zones, stopped.Task);
         await DisposeAsync();
         zonesStop.Cancel();
-        await zones;
+        await Task.WhenAll(zones, watching);
     }
 
     /// <summary>Closes all sockets.</summary>

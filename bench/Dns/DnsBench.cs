@@ -73,7 +73,7 @@ public static class DnsBench
     private static void Measure(int size, int seconds, int clients, bool dnsperf, string? zoneFile)
     {
         var before = GC.GetTotalMemory(forceFullCollection: true);
-        var contents = new ZoneContents([(ZoneNames.Default.Mesos, ZoneNames.Default.Times)], serial: 1);
+        var contents = new ZoneContents([new ZoneAuthority(ZoneNames.Default.Mesos, ZoneNames.Default.Times)], serial: 1);
         var services = Math.Max(1, size / NamesPerService);
         for (var i = 0; i < services; i++)
             contents.Put($"service/{i}", Service(i, 0));

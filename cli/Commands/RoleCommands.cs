@@ -100,23 +100,6 @@ internal static class ControllersCommand
     }
 }
 
-internal static class DnsCommand
-{
-    public static Command Make(Machine machine)
-    {
-        var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
-        var command = new Command("dns", "Run the DNS server alone.") { data, kubeconfig, offset, level };
-        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
-        {
-            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
-            var ports = new Ports(parsed.GetValue(offset));
-            var role = await DnsRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "dns", machine), ports, machine, logs);
-            return await RoleCommand.UntilStopped($"DNS at 127.0.0.1:{ports.Dns}, HTTP API at {ports.DnsHttp}.", role.Running, [role], stop);
-        }));
-        return command;
-    }
-}
-
 internal static class LbCommand
 {
     public static Command Make(Machine machine)

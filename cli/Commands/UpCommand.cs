@@ -94,7 +94,7 @@ internal static class UpCommand
         reader = api.As(User.ApiServer);
         var controllers = new ControllersRole(api.As, [mesos.Master], machine, logs);
         roles.Push(controllers);
-        dns = await DnsRole.Start(api.As(User.Dns), ports, machine, logs);
+        dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master]), machine, logs);
         roles.Push(dns);
         lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, machine, logs, stop);
         roles.Push(lb);

@@ -18,14 +18,31 @@ internal sealed class DnsRole : IAsyncDisposable
 
     public bool IsReady => _part.Ready.IsCompletedSuccessfully;
 
-    public static async Task<DnsRole> Start(IApi api, Ports ports, Machine machine, ILoggerFactory logs)
+    /// <summary>On this platform's ports: our framework's names come from the API, all others from its master.</summary>
+    public static DnsOptions Defaults(Ports ports, IReadOnlyList<Uri> masters) => new()
     {
-        var part = new DnsPart(new DnsOptions
+        Listen = new(IPAddress.Loopback, ports.Dns),
+        Http = new(IPAddress.Loopback, ports.DnsHttp),
+        Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        Mesos = masters.Count > 0 ? new MesosOptions { Masters = masters } : null,
+    };
+
+    /// <param name="api">Null: names come from the Mesos masters alone.</param>
+    /// <param name="options">What to serve.</param>
+    /// <param name="machine">Clock and chance.</param>
+    /// <param name="logs">Where to.</param>
+    /// <exception cref="UsageException">The options cannot be.</exception>
+    public static async Task<DnsRole> Start(IApi? api, DnsOptions options, Machine machine, ILoggerFactory logs)
+    {
+        DnsPart part;
+        try
         {
-            Listen = new(IPAddress.Loopback, ports.Dns),
-            Http = new(IPAddress.Loopback, ports.DnsHttp),
-            Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
-        }, logs);
+            part = new DnsPart(options, logs);
+        }
+        catch (FormatException e)
+        {
+            throw new UsageException($"dns: {e.Message}");
+        }
         await part.Open();
         var role = new DnsRole(part);
         role._running = part.Run(api, machine.Time, machine.NewRandom(), role._stop.Token);

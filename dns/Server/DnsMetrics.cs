@@ -5,7 +5,7 @@ using Declarative.Dns.Wire;
 namespace Declarative.Dns.Server;
 
 /// <summary>The server's counts at one moment, as Prometheus reads them.</summary>
-internal sealed record DnsMetrics(Counters Udp, Counters Tcp, int TcpConnections, long TcpRefused, int Names, long Version, bool Synced)
+internal sealed record DnsMetrics(Counters Udp, Counters Tcp, int TcpConnections, long TcpRefused, int Names, long Version, bool Synced, long? MesosAge, bool Stale)
 {
     private static readonly ResponseCode[] Codes =
         [ResponseCode.NoError, ResponseCode.FormErr, ResponseCode.ServFail, ResponseCode.NxDomain, ResponseCode.NotImp, ResponseCode.Refused];
@@ -28,6 +28,11 @@ internal sealed record DnsMetrics(Counters Udp, Counters Tcp, int TcpConnections
         One("names", "gauge", "Names served.", Names);
         One("snapshot_version", "counter", "Versions of the zones made since the start.", Version);
         One("synced", "gauge", "1 when the zones are complete.", Synced ? 1 : 0);
+        if (MesosAge is { } age)
+        {
+            One("mesos_age_seconds", "gauge", "Seconds since a Mesos master last told something.", age);
+            One("mesos_stale", "gauge", "1 when that is too long ago.", Stale ? 1 : 0);
+        }
         return text.ToString();
 
         void One(string name, string type, string help, long value)

@@ -66,7 +66,7 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
             udp.Add(loop.Counters);
         _tcp.AddTo(streams);
         var snapshot = zones.Cell.Current;
-        return new DnsMetrics(udp, streams, _tcp.Open, _tcp.Refused, snapshot.Names.Count, snapshot.Version, zones.Synced.IsCompleted);
+        return new DnsMetrics(udp, streams, _tcp.Open, _tcp.Refused, snapshot.Names.Count, snapshot.Version, zones.Synced.IsCompleted, zones.MesosAge, zones.IsStale);
     }
 
     public async ValueTask DisposeAsync()

@@ -25,7 +25,7 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
             ["v1", "hosts", var host] => (200, Json, Write(json => Hosts(json, host))),
             ["v1", "hosts", _, "ports"] => (501, "text/plain", "To be implemented...\n"u8.ToArray()),
             ["v1", "services", var service] => (200, Json, Write(json => Services(json, service))),
-            ["v1", "enumerate"] => (200, Json, Write(Enumerate)),
+            ["v1", "enumerate"] when options.Enumeration => (200, Json, Write(Enumerate)),
             ["v1", "axfr"] => (200, Json, Write(Axfr)),
             ["metrics"] => (200, "text/plain; version=0.0.4", Encoding.UTF8.GetBytes(metrics().Text())),
             _ => (404, "text/plain", "not found; there are /v1/version, config, hosts/{host}, services/{service}, enumerate, axfr, and /metrics\n"u8.ToArray()),
@@ -43,6 +43,11 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
 
     private void Config(Utf8JsonWriter json)
     {
+        if (options.Source is { } source)
+        {
+            source.Write(json);
+            return;
+        }
         json.WriteStartObject();
         json.WriteString("Domain", options.MesosDomain);
         json.WriteString("Listener", options.Listen.Address.ToString());
@@ -53,13 +58,13 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
         json.WriteBoolean("HTTPOn", options.Http is not null);
         json.WriteBoolean("ExternalOn", false);
         json.WriteBoolean("RecurseOn", false);
-        json.WriteBoolean("EnforceRFC952", false);
-        json.WriteBoolean("EnumerationOn", true);
+        json.WriteBoolean("EnforceRFC952", options.Rfc952);
+        json.WriteBoolean("EnumerationOn", options.Enumeration);
         json.WriteBoolean("SetTruncateBit", true);
         json.WriteNumber("TTL", options.Times.Ttl);
         json.WriteNumber("SRVRecordDefaultWeight", options.SrvWeight);
-        json.WriteString("SOAMname", $"ns1.{zones.Names.Mesos}");
-        json.WriteString("SOARname", $"root.ns1.{zones.Names.Mesos}");
+        json.WriteString("SOAMname", options.SoaServer ?? $"ns1.{zones.Names.Mesos}");
+        json.WriteString("SOARname", options.SoaMailbox ?? $"root.ns1.{zones.Names.Mesos}");
         json.WriteNumber("SOARefresh", options.Times.Refresh);
         json.WriteNumber("SOARetry", options.Times.Retry);
         json.WriteNumber("SOAExpire", options.Times.Expire);
@@ -113,28 +118,31 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
     {
         json.WriteStartObject();
         json.WriteStartArray("frameworks");
-        json.WriteStartObject();
-        json.WriteStartArray("tasks");
-        foreach (var (pod, records) in zones.Tasks())
+        foreach (var framework in zones.Frameworks())
         {
             json.WriteStartObject();
-            json.WriteString("name", TaskName.Of(pod));
-            json.WriteString("id", pod.Task?.Id);
-            json.WriteStartArray("records");
-            foreach (var record in records.Distinct())
+            json.WriteStartArray("tasks");
+            foreach (var task in framework.Tasks)
             {
                 json.WriteStartObject();
-                json.WriteString("name", record.Name.ToString());
-                json.WriteString("host", Host(record));
-                json.WriteString("rtype", record.Type.ToString().ToUpperInvariant());
+                json.WriteString("name", task.Name);
+                json.WriteString("id", task.Id);
+                json.WriteStartArray("records");
+                foreach (var record in task.Records.Distinct())
+                {
+                    json.WriteStartObject();
+                    json.WriteString("name", record.Name.ToString());
+                    json.WriteString("host", Host(record));
+                    json.WriteString("rtype", record.Type.ToString().ToUpperInvariant());
+                    json.WriteEndObject();
+                }
+                json.WriteEndArray();
                 json.WriteEndObject();
             }
             json.WriteEndArray();
+            json.WriteString("name", framework.Name);
             json.WriteEndObject();
         }
-        json.WriteEndArray();
-        json.WriteString("name", options.Framework);
-        json.WriteEndObject();
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -146,9 +154,9 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
         json.WriteStartObject();
         json.WriteNumber("TTL", options.Times.Ttl);
         json.WriteNumber("Serial", zone?.Serial ?? 0);
-        json.WriteNumber("RefreshSeconds", 0);
-        json.WriteString("Mname", $"ns1.{zones.Names.Mesos}");
-        json.WriteString("Rname", $"root.ns1.{zones.Names.Mesos}");
+        json.WriteNumber("RefreshSeconds", (int)(options.Mesos?.Refresh.TotalSeconds ?? 0));
+        json.WriteString("Mname", zone?.Authority.Server.ToString());
+        json.WriteString("Rname", zone?.Authority.Mailbox.ToString());
         json.WriteString("Domain", options.MesosDomain);
         json.WriteStartObject("Records");
         var entries = snapshot.Names.Sorted().Where(e => snapshot.ZoneOf(e.Wire) == zone).ToList();

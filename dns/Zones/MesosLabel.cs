@@ -15,11 +15,11 @@ internal static class MesosLabel
     public static string Rfc1123(string name, int lengthMax = 63) => Cut(Map(name).TrimStart('-'), lengthMax);
 
     /// <summary>RFC 952: at most 24 characters, starting with a letter.</summary>
-    public static string Rfc952(string name) => Cut(Map(name).TrimStart("-0123456789".ToCharArray()), 24);
+    public static string Rfc952(string name, int lengthMax = 24) => Cut(Map(name).TrimStart("-0123456789".ToCharArray()), Math.Min(24, lengthMax));
 
     /// <summary>A framework's name: its dots go on parting labels.</summary>
-    public static string Domain(string name) =>
-        string.Join('.', name.Split('.').Select(part => Rfc1123(part)).Where(label => label.Length > 0));
+    public static string Domain(string name, bool rfc952 = false) =>
+        string.Join('.', name.Split('.').Select(part => rfc952 ? Rfc952(part) : Rfc1123(part)).Where(label => label.Length > 0));
 
     /// <summary><c>-hash-agent</c>: makes the name of one task; five characters of the task id's SHA-1 in z-base-32, the agent id's last part.</summary>
     public static string TaskSuffix(string taskId, string agentId)

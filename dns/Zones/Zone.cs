@@ -9,30 +9,31 @@ internal sealed class Zone
     /// <summary>Type, class, TTL, length and data: all of the record but its owner.</summary>
     private readonly byte[] _negative;
 
-    public Zone(DnsName apex, ZoneTimes times, uint serial)
+    public Zone(ZoneAuthority authority, uint serial, ZoneTrust trust = ZoneTrust.Full)
     {
-        Apex = apex;
-        Times = times;
+        Authority = authority;
         Serial = serial;
-        var server = DnsName.Parse("ns1." + apex);
-        Soa = Record.OfSoa(
-            apex, times.Ttl, server, DnsName.Parse("root.ns1." + apex), serial, times.Refresh, times.Retry, times.Expire, times.NegativeTtl);
+        Trust = trust;
+        Soa = Record.OfSoa(Apex, Times.Ttl, authority.Server, authority.Mailbox, serial, Times.Refresh, Times.Retry, Times.Expire, Times.NegativeTtl);
         _negative = new byte[10 + Soa.Rdata.Length];
         BinaryPrimitives.WriteUInt16BigEndian(_negative, (ushort)RecordType.Soa);
         BinaryPrimitives.WriteUInt16BigEndian(_negative.AsSpan(2), Query.ClassIn);
         // RFC 2308, 3: the SOA's TTL in a negative answer is the lesser of its own TTL and MINIMUM.
-        BinaryPrimitives.WriteUInt32BigEndian(_negative.AsSpan(4), Math.Min(times.Ttl, times.NegativeTtl));
+        BinaryPrimitives.WriteUInt32BigEndian(_negative.AsSpan(4), Math.Min(Times.Ttl, Times.NegativeTtl));
         BinaryPrimitives.WriteUInt16BigEndian(_negative.AsSpan(8), (ushort)Soa.Rdata.Length);
         Soa.Rdata.Span.CopyTo(_negative.AsSpan(10));
     }
 
-    public DnsName Apex { get; }
-    public ZoneTimes Times { get; }
+    public ZoneAuthority Authority { get; }
+    public DnsName Apex => Authority.Apex;
+    public ZoneTimes Times => Authority.Times;
     public uint Serial { get; }
+    public ZoneTrust Trust { get; }
     public Record Soa { get; }
-    public DnsName Server => DnsName.FromWire(Soa.Rdata.Span[..NameWire.Measure(Soa.Rdata.Span)]);
 
-    public Zone Next() => new(Apex, Times, Serial + 1);
+    public Zone Next() => new(Authority, Serial + 1, Trust);
+
+    public Zone With(ZoneTrust trust) => new(Authority, Serial, trust);
 
     /// <summary>Writes the SOA for the authority section; the apex is a suffix of the question's name, so its owner is a pointer there.</summary>
     public bool TryWriteNegative(Span<byte> message, ref int position, int limit, int questionNameLength)

@@ -21,13 +21,23 @@ internal static class ZoneBuilder
         var ports = PortsOf(pod, task, ownNetwork: !address.Equals(host));
         var name = TaskName.Of(pod);
         var suffix = MesosLabel.TaskSuffix(task.Id, task.Agent);
-        var mangled = MesosLabel.Rfc1123(name);
+        var mangled = names.Label(name);
         var records = new RecordList();
-        var shape = new TaskShape(pod.Uid, address, host, ports, names);
+        var shape = new TaskShape(pod.Uid, address, host, ports, names, DnsWishes.Of(pod.Metadata, names.Times.Ttl, names.SrvWeight));
         // Mesos-DNS publishes a discovery name twice: as it is, its dots parting labels, and mangled into one label.
-        shape.AddTo(records, mangled, MesosLabel.Rfc1123(name, NameWire.LabelMax - suffix.Length) + suffix);
+        shape.AddTo(records, mangled, names.Label(name, NameWire.LabelMax - suffix.Length) + suffix);
         if (name.ToLowerInvariant() is var raw && raw != mangled)
             shape.AddTo(records, raw, raw + suffix);
+        return records.All;
+    }
+
+    /// <summary>The name that a pod has by its address, as the cluster domain has it for pods that run.</summary>
+    public static IReadOnlyList<Record> OfPod(Pod pod, bool leaving, ZoneNames names)
+    {
+        if (leaving || pod.Status.Phase != "Running" || !IPAddress.TryParse(pod.Status.PodIP, out var address))
+            return [];
+        var records = new RecordList();
+        records.Add($"{Dashed(address)}.{pod.Namespace}.pod.{names.Cluster}", owner => Record.OfAddress(owner, names.ClusterTimes.Ttl, address, pod.Uid));
         return records.All;
     }
 
@@ -40,7 +50,8 @@ internal static class ZoneBuilder
     {
         var records = new RecordList();
         var name = $"{service.Name}.{service.Namespace}.svc.{names.Cluster}";
-        var ttl = names.Times.Ttl;
+        var wishes = DnsWishes.Of(service.Metadata, names.ClusterTimes.Ttl, names.SrvWeight);
+        var ttl = wishes.Ttl;
         if (service.Spec.Type == "ExternalName")
         {
             if (DnsName.TryParse(service.Spec.ExternalName, out var target))
@@ -49,36 +60,40 @@ internal static class ZoneBuilder
         }
         if (service.Spec.ClusterIP == "None")
         {
-            AddEndpoints(records, name, service, slices, leaving, names);
+            AddEndpoints(records, name, service, slices, leaving, names, wishes);
             return records.All;
         }
         var addresses = new List<Record>();
         foreach (var text in service.Spec.ClusterIPs.Count > 0 ? service.Spec.ClusterIPs : [service.Spec.ClusterIP])
         {
-            if (IPAddress.TryParse(text, out var address) && records.Add(name, owner => Record.OfAddress(owner, ttl, address)) is { } record)
-                addresses.Add(record);
+            if (!IPAddress.TryParse(text, out var address) || records.Add(name, owner => Record.OfAddress(owner, ttl, address)) is not { } record)
+                continue;
+            addresses.Add(record);
+            records.Add(ReverseName.Of(address), owner => Record.OfName(owner, RecordType.Ptr, ttl, record.Name));
         }
         foreach (var port in addresses.Count == 0 ? [] : service.Spec.Ports.Where(p => p.Name.Length > 0))
         {
             records.Add($"_{port.Name}._{Protocol(port.Protocol)}.{name}", owner =>
-                Record.OfSrv(owner, ttl, 0, names.SrvWeight, (ushort)port.Port, addresses[0].Name) with { Targets = addresses });
+                Record.OfSrv(owner, ttl, wishes.Priority, wishes.Weight, (ushort)port.Port, addresses[0].Name) with { Targets = addresses });
         }
         return records.All;
     }
 
     /// <summary>What belongs to the cluster zone itself.</summary>
     public static IReadOnlyList<Record> OfCluster(ZoneNames names) =>
-        [Record.OfText(DnsName.Parse($"dns-version.{names.Cluster}"), names.Times.Ttl, ZoneNames.SpecificationVersion)];
+        [Record.OfText(DnsName.Parse($"dns-version.{names.Cluster}"), names.ClusterTimes.Ttl, ZoneNames.SpecificationVersion)];
 
-    /// <summary>The zones' name server.</summary>
-    public static IReadOnlyList<Record> OfServer(IPAddress address, ZoneNames names) =>
-        [.. new[] { names.Mesos, names.Cluster }
-            .Select(apex => Record.OfAddress(DnsName.Parse($"ns1.{apex}"), names.Times.Ttl, address))];
+    /// <summary>The addresses of the zones' name servers, as far as their names lie in the zones.</summary>
+    public static IReadOnlyList<Record> OfServer(IReadOnlyList<IPAddress> addresses, IReadOnlyList<ZoneAuthority> zones) =>
+        [.. zones.DistinctBy(z => z.Server)
+            .Where(z => zones.Any(other => z.Server.IsWithin(other.Apex)))
+            .SelectMany(z => addresses.Select(a => Record.OfAddress(z.Server, z.Times.Ttl, a)))];
 
     private static void AddEndpoints(
-        RecordList records, string name, Service service, IReadOnlyList<EndpointSlice> slices, Func<string, bool> leaving, ZoneNames names)
+        RecordList records, string name, Service service, IReadOnlyList<EndpointSlice> slices, Func<string, bool> leaving, ZoneNames names,
+        DnsWishes wishes)
     {
-        var ttl = names.Times.Ttl;
+        var ttl = wishes.Ttl;
         foreach (var slice in slices)
         {
             foreach (var endpoint in slice.Endpoints)
@@ -93,13 +108,14 @@ internal static class ZoneBuilder
                         continue;
                     records.Add(name, owner => Record.OfAddress(owner, ttl, address, uid));
                     // Without a hostname the specification leaves the label open; the address with dashes is what users know.
-                    var host = endpoint.Hostname.Length > 0 ? endpoint.Hostname : text.Replace('.', '-').Replace(':', '-');
+                    var host = endpoint.Hostname.Length > 0 ? endpoint.Hostname : Dashed(address);
                     if (records.Add($"{host}.{name}", owner => Record.OfAddress(owner, ttl, address, uid)) is not { } target)
                         continue;
+                    records.Add(ReverseName.Of(address), owner => Record.OfName(owner, RecordType.Ptr, ttl, target.Name));
                     foreach (var port in slice.Ports.Where(p => p.Name.Length > 0))
                     {
                         records.Add($"_{port.Name}._{Protocol(port.Protocol)}.{name}", owner =>
-                            Record.OfSrv(owner, ttl, 0, names.SrvWeight, (ushort)port.Port, target.Name) with { Targets = [target], PodUid = uid });
+                            Record.OfSrv(owner, ttl, wishes.Priority, wishes.Weight, (ushort)port.Port, target.Name) with { Targets = [target], PodUid = uid });
                     }
                 }
             }
@@ -122,6 +138,8 @@ internal static class ZoneBuilder
         return ports;
     }
 
+    private static string Dashed(IPAddress address) => address.ToString().Replace('.', '-').Replace(':', '-').Trim('-') is { Length: > 0 } dashed ? dashed : "0";
+
     private static string Protocol(string protocol) => protocol.Length == 0 ? "tcp" : protocol.ToLowerInvariant();
 
     /// <param name="Name">"" for none.</param>
@@ -131,13 +149,13 @@ internal static class ZoneBuilder
     private readonly record struct TaskPort(string Name, string Protocol, int Number, int HostPort);
 
     /// <summary>The records that one form of a task's name carries (specs: Mesos-DNS, "naming").</summary>
-    private sealed record TaskShape(string Uid, IPAddress Address, IPAddress Host, List<TaskPort> Ports, ZoneNames Names)
+    private sealed record TaskShape(string Uid, IPAddress Address, IPAddress Host, List<TaskPort> Ports, ZoneNames Names, DnsWishes Wishes)
     {
         public void AddTo(RecordList records, string label, string canonical)
         {
-            var ttl = Names.Times.Ttl;
-            var domain = $"{MesosLabel.Domain(Names.Framework)}.{Names.Mesos}";
-            var hosts = $"{MesosLabel.Domain(Names.Framework)}.slave.{Names.Mesos}";
+            var ttl = Wishes.Ttl;
+            var domain = $"{MesosLabel.Domain(Names.Framework, Names.Rfc952)}.{Names.Mesos}";
+            var hosts = $"{MesosLabel.Domain(Names.Framework, Names.Rfc952)}.slave.{Names.Mesos}";
             records.Add($"{label}.{domain}", owner => Record.OfAddress(owner, ttl, Address, Uid));
             records.Add($"{label}.{hosts}", owner => Record.OfAddress(owner, ttl, Host, Uid));
             var task = records.Add($"{canonical}.{domain}", owner => Record.OfAddress(owner, ttl, Address, Uid));
@@ -157,22 +175,6 @@ internal static class ZoneBuilder
         }
 
         private Record Srv(DnsName owner, int port, Record target) =>
-            Record.OfSrv(owner, Names.Times.Ttl, 0, Names.SrvWeight, (ushort)port, target.Name) with { Targets = [target], PodUid = Uid };
-    }
-
-    /// <summary>Records so far; one whose owner is no domain name is left out.</summary>
-    private sealed class RecordList
-    {
-        private readonly List<Record> _all = [];
-        public IReadOnlyList<Record> All => _all;
-
-        public Record? Add(string owner, Func<DnsName, Record> make)
-        {
-            if (!DnsName.TryParse(owner, out var name))
-                return null;
-            var record = make(name);
-            _all.Add(record);
-            return record;
-        }
+            Record.OfSrv(owner, Wishes.Ttl, Wishes.Priority, Wishes.Weight, (ushort)port, target.Name) with { Targets = [target], PodUid = Uid };
     }
 }

@@ -13,14 +13,15 @@ internal sealed class ZoneContents
     private Zone[] _zones;
     private NameMap _names = NameMap.Empty;
     private long _version;
+    private bool _trustChanged;
 
-    /// <param name="zones">Apexes with their times; the serial starts at <paramref name="serial"/> and grows by one per change.</param>
+    /// <param name="zones">The zones; the serial starts at <paramref name="serial"/> and grows by one per change.</param>
     /// <param name="serial">Should grow from one start of the server to the next: seconds since 1970.</param>
-    public ZoneContents(IEnumerable<(DnsName Apex, ZoneTimes Times)> zones, uint serial)
+    public ZoneContents(IEnumerable<ZoneAuthority> zones, uint serial)
     {
-        _zones = [.. zones.Select(z => new Zone(z.Apex, z.Times, serial))];
+        _zones = [.. zones.Select(z => new Zone(z, serial))];
         foreach (var zone in _zones)
-            Put("zone/" + zone.Apex, [Record.OfName(zone.Apex, RecordType.Ns, zone.Times.Ttl, zone.Server)]);
+            Put("zone/" + zone.Apex, [Record.OfName(zone.Apex, RecordType.Ns, zone.Times.Ttl, zone.Authority.Server)]);
         Current = ZoneSnapshot.Empty;
         Publish(0);
     }
@@ -58,14 +59,26 @@ internal sealed class ZoneContents
     public void Remove(string source) => Put(source, []);
 
     /// <summary>Whether <see cref="Publish"/> would make a new version.</summary>
-    public bool Changed => _dirty.Count > 0;
+    public bool Changed => _dirty.Count > 0 || _trustChanged;
+
+    /// <summary>Says how far a zone may be relied on, from the next version on.</summary>
+    public void Trust(DnsName apex, ZoneTrust trust)
+    {
+        var index = Array.FindIndex(_zones, z => z.Apex.Equals(apex));
+        if (_zones[index].Trust == trust)
+            return;
+        _zones = [.. _zones];
+        _zones[index] = _zones[index].With(trust);
+        _trustChanged = true;
+    }
 
     /// <summary>Makes the gathered changes the current snapshot; returns which pods were withdrawn from which names.</summary>
     /// <param name="now">Ticks of <see cref="AnswerMark"/>.</param>
     public IReadOnlyList<Withdrawal> Publish(long now)
     {
-        if (_dirty.Count == 0)
+        if (!Changed)
             return [];
+        _trustChanged = false;
         var withdrawals = new List<Withdrawal>();
         var editor = _names.Edit();
         var touched = new HashSet<int>();

@@ -50,6 +50,7 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
         {
             _pods.Remove(key);
             contents.Remove("pod/" + key);
+            contents.Remove("podname/" + key);
             return;
         }
         _pods[key] = now;
@@ -113,8 +114,12 @@ internal sealed class ZoneFeed(ZoneContents contents, ZoneNames names)
             RefreshService(ns, service);
     }
 
-    private void RefreshTask(ResourceKey key) =>
-        contents.Put("pod/" + key, ZoneBuilder.OfTask(_pods[key], IsLeaving(_pods[key].Uid), names));
+    private void RefreshTask(ResourceKey key)
+    {
+        var leaving = IsLeaving(_pods[key].Uid);
+        contents.Put("pod/" + key, ZoneBuilder.OfTask(_pods[key], leaving, names));
+        contents.Put("podname/" + key, ZoneBuilder.OfPod(_pods[key], leaving, names));
+    }
 
     private void RefreshService(string ns, string name)
     {

@@ -11,6 +11,9 @@ internal sealed class ZoneSnapshot(NameMap names, Zone[] zones, long version)
     public IReadOnlyList<Zone> Zones => zones;
     public long Version => version;
 
+    /// <summary>Whether some zone is too old to be answered.</summary>
+    public bool HasExpired { get; } = zones.Any(z => z.Trust == ZoneTrust.Expired);
+
     /// <summary>The zone a folded wire-form name belongs to: of several, the one with the longest apex.</summary>
     public Zone? ZoneOf(ReadOnlySpan<byte> folded)
     {

@@ -252,7 +252,7 @@ public class ServerTests
         return message;
     }
 
-    private static async Task<string> Run(string program, string arguments)
+    internal static async Task<string> Run(string program, string arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments + (program == "dig" ? " +tries=1 +time=5" : " +retry=0 +timeout=5")) { RedirectStandardOutput = true, UseShellExecute = false })!;
         var text = await process.StandardOutput.ReadToEndAsync(Stop);

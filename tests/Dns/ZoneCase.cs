@@ -21,7 +21,7 @@ internal sealed class ZoneCase
     }
 
     public static ZoneContents NewContents() =>
-        new([(ZoneNames.Default.Mesos, ZoneNames.Default.Times), (ZoneNames.Default.Cluster, ZoneNames.Default.Times)], serial: 1);
+        new(ZoneAuthority.All(ZoneNames.Default), serial: 1);
 
     public static ZoneCase Of(string yaml)
     {

@@ -9,11 +9,14 @@ namespace Declarative.Mesos.Scheduler.Http;
 
 /// <summary>The operator API of a master (<c>/api/v1</c>), as readers use it: the event stream and single questions.</summary>
 /// <remarks>Masters are tried in turn; a redirect to the leading one is followed.</remarks>
-public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) : IDisposable
+/// <param name="options">Where the masters are.</param>
+/// <param name="time">For the watch over heartbeats.</param>
+/// <param name="handler">Adds certificates or credentials, and must follow no redirect; null: plain.</param>
+public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, HttpMessageHandler? handler = null) : IDisposable
 {
     private const string Protobuf = "application/x-protobuf";
     private const int RedirectsMax = 5;
-    private readonly HttpClient _client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient _client = new(handler ?? new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
     private int _next;
 
     /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
@@ -61,13 +64,16 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
             using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1")) { Content = new ByteArrayContent(call.ToByteArray()) };
             request.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
             request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(Protobuf));
+            using var timeout = new CancellationTokenSource(options.CallTimeout, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
             HttpResponseMessage response;
             try
             {
-                response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+                response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             }
-            catch (Exception lost) when (lost is HttpRequestException or IOException)
+            catch (Exception lost) when (lost is HttpRequestException or IOException or OperationCanceledException)
             {
+                stop.ThrowIfCancellationRequested();
                 _next++;
                 throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
             }

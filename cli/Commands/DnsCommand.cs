@@ -1,0 +1,67 @@
+using System.CommandLine;
+using Declarative.Api;
+using Declarative.Cli.Roles;
+using Declarative.Dns;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Cli.Commands;
+
+/// <summary><c>declarative dns</c>: the DNS server alone, beside an API server or in the place of Mesos-DNS.</summary>
+internal static class DnsCommand
+{
+    public static Command Make(Machine machine)
+    {
+        var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
+        var config = new Option<string?>("--mesos-dns-config") { Description = "Mesos-DNS' config.json: serve its Mesos cluster in its place, with no API server", HelpName = "FILE" };
+        var masters = new Option<string[]>("--master") { Description = "Mesos master whose other frameworks are named too, http://HOST:PORT; may be given again", HelpName = "URL", DefaultValueFactory = _ => [] };
+        var allRunning = new Option<bool>("--all-running") { Description = "Name every running task, also one that is not ready" };
+        var staleAfter = new Option<int>("--stale-after") { Description = "Seconds without word from the masters until their state counts as stale", HelpName = "SECONDS", DefaultValueFactory = _ => 300 };
+        var stale = new Option<string>("--stale") { Description = "What to answer then: keep (what was known) or servfail", HelpName = "POLICY", DefaultValueFactory = _ => "keep" };
+        stale.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not ("keep" or "servfail")) result.AddError("--stale: expected keep or servfail");
+        });
+        var command = new Command("dns", "Run the DNS server alone.") { data, kubeconfig, config, masters, allRunning, staleAfter, stale, offset, level };
+        command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
+        {
+            using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            var given = DnsRole.Defaults(new Ports(parsed.GetValue(offset)), [.. parsed.GetValue(masters)!.Select(Master)]) with
+            {
+                HealthAware = !parsed.GetValue(allRunning),
+                StaleAfter = TimeSpan.FromSeconds(parsed.GetValue(staleAfter)),
+                Stale = parsed.GetValue(stale) == "servfail" ? StalePolicy.ServFail : StalePolicy.Keep,
+            };
+            IApi? api = null;
+            if (parsed.GetValue(config) is { } file)
+                given = MesosDns(file, given, logs.CreateLogger("dns"));
+            else
+                api = RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "dns", machine);
+            var role = await DnsRole.Start(api, given, machine, logs);
+            return await RoleCommand.UntilStopped($"DNS at {given.Listen}, {(given.Http is { } http ? $"HTTP API at {http}" : "no HTTP API")}.", role.Running, [role], stop);
+        }));
+        return command;
+    }
+
+    private static Uri Master(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? url! : throw new UsageException($"--master {text}: expected http://HOST:PORT");
+
+    private static DnsOptions MesosDns(string file, DnsOptions given, ILogger log)
+    {
+        try
+        {
+            var config = MesosDnsConfig.Load(file);
+            foreach (var ignored in config.Ignored) MesosDnsLog.Ignored(log, file, ignored);
+            return config.Options(given);
+        }
+        catch (FormatException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+}
+
+internal static partial class MesosDnsLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "{File}: {Key}")]
+    public static partial void Ignored(ILogger logger, string file, string key);
+}

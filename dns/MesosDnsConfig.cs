@@ -1,0 +1,197 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Declarative.Dns.Zones;
+
+namespace Declarative.Dns;
+
+/// <summary>
+/// Mesos-DNS' <c>config.json</c>, read unchanged: its keys in any case, its defaults, its checks. What it says is in <see cref="Options"/>.
+/// </summary>
+public sealed partial class MesosDnsConfig
+{
+    private readonly Dictionary<string, JsonElement> _values = new(StringComparer.OrdinalIgnoreCase);
+    private readonly string _file;
+
+    private MesosDnsConfig(string file, JsonElement root)
+    {
+        _file = file;
+        if (root.ValueKind != JsonValueKind.Object)
+            throw new FormatException($"{file}: expected a JSON object");
+        // Of two keys that differ in case only, the last one counts.
+        foreach (var member in root.EnumerateObject())
+            _values[member.Name] = member.Value.Clone();
+    }
+
+    /// <summary>Keys that are read but change nothing, with the reason; in the order of the file.</summary>
+    public IReadOnlyList<string> Ignored => [.. _values.Keys.Where(Without.ContainsKey).Select(key => $"{key}: {Without[key]}"), .. _values.Keys.Where(k => !Known.Contains(k)).Select(k => $"{k}: not a key of Mesos-DNS")];
+
+    /// <summary>The servers for names outside of our zones; empty where <c>externalon</c> is false.</summary>
+    public IReadOnlyList<IPEndPoint> Resolvers => Flag("externalon", true) ? [.. Texts("resolvers", ["8.8.8.8"]).Select((t, i) => Server($"resolvers[{i}]", t))] : [];
+
+    /// <summary>ZooKeeper, as <c>zk://host:port,…/path</c>; "" for none.</summary>
+    public string ZooKeeper => Text("zk", "");
+
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="FormatException">What it says cannot be; the message names file, key and what was expected.</exception>
+    public static MesosDnsConfig Load(string file)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(file));
+            return new MesosDnsConfig(file, document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"{file}: {e.Message}", e);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException($"{file}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The options that this configuration amounts to, on top of others.</summary>
+    /// <exception cref="FormatException">As <see cref="Load"/>.</exception>
+    public DnsOptions Options(DnsOptions otherwise)
+    {
+        var domain = Text("domain", "mesos").ToLowerInvariant();
+        if (!DomainPattern().IsMatch(domain))
+            throw Wrong("domain", domain, "a domain name such as mesos");
+        var http = Flag("httpon", true);
+        if (!Flag("dnson", true))
+            throw Wrong("dnson", "false", "true: a server that answers over HTTP alone is not offered");
+        if (ZooKeeper.Length == 0 && Texts("masters", []).Count == 0)
+            throw Wrong("masters", "[]", "at least one host:port, or zk");
+        var server = Text("SOAMname", $"ns1.{domain}");
+        return otherwise with
+        {
+            Source = this,
+            MesosDomain = domain,
+            Listen = new IPEndPoint(Address("listener", "0.0.0.0"), Port("port", 53)),
+            ClusterListen = null,
+            Http = http ? new IPEndPoint(Address("HTTPListener", "0.0.0.0"), Port("httpport", 8123)) : null,
+            Times = new ZoneTimes(Number("ttl", 60), Number("ttl", 60), Number("SOARefresh", 60), Number("SOARetry", 600), Number("SOAExpire", 86400)),
+            SoaServer = Name("SOAMname", server),
+            SoaMailbox = Name("SOARname", Text("SOARname", $"root.{server}").Replace('@', '.')),
+            SrvWeight = (ushort)Number("srvRecordDefaultWeight", 1, ushort.MaxValue),
+            Rfc952 = Flag("enforceRFC952", false),
+            IpSources = Sources(),
+            Enumeration = Flag("EnumerationOn", true),
+            Mesos = new MesosOptions
+            {
+                Masters = [.. Texts("masters", []).Select((t, i) => Master(i, t))],
+                Refresh = TimeSpan.FromSeconds(Math.Max(1, Number("refreshSeconds", 60))),
+                Timeout = TimeSpan.FromSeconds(Math.Max(1, Number("stateTimeoutSeconds", 300))),
+                Credential = Credential(),
+                CaFile = FileName("CACertFile"),
+                CertificateFile = FileName("CertFile"),
+                KeyFile = FileName("KeyFile"),
+            },
+        };
+    }
+
+    /// <summary>The file as it is, without what is secret.</summary>
+    internal void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        foreach (var (key, value) in _values)
+        {
+            if (key.Equals("mesosCredentials", StringComparison.OrdinalIgnoreCase))
+                continue;
+            json.WritePropertyName(key);
+            value.WriteTo(json);
+        }
+        json.WriteEndObject();
+    }
+
+    private MesosCredential? Credential()
+    {
+        var how = Text("mesosAuthentication", "");
+        if (how.Length == 0)
+            return null;
+        if (how != "basic")
+            throw Wrong("mesosAuthentication", how, "\"basic\" or \"\"; iam is not supported");
+        if (!_values.TryGetValue("mesosCredentials", out var given) || given.ValueKind != JsonValueKind.Object)
+            throw Wrong("mesosCredentials", "nothing", "{\"principal\": …, \"secret\": …}, as mesosAuthentication is basic");
+        return new MesosCredential(Part("principal"), Part("secret"));
+
+        string Part(string name) =>
+            given.EnumerateObject().Where(m => m.Name.Equals(name, StringComparison.OrdinalIgnoreCase) && m.Value.ValueKind == JsonValueKind.String)
+                .Select(m => m.Value.GetString()!).LastOrDefault() ?? throw Wrong($"mesosCredentials.{name}", "nothing", "text");
+    }
+
+    private IReadOnlyList<IpSource> Sources()
+    {
+        var sources = Texts("IPSources", ["netinfo", "mesos", "host"]).Select(text => text switch
+        {
+            "netinfo" => IpSource.Network,
+            "mesos" => IpSource.Mesos,
+            "docker" => IpSource.Docker,
+            "host" => IpSource.Host,
+            _ => throw Wrong("IPSources", text, "netinfo, mesos, docker or host"),
+        }).ToList();
+        if (sources.Count == 0 || sources.Distinct().Count() < sources.Count)
+            throw Wrong("IPSources", sources.Count == 0 ? "[]" : "a source twice", "each at most once, and one at least");
+        return sources;
+    }
+
+    private Uri Master(int index, string text) =>
+        Uri.TryCreate($"{(Flag("mesosHTTPSOn", false) ? "https" : "http")}://{text}", UriKind.Absolute, out var address) && text.Contains(':', StringComparison.Ordinal)
+            ? address : throw Wrong($"masters[{index}]", text, "host:port");
+
+    private IPEndPoint Server(string key, string text) =>
+        IPAddress.TryParse(text, out var address) ? new IPEndPoint(address, 53)
+        : IPEndPoint.TryParse(text, out var endpoint) && endpoint.Port > 0 ? endpoint : throw Wrong(key, text, "an IP address, or address:port");
+
+    private string Name(string key, string text) => Wire.DnsName.TryParse(text, out var name) ? name.ToString() : throw Wrong(key, text, "a domain name");
+
+    private IPAddress Address(string key, string otherwise) =>
+        IPAddress.TryParse(Text(key, otherwise), out var address) && address.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6
+            ? address! : throw Wrong(key, Text(key, otherwise), "an IP address");
+
+    private int Port(string key, uint otherwise) => Number(key, otherwise, ushort.MaxValue) is var port and > 0 ? (int)port : throw Wrong(key, "0", "a port, 1..65535");
+
+    private string? FileName(string key) => Text(key, "") is { Length: > 0 } file ? file : null;
+
+    private string Text(string key, string otherwise) =>
+        !_values.TryGetValue(key, out var value) || value.ValueKind == JsonValueKind.Null ? otherwise
+        : value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(key, value.GetRawText(), "text");
+
+    private IReadOnlyList<string> Texts(string key, IReadOnlyList<string> otherwise) =>
+        !_values.TryGetValue(key, out var value) || value.ValueKind == JsonValueKind.Null ? otherwise
+        : value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.String)
+            ? [.. value.EnumerateArray().Select(v => v.GetString()!)] : throw Wrong(key, value.GetRawText(), "a list of texts");
+
+    private bool Flag(string key, bool otherwise) =>
+        !_values.TryGetValue(key, out var value) || value.ValueKind == JsonValueKind.Null ? otherwise
+        : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(key, value.GetRawText(), "true or false");
+
+    private uint Number(string key, uint otherwise, uint max = int.MaxValue) =>
+        !_values.TryGetValue(key, out var value) || value.ValueKind == JsonValueKind.Null ? otherwise
+        : value.ValueKind == JsonValueKind.Number && value.TryGetUInt32(out var number) && number <= max
+            ? number : throw Wrong(key, value.GetRawText(), $"a whole number, 0..{max}");
+
+    private FormatException Wrong(string key, string found, string expected) => new($"{_file}: {key}: found {found}, expected {expected}");
+
+    [GeneratedRegex("^[a-zA-Z0-9-]+(\\.[a-zA-Z0-9-]+)*$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex DomainPattern();
+
+    private static readonly Dictionary<string, string> Without = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["recurseon"] = "recursion is never offered",
+        ["SetTruncateBit"] = "an answer that was cut always says so",
+        ["SOAMinttl"] = "negative answers are cached as long as the others, as Mesos-DNS does it",
+        ["IAMConfigFile"] = "mesosAuthentication iam is not supported",
+        ["zkDetectionTimeout"] = "the server goes on looking for a master instead of ending",
+    };
+
+    private static readonly HashSet<string> Known = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "zk", "zkDetectionTimeout", "masters", "mesosAuthentication", "mesosCredentials", "IAMConfigFile", "mesosHTTPSOn", "CACertFile", "CertFile", "KeyFile",
+        "refreshSeconds", "stateTimeoutSeconds", "ttl", "srvRecordDefaultWeight", "domain", "listener", "port", "dnson", "httpon", "HTTPListener", "httpport",
+        "resolvers", "zoneResolvers", "timeout", "externalon", "recurseon", "SOAMname", "SOARname", "SOARefresh", "SOARetry", "SOAExpire", "SOAMinttl",
+        "IPSources", "enforceRFC952", "SetTruncateBit", "EnumerationOn",
+    };
+}

@@ -1,0 +1,111 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using Declarative.Mesos.Scheduler;
+
+namespace Declarative.Dns.MesosState;
+
+/// <summary>How the masters are spoken to: with credentials and certificates, and <c>/state</c> where the event stream is refused.</summary>
+internal sealed class MasterClient : IDisposable
+{
+    private const int RedirectsMax = 5;
+    private readonly MesosOptions _options;
+    private readonly HttpClient _client;
+
+    /// <exception cref="IOException">A certificate file cannot be read.</exception>
+    public MasterClient(MesosOptions options)
+    {
+        _options = options;
+        _client = new HttpClient(Handler(options)) { Timeout = System.Threading.Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = DnsLimits.StateBytesMax };
+    }
+
+    /// <summary>A handler with the options' certificates and credentials, that follows no redirect by itself.</summary>
+    public static HttpMessageHandler Handler(MesosOptions options)
+    {
+        var sockets = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) };
+        try
+        {
+            if (options.CertificateFile is { } certificate)
+                sockets.SslOptions.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, options.KeyFile)];
+            if (options.CaFile is { } authorities)
+            {
+                var chain = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+                chain.CustomTrustStore.ImportFromPemFile(authorities);
+                sockets.SslOptions = new SslClientAuthenticationOptions { ClientCertificates = sockets.SslOptions.ClientCertificates, CertificateChainPolicy = chain };
+            }
+        }
+        catch (System.Security.Cryptography.CryptographicException e)
+        {
+            throw new IOException($"a certificate for the Mesos masters cannot be read: {e.Message}", e);
+        }
+        return options.Credential is { } credential ? new Authenticated(credential, sockets) : sockets;
+    }
+
+    /// <summary>The state as the leading master has it; masters are tried in turn.</summary>
+    /// <exception cref="MasterUnavailable">None of them gives it.</exception>
+    public Task<MesosCluster> State(CancellationToken stop) => FirstOf(async master =>
+    {
+        var state = StateDocument.Read(await Read(master, "/master/state", stop));
+        // A master of old that does not lead answers with what it has: nothing but who leads.
+        return state is { IsLeader: false, Leader: { } leader }
+            ? StateDocument.Read(await Read(new UriBuilder(master) { Host = leader.Host, Port = leader.Port }.Uri, "/master/state", stop))
+            : state;
+    });
+
+    /// <summary>Where the schedulers are that speak libprocess.</summary>
+    /// <exception cref="MasterUnavailable">No master tells.</exception>
+    public Task<IReadOnlyList<MesosFramework>> Schedulers(CancellationToken stop) =>
+        FirstOf(async master => StateDocument.ReadSchedulers(await Read(master, "/master/state-summary", stop)).Where(f => f.Port > 0).ToList() as IReadOnlyList<MesosFramework>);
+
+    private async Task<T> FirstOf<T>(Func<Uri, Task<T>> ask)
+    {
+        var failures = new List<string>();
+        foreach (var master in _options.Masters)
+        {
+            try
+            {
+                return await ask(master);
+            }
+            catch (Exception lost) when (lost is HttpRequestException or IOException or JsonException)
+            {
+                failures.Add($"{master.Authority}: {lost.Message}");
+            }
+        }
+        throw new MasterUnavailable($"no master gives its state: {string.Join("; ", failures)}");
+    }
+
+    private async Task<byte[]> Read(Uri master, string path, CancellationToken stop)
+    {
+        var address = new Uri(master, path);
+        for (var redirects = 0; redirects <= RedirectsMax; redirects++)
+        {
+            using var response = await _client.GetAsync(address, stop);
+            if (response.StatusCode == HttpStatusCode.TemporaryRedirect && response.Headers.Location is { } location)
+            {
+                address = new Uri(address, location);
+                continue;
+            }
+            if (!response.IsSuccessStatusCode)
+                throw new HttpRequestException($"{address} answered {(int)response.StatusCode}");
+            return await response.Content.ReadAsByteArrayAsync(stop);
+        }
+        throw new HttpRequestException($"{master} redirects in a circle");
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    private sealed class Authenticated(MesosCredential credential, HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        private readonly AuthenticationHeaderValue _header =
+            new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.Principal}:{credential.Secret}")));
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            request.Headers.Authorization = _header;
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
+}
