@@ -12,7 +12,7 @@ public sealed class Listener
     /// <summary>Where connections to the address go.</summary>
     public Cluster Cluster => Contenders[0].Cluster;
 
-    /// <summary>Never empty; the oldest Service first.</summary>
+    /// <summary>Never empty; the Service that has it first, then the oldest.</summary>
     internal ImmutableArray<Contender> Contenders { get; }
 
     internal Contender Holder => Contenders[0];
@@ -31,11 +31,12 @@ public sealed class Listener
     }
 }
 
-internal sealed record Contender(DateTimeOffset Created, string Uid, ServiceKey Service, ListenerPurpose Purpose, Cluster Cluster) : IComparable<Contender>
+internal sealed record Contender(bool Held, DateTimeOffset Created, string Uid, ServiceKey Service, ListenerPurpose Purpose, Cluster Cluster) : IComparable<Contender>
 {
     public int CompareTo(Contender? other)
     {
         if (other is null) return 1;
+        if (other.Held.CompareTo(Held) is var held and not 0) return held;
         if (Created.CompareTo(other.Created) is var age and not 0) return age;
         if (string.CompareOrdinal(Uid, other.Uid) is var uid and not 0) return uid;
         // Two ports of one Service at one address: a node port that equals the port of the load balancer.

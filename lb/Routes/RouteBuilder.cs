@@ -53,9 +53,16 @@ internal static class RouteBuilder
             {
                 refusals.Add(new(purpose, number, "PortTaken", $"port {number} on {address} is used by the platform: {holder}"));
             }
-            else claims.Add(new(new(address, number), purpose));
+            else claims.Add(new(new(address, number), purpose, purpose == ListenerPurpose.LoadBalancer && Holds(service, number, port.Protocol)));
         }
     }
+
+    /// <summary>
+    /// Creation times have whole seconds: a newcomer of the same second, or one that an old Service's new port meets, must not take a port from
+    /// the Service that is being served there.
+    /// </summary>
+    private static bool Holds(Service service, int port, string protocol) =>
+        service.Status.LoadBalancer.Ingress.Any(x => x.Ports.Any(held => held.Port == port && held.Protocol == protocol && held.Error.Length == 0));
 
     private static string? Holder(int port, LbOptions options)
     {

@@ -109,7 +109,7 @@ public sealed class RouteTable
             foreach (var claim in routes.Ports[i].Claims)
             {
                 var listener = touched.TryGetValue(claim.Listener, out var known) ? known : Listeners.GetValueOrDefault(claim.Listener);
-                var contender = new Contender(routes.Created, routes.Uid, routes.Service, claim.Purpose, clusters[i]);
+                var contender = new Contender(claim.Held, routes.Created, routes.Uid, routes.Service, claim.Purpose, clusters[i]);
                 touched[claim.Listener] = listener is null ? new(claim.Listener, [contender]) : listener.With(contender);
             }
         }

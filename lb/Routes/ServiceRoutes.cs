@@ -11,7 +11,7 @@ public enum ListenerPurpose
 }
 
 /// <summary>What one Service and its slices ask of the balancer: the outcome of <see cref="RouteBuilder"/>.</summary>
-/// <param name="Created">Of claims to one address the oldest wins, then the one with the smaller <paramref name="Uid"/>.</param>
+/// <param name="Created">Of claims to one address the one that has it wins, then the oldest, then the one with the smaller <paramref name="Uid"/>.</param>
 internal sealed record ServiceRoutes(ServiceKey Service, string Uid, DateTimeOffset Created, ImmutableArray<PortRoute> Ports);
 
 /// <param name="Claims">The addresses that this port wants.</param>
@@ -26,7 +26,8 @@ internal sealed record PortRoute(
     ImmutableArray<Refusal> Refusals,
     ImmutableArray<EndpointRoute> Endpoints);
 
-internal sealed record Claim(ListenerKey Listener, ListenerPurpose Purpose);
+/// <param name="Held">The Service's status says that it has this address.</param>
+internal sealed record Claim(ListenerKey Listener, ListenerPurpose Purpose, bool Held);
 
 /// <param name="Reason">CamelCase, for a condition.</param>
 internal sealed record Refusal(ListenerPurpose Purpose, int Port, string Reason, string Message);

@@ -71,6 +71,8 @@ public sealed class BadWorkloadTests
     public Task A_service_whose_port_is_taken_names_the_holder() => RunningPlatform.With(async platform =>
     {
         await platform.Up("--apply", Installation.Hello);
+        // Who is served at a port keeps it, also against a Service of the same second.
+        await RunningPlatform.Until(async () => (await platform.Get("service", "hello"))["status"]?["loadBalancer"]?["ingress"] is not null, "hello has its port");
         using var other = new TcpListener(IPAddress.Loopback, 9010 + platform.Ports.Offset);
         other.Start();
         // By another Service, by a part of the platform, and by a process that is none of ours.

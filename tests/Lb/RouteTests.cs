@@ -162,13 +162,13 @@ public sealed class RouteTests
     private static EndpointRoute E(int n, bool ready = true, bool terminating = false) => new($"127.0.0.{n}", 31000 + n, $"uid-{n}", $"pod-{n}", ready && !terminating, terminating);
 
     private static ServiceRoutes Of(ServiceKey key, params EndpointRoute[] endpoints) =>
-        new(key, "uid", DateTimeOffset.UnixEpoch, [new("", 80, "TCP", PortMode.Http, [new(new("127.0.0.1", 80), ListenerPurpose.LoadBalancer)], [], [.. endpoints])]);
+        new(key, "uid", DateTimeOffset.UnixEpoch, [new("", 80, "TCP", PortMode.Http, [new(new("127.0.0.1", 80), ListenerPurpose.LoadBalancer, Held: false)], [], [.. endpoints])]);
 
     private static ServiceRoutes Routes(ServiceKey key, Random random)
     {
         var ports = Enumerable.Range(0, random.Next(3)).Select(i => new PortRoute(
             $"p{i}", 80 + i, "TCP", (PortMode)random.Next(2),
-            [.. Enumerable.Range(0, random.Next(3)).Select(x => new Claim(new($"127.0.0.{random.Next(1, 3)}", 9000 + random.Next(3)), (ListenerPurpose)x))],
+            [.. Enumerable.Range(0, random.Next(3)).Select(x => new Claim(new($"127.0.0.{random.Next(1, 3)}", 9000 + random.Next(3)), (ListenerPurpose)x, Held: random.Next(2) == 0))],
             [],
             [.. Enumerable.Range(0, random.Next(5)).Select(_ => random.Next(8)).Distinct().Order().Select(x => E(x, random.Next(2) == 0, random.Next(4) == 0))]));
         // A Service made again under its name has another uid.
