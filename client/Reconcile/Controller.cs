@@ -82,8 +82,7 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             catch (Exception e) // the worker's bulkhead: one key's bug or outage never stops the others
             {
                 Interlocked.Increment(ref _failures);
-                if (e is ApiException { IsOutOfReach: true }) Log.Waiting(Logger, name, key, e.Message);
-                else Log.ReconcileFailed(Logger, name, key, e);
+                Log.ReconcileFailed(Logger, name, key, e);
                 Queue.Retry(key);
             }
             finally
