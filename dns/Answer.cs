@@ -5,10 +5,37 @@ using Declarative.Dns.Zones;
 namespace Declarative.Dns;
 
 /// <summary>Circumstances of one answer.</summary>
-/// <param name="Stream">Over TCP: no size limit but the message's own.</param>
-/// <param name="Rotation">Which record comes first; give another number each time.</param>
-/// <param name="Now">Ticks of <see cref="AnswerMark"/>.</param>
-internal readonly record struct AnswerTurn(bool Stream, uint Rotation, long Now);
+/// <param name="stream">Over TCP: no size limit but the message's own.</param>
+/// <param name="rotation">Which record comes first; give another number each time.</param>
+/// <param name="now">Ticks of <see cref="AnswerMark"/>.</param>
+internal readonly ref struct AnswerTurn(bool stream, uint rotation, long now)
+{
+    public bool Stream => stream;
+    public uint Rotation => rotation;
+    public long Now => now;
+
+    /// <summary>Names of other zones can be asked for elsewhere.</summary>
+    public bool Forwarding { get; init; }
+
+    /// <summary>Null: cookies are ignored.</summary>
+    public CookieJar? Cookies { get; init; }
+
+    /// <summary>The sender's address, 4 or 16 bytes, for its cookie.</summary>
+    public ReadOnlySpan<byte> Client { get; init; }
+}
+
+/// <summary>What is left to do for a query.</summary>
+internal enum AnswerFate
+{
+    /// <summary>The answer is written, or there is to be none.</summary>
+    Done,
+    /// <summary>Nothing is written: the name is of another zone.</summary>
+    Elsewhere,
+    /// <summary>An alias that leads out of our zones is written; the rest is elsewhere.</summary>
+    Alias,
+    /// <summary>Nothing is written: a zone transfer over a stream.</summary>
+    Transfer,
+}
 
 /// <summary>
 /// From a query's bytes to the answer's: pure but for the mark of when a name was last answered, without allocation, and never throwing
@@ -20,10 +47,16 @@ internal static class Answer
     public const int UdpSizeMax = Opt.PayloadSize;
     private const int PlainUdpSize = 512;
     private const int AliasesMax = 8;
+    private const int CookieOptionSize = Opt.OptionHead + CookieJar.Size;
 
     /// <summary>Writes the answer and returns its length; 0: no answer at all.</summary>
-    public static int Write(ZoneSnapshot zones, ReadOnlySpan<byte> packet, Span<byte> response, AnswerTurn turn)
+    public static int Write(ZoneSnapshot zones, ReadOnlySpan<byte> packet, Span<byte> response, AnswerTurn turn) =>
+        Write(zones, packet, response, turn, out _);
+
+    /// <summary>As the other one; <paramref name="fate"/> tells what is still to be done.</summary>
+    public static int Write(ZoneSnapshot zones, ReadOnlySpan<byte> packet, Span<byte> response, AnswerTurn turn, out AnswerFate fate)
     {
+        fate = AnswerFate.Done;
         Span<byte> nameBuffer = stackalloc byte[NameWire.SizeMax];
         switch (Query.Read(packet, nameBuffer, out var query))
         {
@@ -34,21 +67,39 @@ internal static class Answer
             case Reading.Malformed:
                 return Bare(query.Header, response, ResponseCode.FormErr);
         }
-        var size = turn.Stream ? Math.Min(response.Length, ushort.MaxValue)
-            : Math.Min(response.Length, query.HasEdns ? Math.Min(query.PayloadSize, UdpSizeMax) : PlainUdpSize);
-        scoped Draft draft = new(response, query.HasEdns ? size - Opt.Size : size, query.QuestionEnd);
+        var size = SizeFor(in query, response.Length, turn.Stream);
+        var opt = !query.HasEdns ? 0 : Opt.Size + (query.Cookie.IsEmpty || turn.Cookies is null ? 0 : CookieOptionSize);
+        scoped Draft draft = new(response, size - opt, query.QuestionEnd);
         packet[Header.Size..query.QuestionEnd].CopyTo(response[Header.Size..]);
         if (query.EdnsVersion > 0)
             draft.Code = ResponseCode.BadVers;
-        else if (query.Class is not (Query.ClassIn or Query.ClassAny) || query.Type is RecordType.Axfr or RecordType.Ixfr)
+        else if (query.Class is not (Query.ClassIn or Query.ClassAny))
             draft.Code = ResponseCode.Refused;
+        else if (query.Type is RecordType.Axfr or RecordType.Ixfr)
+            Transfer(ref draft, zones, in query, turn);
         else if (query.Type is default(RecordType) or RecordType.Opt)
             draft.Code = ResponseCode.FormErr;
         else if ((ushort)query.Type is >= 128 and < 255)
             draft.Code = ResponseCode.NotImp;
         else
             Fill(ref draft, zones, in query, turn);
-        return Finish(ref draft, in query);
+        fate = draft.Fate;
+        return fate is AnswerFate.Elsewhere or AnswerFate.Transfer ? 0 : Finish(ref draft, in query, turn);
+    }
+
+    /// <summary>How long the answer to a query may be.</summary>
+    public static int SizeFor(in Query query, int room, bool stream) =>
+        stream ? Math.Min(room, ushort.MaxValue) : Math.Min(room, query.HasEdns ? Math.Min(query.PayloadSize, UdpSizeMax) : PlainUdpSize);
+
+    /// <summary>An answer that says no more than "ask over TCP" or a code; 0 for what is no query.</summary>
+    public static int Short(ReadOnlySpan<byte> packet, Span<byte> response, ResponseCode code, bool truncated)
+    {
+        Span<byte> nameBuffer = stackalloc byte[NameWire.SizeMax];
+        if (Query.Read(packet, nameBuffer, out var query) != Reading.Query)
+            return 0;
+        packet[Header.Size..query.QuestionEnd].CopyTo(response[Header.Size..]);
+        scoped Draft draft = new(response, response.Length, query.QuestionEnd) { Code = code, Truncated = truncated };
+        return Finish(ref draft, in query, default);
     }
 
     /// <summary>SERVFAIL for a packet that met a bug, if it has an id to repeat.</summary>
@@ -71,7 +122,7 @@ internal static class Answer
         if (zones.Names.Find(query.Name) is not { } entry)
         {
             if (zones.ZoneOf(query.Name) is not { Authority.IsShared: false } zone)
-                draft.Code = ResponseCode.Refused;
+                Foreign(ref draft, in query, turn);
             else if (zone.Trust == ZoneTrust.Incomplete)
                 draft.Code = ResponseCode.ServFail;
             else
@@ -91,6 +142,26 @@ internal static class Answer
             Authority(ref draft, zone, in query);
         else
             Negative(ref draft, zone, in query, ResponseCode.NoError);
+    }
+
+    /// <summary>A name of another zone: asked for elsewhere where that is wanted and possible, else refused.</summary>
+    private static void Foreign(ref Draft draft, in Query query, AnswerTurn turn)
+    {
+        if (turn.Forwarding && query.Class == Query.ClassIn && (query.Header.Flags & Header.RecursionDesired) != 0)
+            draft.Fate = AnswerFate.Elsewhere;
+        else
+            draft.Code = ResponseCode.Refused;
+    }
+
+    /// <summary>Over UDP an IXFR is answered with the SOA alone: who needs more comes again over TCP (RFC 1995, 2).</summary>
+    private static void Transfer(ref Draft draft, ZoneSnapshot zones, in Query query, AnswerTurn turn)
+    {
+        if (turn.Stream)
+            draft.Fate = AnswerFate.Transfer;
+        else if (query.Type == RecordType.Ixfr && zones.ZoneOf(query.Name) is { } zone && zone.Apex.Wire.SequenceEqual(query.Name))
+            Authority(ref draft, zone, in query);
+        else
+            draft.Code = ResponseCode.Refused;
     }
 
     private static void Positive(ref Draft draft, NameEntry entry, RecordSet set, AnswerTurn turn)
@@ -141,8 +212,10 @@ internal static class Answer
             var target = alias.Records[0].Rdata.Span;
             if (zones.Names.Find(target) is not { } next)
             {
-                if (zones.ZoneOf(target) is { } missing)
+                if (zones.ZoneOf(target) is { Authority.IsShared: false } missing)
                     AddNegative(ref draft, ref writer, missing, ResponseCode.NxDomain);
+                else if (turn.Forwarding && (query.Header.Flags & Header.RecursionDesired) != 0)
+                    draft.Fate = AnswerFate.Alias;
                 return;
             }
             entry = next;
@@ -182,16 +255,23 @@ internal static class Answer
             draft.Truncated = true;
     }
 
-    private static int Finish(ref Draft draft, in Query query)
+    private static int Finish(ref Draft draft, in Query query, AnswerTurn turn)
     {
         var flags = Header.Response
             | (query.Header.Flags & (Header.OpcodeMask | Header.RecursionDesired | Header.CheckingDisabled))
             | (draft.Authoritative ? Header.Authoritative : 0)
             | (draft.Truncated ? Header.Truncated : 0)
+            | (turn.Forwarding ? Header.RecursionAvailable : 0)
             | ((int)draft.Code & 0xF);
         if (query.HasEdns)
         {
-            draft.Position += Opt.Write(draft.Message[draft.Position..], Opt.PayloadSize, draft.Code, query.DnssecOk);
+            var opt = draft.Message[draft.Position..];
+            draft.Position += Opt.Write(opt, Opt.PayloadSize, draft.Code, query.DnssecOk);
+            if (!query.Cookie.IsEmpty && turn.Cookies is { } jar)
+            {
+                jar.Write(Opt.AddOption(opt, CookieJar.Option, CookieJar.Size), query.Cookie, turn.Client, jar.Seconds(turn.Now));
+                draft.Position += CookieOptionSize;
+            }
             draft.Additionals++;
         }
         new Header(query.Header.Id, (ushort)flags, 1, (ushort)draft.Answers, (ushort)draft.Authorities, (ushort)draft.Additionals)
@@ -220,5 +300,6 @@ internal static class Answer
         public ResponseCode Code;
         public bool Authoritative;
         public bool Truncated;
+        public AnswerFate Fate;
     }
 }

@@ -46,4 +46,32 @@ internal static class DnsLimits
 
     /// <summary>How often the age of what is known is looked at.</summary>
     public const int AgeCheckSeconds = 1;
+
+    /// <summary>Answers of other servers that are kept, and how long at most.</summary>
+    public const int CacheEntriesMax = 10_000;
+    public const int CacheSecondsMax = 3600;
+    public const int CacheNegativeSecondsMax = 300;
+
+    /// <summary>Questions to other servers on their way at once; further ones are answered with SERVFAIL. Of one TCP connection: these.</summary>
+    public const int ForwardsMax = 1024;
+    public const int ForwardsPerConnectionMax = 64;
+
+    /// <summary>Longest wait at a stop for what is asked for elsewhere.</summary>
+    public const int StopForwardsMilliseconds = 1000;
+
+    /// <summary>Places of the table that counts answers per network.</summary>
+    public const int RateSlots = 65_536;
+
+    /// <summary>Changes of a zone that are kept for IXFR, and the records that they may hold together.</summary>
+    public const int ZoneChangesMax = 256;
+    public const int ZoneChangeRecordsMax = 20_000;
+
+    /// <summary>Tries of one NOTIFY; the wait begins at a second and doubles (RFC 1996, 3.6).</summary>
+    public const int NotifyTriesMax = 5;
+
+    /// <summary>Clients that watch changes over HTTP at once.</summary>
+    public const int WatchersMax = 100;
+
+    /// <summary>Names that one of them follows.</summary>
+    public const int WatchedNamesMax = 100;
 }

@@ -54,6 +54,21 @@ public sealed record DnsOptions
     /// <summary>What is answered in the Mesos domain from then on.</summary>
     public StalePolicy Stale { get; init; } = StalePolicy.Keep;
 
+    /// <summary>Who is asked for names of other zones; by default nobody, such names are refused.</summary>
+    public ForwardOptions Forward { get; init; } = new();
+
+    /// <summary>Networks whose hosts may copy our zones (AXFR, IXFR); by default none.</summary>
+    public IReadOnlyList<IPNetwork> TransferTo { get; init; } = [];
+
+    /// <summary>Secondary servers that are told of changes (NOTIFY).</summary>
+    public IReadOnlyList<IPEndPoint> Notify { get; init; } = [];
+
+    /// <summary>UDP answers per second and thread to one network without a cookie of ours; 0: no limit.</summary>
+    public int RatePerSecond { get; init; }
+
+    /// <summary>Certificate and key (PEM files) of DNS over TLS and HTTPS; null: neither is offered.</summary>
+    public TlsOptions? Tls { get; init; }
+
     /// <summary>Whether the HTTP API lists all tasks.</summary>
     public bool Enumeration { get; init; } = true;
 
@@ -77,4 +92,20 @@ public enum StalePolicy
     Keep,
     /// <summary>SERVFAIL, so that clients try another server.</summary>
     ServFail,
+}
+
+/// <summary>DNS over TLS (RFC 7858) and over HTTPS (RFC 8484).</summary>
+public sealed record TlsOptions
+{
+    /// <summary>PEM file of the certificate, intermediate ones behind it.</summary>
+    public required string CertificateFile { get; init; }
+
+    /// <summary>PEM file of its key.</summary>
+    public required string KeyFile { get; init; }
+
+    /// <summary>Where DNS over TLS is answered; null: not.</summary>
+    public IPEndPoint? Listen { get; init; } = new(IPAddress.Loopback, 8853);
+
+    /// <summary>Where DNS over HTTPS is answered, at <c>/dns-query</c>; null: not.</summary>
+    public IPEndPoint? Https { get; init; } = new(IPAddress.Loopback, 8443);
 }

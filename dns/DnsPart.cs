@@ -36,6 +36,12 @@ public sealed class DnsPart : IAsyncDisposable
     /// <summary>Where pods find DNS, after <see cref="Open"/>; null where this process may not bind it.</summary>
     public IPEndPoint? ClusterAddress => _server.ClusterAddress;
 
+    /// <summary>DNS over TLS, after <see cref="Open"/>; null: not offered.</summary>
+    public IPEndPoint? TlsAddress => _server.TlsAddress;
+
+    /// <summary>DNS over HTTPS as <c>https://address:port</c>, after <see cref="Open"/>; null: not offered.</summary>
+    public string? HttpsAddress => _server.HttpsAddress;
+
     /// <summary>Mesos-DNS' HTTP API as <c>http://address:port</c>, after <see cref="Open"/>; null: not served.</summary>
     public string? HttpAddress => _server.HttpAddress;
 

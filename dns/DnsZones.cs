@@ -26,6 +26,7 @@ public sealed class DnsZones
     private readonly TrafficReporter _reporter;
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly TaskCompletionSource _synced = Completion.New();
+    private TaskCompletionSource _published = Completion.New();
 
     /// <summary>Guards feed, contents, drains and the two revisions.</summary>
     private readonly Lock _gate = new();
@@ -76,11 +77,23 @@ public sealed class DnsZones
     /// <summary>Tenths of a second since the start, from 1 on.</summary>
     internal long Ticks => _clock is null ? 1 : 1 + (long)(_clock.GetElapsedTime(_started).TotalSeconds * AnswerMark.TicksPerSecond);
 
+    /// <summary>Completes at the next version after this one; at once if there is one already.</summary>
+    internal async Task NextVersion(long after, CancellationToken stop)
+    {
+        while (true)
+        {
+            var next = _published.Task;
+            if (Cell.Current.Version > after)
+                return;
+            await next.WaitAsync(stop);
+        }
+    }
+
     /// <summary>Answers one query as over TCP, for clients in this process; 0: no answer. From one thread at a time.</summary>
     /// <param name="query">A DNS message.</param>
     /// <param name="response">65535 bytes.</param>
     public int Answer(ReadOnlySpan<byte> query, Span<byte> response) =>
-        Dns.Answer.Write(Cell.Current, query, response, new AnswerTurn(Stream: true, _rotation++, Ticks));
+        Dns.Answer.Write(Cell.Current, query, response, new AnswerTurn(stream: true, _rotation++, Ticks));
 
     /// <summary>The tasks that are published, by framework, with the records of each: for the HTTP API.</summary>
     internal IReadOnlyList<PublishedFramework> Frameworks()
@@ -137,7 +150,7 @@ public sealed class DnsZones
         _clock = time;
         lock (_gate)
         {
-            _contents = new ZoneContents(_authorities, (uint)time.GetUtcNow().ToUnixTimeSeconds());
+            _contents = new ZoneContents(_authorities, (uint)time.GetUtcNow().ToUnixTimeSeconds()) { KeepsChanges = _options.TransferTo.Count > 0 };
             _contents.Put("cluster", ZoneBuilder.OfCluster(_names));
             _contents.Put("server", ZoneBuilder.OfServer(ServerAddresses, _authorities));
             if (api is not null)
@@ -234,7 +247,11 @@ public sealed class DnsZones
                 LookAtAge();
             var withdrawals = _contents!.Publish(Ticks);
             _drains.Add(withdrawals);
-            Cell.Publish(_contents.Current);
+            if (!ReferenceEquals(Cell.Current, _contents.Current))
+            {
+                Cell.Publish(_contents.Current);
+                Interlocked.Exchange(ref _published, Completion.New()).SetResult();
+            }
             return (observed, withdrawals.Count > 0, _changed > observed);
         }
     }

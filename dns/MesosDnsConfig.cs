@@ -27,9 +27,6 @@ public sealed partial class MesosDnsConfig
     /// <summary>Keys that are read but change nothing, with the reason; in the order of the file.</summary>
     public IReadOnlyList<string> Ignored => [.. _values.Keys.Where(Without.ContainsKey).Select(key => $"{key}: {Without[key]}"), .. _values.Keys.Where(k => !Known.Contains(k)).Select(k => $"{k}: not a key of Mesos-DNS")];
 
-    /// <summary>The servers for names outside of our zones; empty where <c>externalon</c> is false.</summary>
-    public IReadOnlyList<IPEndPoint> Resolvers => Flag("externalon", true) ? [.. Texts("resolvers", ["8.8.8.8"]).Select((t, i) => Server($"resolvers[{i}]", t))] : [];
-
     /// <summary>ZooKeeper, as <c>zk://host:port,…/path</c>; "" for none.</summary>
     public string ZooKeeper => Text("zk", "");
 
@@ -79,6 +76,7 @@ public sealed partial class MesosDnsConfig
             Rfc952 = Flag("enforceRFC952", false),
             IpSources = Sources(),
             Enumeration = Flag("EnumerationOn", true),
+            Forward = Flag("externalon", true) ? Forward(domain) : new ForwardOptions(),
             Mesos = new MesosOptions
             {
                 Masters = [.. Texts("masters", []).Select((t, i) => Master(i, t))],
@@ -90,6 +88,40 @@ public sealed partial class MesosDnsConfig
                 KeyFile = FileName("KeyFile"),
             },
         };
+    }
+
+    private ForwardOptions Forward(string domain)
+    {
+        var zones = new Dictionary<string, IReadOnlyList<IPEndPoint>>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (zone, servers) in Lists("zoneResolvers"))
+        {
+            // A zone above the domain would mask it.
+            if (!Wire.DnsName.TryParse(zone, out var name) || Wire.DnsName.Parse(domain).IsWithin(name))
+                throw Wrong($"zoneResolvers.{zone}", zone, $"a domain name other than {domain} and not above it");
+            zones[zone] = [.. servers.Select((t, i) => Server($"zoneResolvers.{zone}[{i}]", t))];
+        }
+        var given = Texts("resolvers", ["8.8.8.8"]);
+        return new ForwardOptions
+        {
+            Resolvers = given.Count > 0 ? [.. given.Select((t, i) => Server($"resolvers[{i}]", t))] : SystemResolvers(),
+            Zones = zones,
+            Timeout = TimeSpan.FromSeconds(Math.Max(1, Number("timeout", 5, 3600))),
+        };
+    }
+
+    /// <summary>Those of this machine that are not on it: one on it may well be this server.</summary>
+    private static IReadOnlyList<IPEndPoint> SystemResolvers() =>
+        !System.IO.File.Exists("/etc/resolv.conf") ? []
+        : [.. System.IO.File.ReadLines("/etc/resolv.conf").Select(l => l.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Where(p => p is ["nameserver", ..] && p.Length > 1)
+            .Select(p => IPAddress.TryParse(p[1], out var address) ? address : IPAddress.Loopback).Where(a => !IPAddress.IsLoopback(a)).Select(a => new IPEndPoint(a, 53))];
+
+    private IEnumerable<(string Key, IReadOnlyList<string> Texts)> Lists(string key)
+    {
+        if (!_values.TryGetValue(key, out var value) || value.ValueKind == JsonValueKind.Null)
+            return [];
+        if (value.ValueKind != JsonValueKind.Object || value.EnumerateObject().Any(m => m.Value.ValueKind != JsonValueKind.Array || m.Value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.String)))
+            throw Wrong(key, value.GetRawText(), "{\"zone\": [\"address\"]}");
+        return value.EnumerateObject().Select(m => (m.Name, (IReadOnlyList<string>)[.. m.Value.EnumerateArray().Select(v => v.GetString()!)]));
     }
 
     /// <summary>The file as it is, without what is secret.</summary>

@@ -16,11 +16,13 @@ namespace Declarative.Bench.Dns;
 public static class DnsBench
 {
     private const string Usage = """
-        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf] [--changes N] [--write-zone FILE]
+        bench dns [--names N[,N…]] [--seconds S] [--clients C] [--dnsperf | --knot] [--threads T] [--changes N] [--write-zone FILE]
           --names    sizes of the zone in names (default 100,10000)
           --seconds  length of each measurement (default 3)
           --clients  client threads (default 2)
           --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
+          --knot     as --dnsperf, in turn with knotd (Debian package knot) serving the same zone
+          --threads  that answer UDP, of this server and of knotd (default 2)
           --changes  status changes for the measurement of freshness (default 500, 0: none)
           --write-zone  write the zone of the last size as a zone file, to serve it with another server
         """;
@@ -31,7 +33,8 @@ public static class DnsBench
     {
         int[] sizes = [100, 10_000];
         int seconds = 3, clients = 2, changes = 500;
-        var dnsperf = false;
+        var threads = 2;
+        bool dnsperf = false, knot = false;
         string? zoneFile = null;
         for (var i = 0; i < args.Length; i++)
         {
@@ -55,8 +58,14 @@ public static class DnsBench
                     zoneFile = value;
                     i++;
                     break;
+                case "--threads" when int.TryParse(value, out threads) && threads is > 0 and <= 64:
+                    i++;
+                    break;
                 case "--dnsperf":
                     dnsperf = true;
+                    break;
+                case "--knot":
+                    knot = true;
                     break;
                 default:
                     Console.Error.WriteLine($"bench dns: unknown or incomplete option {args[i]}\n{Usage}");
@@ -64,13 +73,13 @@ public static class DnsBench
             }
         }
         foreach (var size in sizes)
-            Measure(size, seconds, clients, dnsperf, zoneFile);
+            Measure(size, seconds, clients, threads, dnsperf, knot, zoneFile);
         if (changes > 0)
             Freshness.Run(changes).GetAwaiter().GetResult();
         return 0;
     }
 
-    private static void Measure(int size, int seconds, int clients, bool dnsperf, string? zoneFile)
+    private static void Measure(int size, int seconds, int clients, int threads, bool dnsperf, bool knot, string? zoneFile)
     {
         var before = GC.GetTotalMemory(forceFullCollection: true);
         var contents = new ZoneContents([new ZoneAuthority(ZoneNames.Default.Mesos, ZoneNames.Default.Times)], serial: 1);
@@ -86,10 +95,12 @@ public static class DnsBench
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{names} names: {perName} bytes/name with records; one service of {NamesPerService} names changed in {update.TotalMicroseconds:F0} µs, {allocated / 1024} KiB allocated"));
 
-        var zones = new DnsZones(new DnsOptions());
+        var options = new DnsOptions();
+        var zones = new DnsZones(options);
         zones.Cell.Publish(contents.Current);
-        using var sockets = DnsSockets.Bind(new IPEndPoint(IPAddress.Loopback, 0), 2);
-        sockets.Start(zones, NullLogger.Instance);
+        using var sockets = DnsSockets.Bind(new IPEndPoint(IPAddress.Loopback, 0), threads);
+        sockets.Start(zones, new ServerParts(options, TimeProvider.System), NullLogger.Instance);
+        using var peer = knot ? Knot.Start("mesos.", contents.Current.Lines(), threads) ?? throw new InvalidOperationException("there is no knotd: install Debian's package knot") : null;
         Console.WriteLine("  question     queries/s   p50 µs   p99 µs   server CPU µs/query   lost");
         foreach (var (label, type, name) in new (string, RecordType, Func<int, string>)[]
         {
@@ -98,11 +109,34 @@ public static class DnsBench
             ("NXDOMAIN", RecordType.A, i => $"missing{i % 1000}.declarative.mesos"),
         })
         {
-            if (dnsperf)
-                Dnsperf.Run(sockets.Address, label, type, name, seconds);
+            if (peer is not null)
+                InTurn(label, seconds, (sockets.Address, Own), (peer.Address, () => peer.Cpu), type, name);
+            else if (dnsperf)
+                Console.WriteLine(Dnsperf.Run(sockets.Address, type, name, seconds, Own).Line(label));
             else
                 Console.WriteLine(Load.Run(sockets.Address, type, name, seconds, clients).Line(label));
         }
+    }
+
+    private static TimeSpan Own() => Process.GetCurrentProcess().TotalProcessorTime;
+
+    /// <summary>The two servers are asked one after the other, three times, so that what else the machine does meets both; the medians count.</summary>
+    private static void InTurn(
+        string label, int seconds, (IPEndPoint Address, Func<TimeSpan> Cpu) ours, (IPEndPoint Address, Func<TimeSpan> Cpu) peer, RecordType type, Func<int, string> name)
+    {
+        var (own, others) = (new List<Load.Result>(), new List<Load.Result>());
+        for (var round = 0; round < 3; round++)
+        {
+            own.Add(Dnsperf.Run(ours.Address, type, name, seconds, ours.Cpu));
+            others.Add(Dnsperf.Run(peer.Address, type, name, seconds, peer.Cpu));
+        }
+        var (mine, knot) = (Median(own), Median(others));
+        Console.WriteLine(mine.Line(label));
+        Console.WriteLine(knot.Line("  knot"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {"",-11}{mine.PerSecond / knot.PerSecond:F2} x knot's rate, {mine.CpuPerQuery / knot.CpuPerQuery:F2} x its CPU per query"));
+
+        static Load.Result Median(List<Load.Result> runs) =>
+            new(runs.Select(r => r.PerSecond).Order().ElementAt(1), double.NaN, double.NaN, runs.Select(r => r.CpuPerQuery).Order().ElementAt(1), runs.Sum(r => r.Lost));
     }
 
     /// <summary>Median of 100 changes of one service.</summary>

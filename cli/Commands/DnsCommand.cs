@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using Declarative.Api;
 using Declarative.Cli.Roles;
 using Declarative.Dns;
@@ -21,7 +22,17 @@ internal static class DnsCommand
         {
             if (result.GetValueOrDefault<string>() is not ("keep" or "servfail")) result.AddError("--stale: expected keep or servfail");
         });
-        var command = new Command("dns", "Run the DNS server alone.") { data, kubeconfig, config, masters, allRunning, staleAfter, stale, offset, level };
+        var resolvers = Many("--resolver", "Server for names of other zones, in the order given; without any they are refused", "IP[:PORT]");
+        var zoneResolvers = Many("--zone-resolver", "Server for one other zone", "ZONE=IP[:PORT]");
+        var transferTo = Many("--allow-transfer", "Network whose hosts may copy the zones (AXFR, IXFR)", "CIDR");
+        var notify = Many("--notify", "Secondary server that is told of changes", "IP[:PORT]");
+        var rate = new Option<int>("--rate-limit") { Description = "UDP answers per second and thread to one network, 0: no limit", HelpName = "N", DefaultValueFactory = _ => 0 };
+        var certificate = new Option<string?>("--tls-cert") { Description = "Certificate (PEM): DNS over TLS on 8853 and over HTTPS on 8443", HelpName = "FILE" };
+        var key = new Option<string?>("--tls-key") { Description = "Its key (PEM); default: in the certificate's file", HelpName = "FILE" };
+        var command = new Command("dns", "Run the DNS server alone.")
+        {
+            data, kubeconfig, config, masters, allRunning, staleAfter, stale, resolvers, zoneResolvers, transferTo, notify, rate, certificate, key, offset, level,
+        };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -30,6 +41,16 @@ internal static class DnsCommand
                 HealthAware = !parsed.GetValue(allRunning),
                 StaleAfter = TimeSpan.FromSeconds(parsed.GetValue(staleAfter)),
                 Stale = parsed.GetValue(stale) == "servfail" ? StalePolicy.ServFail : StalePolicy.Keep,
+                Forward = new ForwardOptions
+                {
+                    Resolvers = [.. parsed.GetValue(resolvers)!.Select(t => Server("--resolver", t))],
+                    Zones = parsed.GetValue(zoneResolvers)!.Select(ZoneServer).GroupBy(z => z.Zone, z => z.Server, StringComparer.OrdinalIgnoreCase)
+                        .ToDictionary(z => z.Key, z => (IReadOnlyList<IPEndPoint>)[.. z], StringComparer.OrdinalIgnoreCase),
+                },
+                TransferTo = [.. parsed.GetValue(transferTo)!.Select(t => IPNetwork.TryParse(t, out var network) ? network : throw new UsageException($"--allow-transfer {t}: expected ADDRESS/BITS"))],
+                Notify = [.. parsed.GetValue(notify)!.Select(t => Server("--notify", t))],
+                RatePerSecond = parsed.GetValue(rate),
+                Tls = parsed.GetValue(certificate) is { } pem ? Tls(pem, parsed.GetValue(key), parsed.GetValue(offset)) : null,
             };
             IApi? api = null;
             if (parsed.GetValue(config) is { } file)
@@ -44,6 +65,24 @@ internal static class DnsCommand
 
     private static Uri Master(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? url! : throw new UsageException($"--master {text}: expected http://HOST:PORT");
+
+    private static Option<string[]> Many(string name, string description, string value) =>
+        new(name) { Description = description + "; may be given again", HelpName = value, DefaultValueFactory = _ => [] };
+
+    private static IPEndPoint Server(string option, string text) =>
+        IPAddress.TryParse(text, out var address) ? new(address, 53)
+        : IPEndPoint.TryParse(text, out var server) && server.Port > 0 ? server : throw new UsageException($"{option} {text}: expected an IP address, or IP:PORT");
+
+    private static (string Zone, IPEndPoint Server) ZoneServer(string text) =>
+        text.Split('=', 2) is [{ Length: > 0 } zone, var server] ? (zone, Server("--zone-resolver", server)) : throw new UsageException($"--zone-resolver {text}: expected ZONE=IP");
+
+    private static TlsOptions Tls(string certificate, string? key, int offset) => new()
+    {
+        CertificateFile = certificate,
+        KeyFile = key ?? certificate,
+        Listen = new(IPAddress.Loopback, 8853 + offset),
+        Https = new(IPAddress.Loopback, 8443 + offset),
+    };
 
     private static DnsOptions MesosDns(string file, DnsOptions given, ILogger log)
     {

@@ -14,6 +14,8 @@ internal sealed class Counters
     /// <summary>Answers that the kernel would not take.</summary>
     public long Unsent;
     public long Failures;
+    /// <summary>Answers withheld or cut because of the limit per network.</summary>
+    public long Limited;
 
     public void Count(ReadOnlySpan<byte> response)
     {
@@ -32,6 +34,7 @@ internal sealed class Counters
         Dropped += other.Dropped;
         Unsent += other.Unsent;
         Failures += other.Failures;
+        Limited += other.Limited;
         for (var i = 0; i < _codes.Length; i++)
             _codes[i] += other._codes[i];
     }

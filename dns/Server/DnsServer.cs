@@ -1,18 +1,36 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Dns.Server;
 
 /// <summary>All sockets of the DNS role: bound first, so that a taken port is known before anything starts, then served.</summary>
-internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logger) : IAsyncDisposable
+internal sealed class DnsServer : IAsyncDisposable
 {
+    private readonly DnsOptions _options;
+    private readonly DnsZones _zones;
+    private readonly ILogger _logger;
+    private readonly ServerParts _parts;
+    private readonly TcpListeners _tcp;
     private readonly List<DnsSockets> _sockets = [];
-    private readonly TcpListeners _tcp = new(zones, logger);
     private readonly CancellationTokenSource _stopping = new();
-    private readonly List<Task> _accepting = [];
+    private readonly List<Task> _running = [];
+    private X509Certificate2? _certificate;
+    private Socket? _tls;
     private HttpApi? _http;
+    private HttpApi? _https;
     private bool _closed;
+
+    public DnsServer(DnsOptions options, DnsZones zones, ILogger logger)
+    {
+        (_options, _zones, _logger) = (options, zones, logger);
+        _parts = new ServerParts(options, TimeProvider.System);
+        _tcp = new TcpListeners(zones, _parts, logger);
+    }
 
     /// <summary>Where UDP and TCP are answered; the port that was taken where 0 was asked for.</summary>
     public IPEndPoint Address => _sockets[0].Address;
@@ -20,16 +38,23 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
     /// <summary>The cluster address; null where it could not be bound.</summary>
     public IPEndPoint? ClusterAddress => _sockets.Count > 1 ? _sockets[1].Address : null;
 
+    /// <summary>DNS over TLS; null: not offered.</summary>
+    public IPEndPoint? TlsAddress => (IPEndPoint?)_tls?.LocalEndPoint;
+
     public string? HttpAddress => _http?.Address;
 
+    /// <summary>DNS over HTTPS; null: not offered.</summary>
+    public string? HttpsAddress => _https?.Address;
+
     /// <summary>Only the first call does anything.</summary>
-    /// <exception cref="IOException">An address cannot be bound; the message says which and why.</exception>
+    /// <exception cref="IOException">An address cannot be bound or the certificate cannot be read; the message says which and why.</exception>
     public async Task Start()
     {
         if (_sockets.Count > 0)
             return;
-        _sockets.Add(Bind(options.Listen, options.UdpThreads));
-        if (options.ClusterListen is { } cluster)
+        _certificate = _options.Tls is { } tls ? Certificate(tls) : null;
+        _sockets.Add(Bind(_options.Listen, () => DnsSockets.Bind(_options.Listen, _options.UdpThreads)));
+        if (_options.ClusterListen is { } cluster)
         {
             try
             {
@@ -37,26 +62,32 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
             }
             catch (SocketException e)
             {
-                Log.NotOnClusterAddress(logger, cluster, e.Message, Address);
+                Log.NotOnClusterAddress(_logger, cluster, e.Message, Address);
             }
         }
-        try
-        {
-            if (options.Http is { } address)
-                _http = await HttpApi.Start(address, new HttpAnswers(zones, options, Metrics), logger);
-        }
-        catch (Exception e) when (e is IOException or SocketException)
-        {
-            throw new IOException($"dns: cannot listen on {options.Http} for HTTP: {e.Message}", e);
-        }
+        if (_options.Tls?.Listen is { } secure)
+            _tls = Bind(secure, () => BindTcp(secure));
+        var answers = new HttpAnswers(_zones, _options, Metrics);
+        var foreign = _parts.Forwarder is { } forwarder ? new ForeignQuestions(forwarder, _logger) : null;
+        var queries = new HttpQueries(_zones, _parts, foreign, _logger);
+        if (_options.Http is { } http)
+            _http = await Bind(http, () => HttpApi.Start(http, null, answers, null, _zones, _logger));
+        if (_options.Tls?.Https is { } https)
+            _https = await Bind(https, () => HttpApi.Start(https, _certificate, answers, queries, _zones, _logger));
         foreach (var bound in _sockets)
         {
-            bound.Start(zones, logger);
-            _accepting.Add(_tcp.Run(bound.Tcp, _stopping.Token));
-            Log.Listening(logger, bound.Address);
+            bound.Start(_zones, _parts, _logger);
+            _running.Add(_tcp.Run(bound.Tcp, null, _stopping.Token));
+            Log.Listening(_logger, bound.Address);
         }
-        if (_http is not null)
-            Log.HttpListening(logger, _http.Address);
+        if (_tls is not null)
+        {
+            _running.Add(_tcp.Run(_tls, Authentication(_certificate!), _stopping.Token));
+            Log.TlsListening(_logger, TlsAddress!);
+        }
+        _running.Add(new Notifier(_options.Notify, _zones, TimeProvider.System, _logger).Run(_stopping.Token));
+        foreach (var api in new[] { _http, _https }.OfType<HttpApi>())
+            Log.HttpListening(_logger, api.Address);
     }
 
     public DnsMetrics Metrics()
@@ -65,8 +96,7 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
         foreach (var loop in _sockets.SelectMany(s => s.Loops))
             udp.Add(loop.Counters);
         _tcp.AddTo(streams);
-        var snapshot = zones.Cell.Current;
-        return new DnsMetrics(udp, streams, _tcp.Open, _tcp.Refused, snapshot.Names.Count, snapshot.Version, zones.Synced.IsCompleted, zones.MesosAge, zones.IsStale);
+        return new DnsMetrics(udp, streams, _tcp.Open, _tcp.Refused, _zones, _parts.Forwarder);
     }
 
     public async ValueTask DisposeAsync()
@@ -77,21 +107,72 @@ internal sealed class DnsServer(DnsOptions options, DnsZones zones, ILogger logg
         await _stopping.CancelAsync();
         foreach (var bound in _sockets)
             bound.Dispose();
-        await Task.WhenAll(_accepting);
+        _tls?.Dispose();
+        await Task.WhenAll(_running);
         if (_http is not null)
             await _http.DisposeAsync();
+        if (_https is not null)
+            await _https.DisposeAsync();
+        _certificate?.Dispose();
         _stopping.Dispose();
     }
 
-    private static DnsSockets Bind(IPEndPoint address, int threads)
+    private static T Bind<T>(IPEndPoint address, Func<T> bind)
     {
         try
         {
-            return DnsSockets.Bind(address, threads);
+            return bind();
         }
         catch (SocketException e)
         {
             throw new IOException($"dns: cannot listen on {address}: {e.Message}", e);
         }
     }
+
+    private static async Task<HttpApi> Bind(IPEndPoint address, Func<Task<HttpApi>> start)
+    {
+        try
+        {
+            return await start();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            throw new IOException($"dns: cannot listen on {address} for HTTP: {e.Message}", e);
+        }
+    }
+
+    private static Socket BindTcp(IPEndPoint address)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(address);
+            socket.Listen(128);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static X509Certificate2 Certificate(TlsOptions tls)
+    {
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(tls.CertificateFile, tls.KeyFile);
+        }
+        catch (Exception e) when (e is CryptographicException or UnauthorizedAccessException)
+        {
+            throw new IOException($"dns: {tls.CertificateFile} and {tls.KeyFile} are no certificate with its key: {e.Message}", e);
+        }
+    }
+
+    private static SslServerAuthenticationOptions Authentication(X509Certificate2 certificate) => new()
+    {
+        ServerCertificate = certificate,
+        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+        ApplicationProtocols = [new SslApplicationProtocol("dot")],
+    };
 }

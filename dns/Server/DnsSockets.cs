@@ -44,10 +44,10 @@ internal sealed class DnsSockets : IDisposable
     public static bool IsWildcard(IPEndPoint address) => address.Address.Equals(IPAddress.Any) || address.Address.Equals(IPAddress.IPv6Any);
 
     /// <summary>Starts answering UDP; TCP is accepted by <see cref="TcpListeners"/>.</summary>
-    public void Start(DnsZones zones, ILogger logger)
+    public void Start(DnsZones zones, ServerParts parts, ILogger logger)
     {
         foreach (var socket in _udp)
-            _loops.Add(new UdpLoop(socket, zones, logger, LinuxBatch.IsSupported));
+            _loops.Add(new UdpLoop(socket, zones, parts, logger, LinuxBatch.IsSupported));
         _udp.Clear();
     }
 

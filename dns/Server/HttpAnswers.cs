@@ -28,7 +28,7 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
             ["v1", "enumerate"] when options.Enumeration => (200, Json, Write(Enumerate)),
             ["v1", "axfr"] => (200, Json, Write(Axfr)),
             ["metrics"] => (200, "text/plain; version=0.0.4", Encoding.UTF8.GetBytes(metrics().Text())),
-            _ => (404, "text/plain", "not found; there are /v1/version, config, hosts/{host}, services/{service}, enumerate, axfr, and /metrics\n"u8.ToArray()),
+            _ => (404, "text/plain", "not found; there are /v1/version, config, hosts/{host}, services/{service}, enumerate, axfr, watch, and /metrics\n"u8.ToArray()),
         };
     }
 

@@ -11,6 +11,7 @@ internal sealed unsafe class LinuxBatch : IDisposable
     public const int Interrupted = 4; // EINTR
     public const int Again = 11; // EAGAIN
     private const int WaitForOne = 0x10000; // MSG_WAITFORONE
+    private const int InterNetwork = 2; // AF_INET
     private const int TruncatedFlag = 0x20; // MSG_TRUNC
     private const int AddressSize = 128; // sockaddr_storage
     private const int ControlSize = 64; // a struct cmsghdr of 16 bytes and a struct in_pktinfo or in6_pktinfo
@@ -76,6 +77,23 @@ internal sealed unsafe class LinuxBatch : IDisposable
     public ReadOnlySpan<byte> Query(int index) =>
         (_received[index].Flags & TruncatedFlag) != 0 ? default : new(_queries + index * QuerySize, (int)_received[index].Received);
 
+    /// <summary>The sender's address, 4 or 16 bytes (struct sockaddr_in, sockaddr_in6).</summary>
+    public ReadOnlySpan<byte> Client(int index)
+    {
+        var address = _received[index].Name;
+        return *(ushort*)address == InterNetwork ? new(address + 4, 4) : new(address + 8, 16);
+    }
+
+    /// <summary>All that is needed to answer a query later, from another thread.</summary>
+    public LaterAnswer Later(int index)
+    {
+        ref var received = ref _received[index];
+        var control = new ReadOnlySpan<byte>(received.Control, (int)received.ControlLength).ToArray();
+        if (control.Length > 0 && BitConverter.ToInt32(control, 8) == 0)
+            control.AsSpan(InterfaceOffset, 4).Clear();
+        return new LaterAnswer(_socket, new ReadOnlySpan<byte>(received.Name, (int)received.NameLength).ToArray(), control);
+    }
+
     /// <summary>Where the next answer goes.</summary>
     public Span<byte> AnswerBuffer => new(_answers + _pending * AnswerSize, AnswerSize);
 
@@ -123,6 +141,23 @@ internal sealed unsafe class LinuxBatch : IDisposable
         NativeMemory.Free(_controls);
         NativeMemory.Free(_received);
         NativeMemory.Free(_sent);
+    }
+
+    /// <summary>One answer on its own way; lost like any packet if the kernel refuses it.</summary>
+    public sealed class LaterAnswer(int socket, byte[] address, byte[] control)
+    {
+        public void Send(ReadOnlySpan<byte> answer)
+        {
+            fixed (byte* bytes = answer, name = address, extra = control)
+            {
+                var vector = new IoVector { Base = bytes, Length = (nuint)answer.Length };
+                var header = new MessageHeader
+                {
+                    Name = name, NameLength = (uint)address.Length, Vector = &vector, VectorLength = 1, Control = extra, ControlLength = (nuint)control.Length,
+                };
+                _ = sendmmsg(socket, &header, 1, 0);
+            }
+        }
     }
 
     [DllImport("libc", SetLastError = true)]

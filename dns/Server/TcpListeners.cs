@@ -1,11 +1,13 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Dns.Server;
 
 /// <summary>Accepts TCP connections within the limits of all and of one client (RFC 7766, 6.2.2).</summary>
-internal sealed class TcpListeners(DnsZones zones, ILogger logger)
+internal sealed class TcpListeners(DnsZones zones, ServerParts parts, ILogger logger)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<IPAddress, int> _clients = [];
@@ -33,14 +35,17 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
     }
 
     /// <summary>Accepts on one socket until stopped, then waits for its connections to end.</summary>
-    public async Task Run(Socket listener, CancellationToken stop)
+    /// <param name="listener">Bound.</param>
+    /// <param name="tls">Null: plain TCP.</param>
+    /// <param name="stop">Ends it.</param>
+    public async Task Run(Socket listener, SslServerAuthenticationOptions? tls, CancellationToken stop)
     {
         var address = (IPEndPoint)listener.LocalEndPoint!;
         while (!stop.IsCancellationRequested)
         {
             try
             {
-                Take(await listener.AcceptAsync(stop), stop);
+                Take(await listener.AcceptAsync(stop), tls, stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -59,7 +64,7 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
         await Task.WhenAll(rest);
     }
 
-    private void Take(Socket socket, CancellationToken stop)
+    private void Take(Socket socket, SslServerAuthenticationOptions? tls, CancellationToken stop)
     {
         var client = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
         lock (_gate)
@@ -69,7 +74,7 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
             {
                 _clients[client] = own + 1;
                 _open.RemoveWhere(t => t.IsCompleted);
-                _open.Add(Serve(socket, client, stop));
+                _open.Add(Serve(socket, client, tls, stop));
                 return;
             }
             Refused++;
@@ -77,17 +82,20 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
         socket.Dispose();
     }
 
-    private async Task Serve(Socket socket, IPAddress client, CancellationToken stop)
+    private async Task Serve(Socket socket, IPAddress client, SslServerAuthenticationOptions? tls, CancellationToken stop)
     {
         await Task.Yield(); // not under the lock of Take
-        using (socket)
-        using (var answering = new Answering(zones, logger))
+        socket.NoDelay = true;
+        using (var answering = new Answering(zones, parts, logger))
         {
             try
             {
-                await new TcpConnection(socket, answering).Run(stop);
+                await using Stream plain = new NetworkStream(socket, ownsSocket: true);
+                await using var stream = tls is null ? plain : await Secured(plain, tls, stop);
+                using var connection = new TcpConnection(stream, client, zones, parts, answering, logger);
+                await connection.Run(stop);
             }
-            catch (Exception e) when (e is SocketException or OperationCanceledException)
+            catch (Exception e) when (e is SocketException or IOException or OperationCanceledException or AuthenticationException)
             {
                 Close(answering, client); // the client is gone or too slow, or we are stopping
                 return;
@@ -97,6 +105,23 @@ internal sealed class TcpListeners(DnsZones zones, ILogger logger)
                 Log.ConnectionFailed(logger, e);
             }
             Close(answering, client);
+        }
+    }
+
+    private static async Task<Stream> Secured(Stream plain, SslServerAuthenticationOptions tls, CancellationToken stop)
+    {
+        var secured = new SslStream(plain);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(TimeSpan.FromSeconds(DnsLimits.TcpWriteSeconds));
+        try
+        {
+            await secured.AuthenticateAsServerAsync(tls, limit.Token);
+            return secured;
+        }
+        catch
+        {
+            await secured.DisposeAsync();
+            throw;
         }
     }
 

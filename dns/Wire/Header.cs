@@ -13,8 +13,11 @@ internal readonly struct Header(ushort id, ushort flags, ushort questions, ushor
     public const ushort Authoritative = 0x0400;
     public const ushort Truncated = 0x0200;
     public const ushort RecursionDesired = 0x0100;
+    public const ushort RecursionAvailable = 0x0080;
     public const ushort CheckingDisabled = 0x0010;
     public const ushort OpcodeMask = 0x7800;
+    /// <summary>Opcode NOTIFY (RFC 1996) in its place.</summary>
+    public const ushort Notify = 4 << 11;
 
     public ushort Id => id;
     public ushort Flags => flags;

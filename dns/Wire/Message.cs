@@ -90,7 +90,10 @@ internal sealed record Message(
     {
         var (fixedBefore, names, fixedAfter) = type switch
         {
-            RecordType.Cname or RecordType.Ns or RecordType.Ptr => (0, 1, 0),
+            RecordType.Cname or RecordType.Ns or RecordType.Ptr or RecordType.Dname => (0, 1, 0),
+            // Others' records that may hold compressed names (RFC 3597, 4).
+            RecordType.Mx or RecordType.Afsdb or RecordType.Kx => (2, 1, 0),
+            RecordType.Minfo or RecordType.Rp => (0, 2, 0),
             RecordType.Srv => (6, 1, 0),
             RecordType.Soa => (0, 2, 20),
             _ => (bytes.Length - at, 0, 0),

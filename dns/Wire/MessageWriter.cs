@@ -22,6 +22,15 @@ internal ref struct MessageWriter
         Position = Header.Size;
     }
 
+    /// <summary>Goes on in a message whose question stands already; names are compressed against the question.</summary>
+    public static MessageWriter Continue(Span<byte> buffer, int position, int questionNameLength)
+    {
+        var writer = new MessageWriter(buffer);
+        writer.Remember(buffer.Slice(Header.Size, questionNameLength), Header.Size);
+        writer.Position = position;
+        return writer;
+    }
+
     /// <summary>Bytes written, the header included.</summary>
     public int Position { get; private set; }
 
@@ -46,6 +55,12 @@ internal ref struct MessageWriter
         _offsetCount = known;
         return false;
     }
+
+    /// <summary>A place to go <see cref="Back"/> to.</summary>
+    public readonly (int Position, int Offsets) Mark() => (Position, _offsetCount);
+
+    /// <summary>Forgets what was written since.</summary>
+    public void Back((int Position, int Offsets) mark) => (Position, _offsetCount) = mark;
 
     private bool Fixed(Record record)
     {

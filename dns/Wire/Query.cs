@@ -31,6 +31,8 @@ internal ref struct Query
     public bool HasEdns;
     public byte EdnsVersion;
     public bool DnssecOk;
+    /// <summary>A cookie (RFC 7873): the client's eight bytes, then the server's if it has one; empty without.</summary>
+    public ReadOnlySpan<byte> Cookie;
     /// <summary>What the sender can take in one UDP packet (RFC 6891, 6.2.3); 512 without EDNS.</summary>
     public int PayloadSize;
 
@@ -87,9 +89,16 @@ internal ref struct Query
                 query.EdnsVersion = packet[at + 5];
                 query.DnssecOk = (packet[at + 6] & 0x80) != 0;
             }
-            at += 10 + BinaryPrimitives.ReadUInt16BigEndian(packet[(at + 8)..]);
+            var data = at + 10;
+            at = data + BinaryPrimitives.ReadUInt16BigEndian(packet[(at + 8)..]);
             if (at > packet.Length)
                 return Reading.Malformed;
+            // RFC 7873, 5.2.2: a cookie of any other length is malformed.
+            if (type == RecordType.Opt
+                && (!Opt.TryFind(packet[data..at], CookieJar.Option, out query.Cookie) || query.Cookie.Length is not (0 or 8 or (>= 16 and <= 40))))
+            {
+                return Reading.Malformed;
+            }
         }
         return at == packet.Length ? Reading.Query : Reading.Malformed;
     }

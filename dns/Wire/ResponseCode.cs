@@ -15,6 +15,8 @@ public enum ResponseCode : ushort
     NotImp = 4,
     /// <summary>Refused by policy: not one of our zones.</summary>
     Refused = 5,
+    /// <summary>Not authoritative for the zone asked for (RFC 2136, 2.2).</summary>
+    NotAuth = 9,
     /// <summary>EDNS version not known (RFC 6891, 6.1.3).</summary>
     BadVers = 16,
 }

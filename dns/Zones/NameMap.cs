@@ -50,6 +50,14 @@ internal sealed class NameMap
         }
     }
 
+    /// <summary>All entries, in no order.</summary>
+    public IReadOnlyList<NameEntry> All()
+    {
+        var all = new List<NameEntry>(Count);
+        Collect(_root, all);
+        return all;
+    }
+
     /// <summary>All entries, ordered by name text.</summary>
     public IReadOnlyList<NameEntry> Sorted()
     {

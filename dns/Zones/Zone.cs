@@ -31,9 +31,18 @@ internal sealed class Zone
     public ZoneTrust Trust { get; }
     public Record Soa { get; }
 
-    public Zone Next() => new(Authority, Serial + 1, Trust);
+    /// <summary>The changes that led here, the newest last; empty where no history is kept.</summary>
+    public ZoneChange[] Changes { get; private init; } = [];
 
-    public Zone With(ZoneTrust trust) => new(Authority, Serial, trust);
+    /// <param name="changed">What the next version removes and adds; null where no history is kept.</param>
+    public Zone Next((IReadOnlyList<Record> Removed, IReadOnlyList<Record> Added)? changed = null)
+    {
+        var next = new Zone(Authority, Serial + 1, Trust);
+        return changed is not var (removed, added) ? next
+            : new Zone(Authority, Serial + 1, Trust) { Changes = ZoneChange.Append(Changes, new ZoneChange(Soa, next.Soa, removed, added)) };
+    }
+
+    public Zone With(ZoneTrust trust) => new(Authority, Serial, trust) { Changes = Changes };
 
     /// <summary>Writes the SOA for the authority section; the apex is a suffix of the question's name, so its owner is a pointer there.</summary>
     public bool TryWriteNegative(Span<byte> message, ref int position, int limit, int questionNameLength)

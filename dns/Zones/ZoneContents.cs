@@ -28,6 +28,9 @@ internal sealed class ZoneContents
 
     public ZoneSnapshot Current { get; private set; }
 
+    /// <summary>Whether the zones keep their last changes, for secondaries.</summary>
+    public bool KeepsChanges { get; init; }
+
     /// <summary>Replaces what a source contributes; no records: the source is gone. Each name must lie within a zone.</summary>
     public void Put(string source, IReadOnlyList<Record> records)
     {
@@ -81,20 +84,29 @@ internal sealed class ZoneContents
         _trustChanged = false;
         var withdrawals = new List<Withdrawal>();
         var editor = _names.Edit();
-        var touched = new HashSet<int>();
+        var touched = new (List<Record> Removed, List<Record> Added)?[_zones.Length];
         foreach (var (name, contributions) in _dirty)
         {
             var before = editor.Find(name);
             var mark = MarkFor(before, contributions, withdrawals, now);
-            Store(editor, name, before, [.. contributions], SetsOf(contributions), before?.Children ?? 0, mark);
-            touched.Add(ZoneIndex(name));
+            var sets = SetsOf(contributions);
+            var (removed, added) = touched[ZoneIndex(name)] ??= ([], []);
+            if (KeepsChanges)
+            {
+                var (old, young) = (Records(before?.Sets ?? []), Records(sets));
+                removed.AddRange(old.Except(young));
+                added.AddRange(young.Except(old));
+            }
+            Store(editor, name, before, [.. contributions], sets, before?.Children ?? 0, mark);
         }
         _dirty.Clear();
         _names = editor.Freeze();
-        _zones = [.. _zones.Select((zone, i) => touched.Contains(i) ? zone.Next() : zone)];
+        _zones = [.. _zones.Select((zone, i) => touched[i] is not { } change ? zone : zone.Next(KeepsChanges ? change : null))];
         Current = new ZoneSnapshot(_names, _zones, ++_version);
         return withdrawals;
     }
+
+    private static Record[] Records(RecordSet[] sets) => [.. sets.SelectMany(s => s.Records)];
 
     private List<Contribution> Dirty(DnsName name)
     {

@@ -177,7 +177,8 @@ public class AnswerTests
         Assert.Equal(ResponseCode.FormErr, Message.Read(Send(packet.AsSpan(0, length - 3)))!.Code);
         Assert.Equal(ResponseCode.BadVers, With(p => p[^5] = 1).Code);
         Assert.Equal(ResponseCode.Refused, With(p => p[^12] = 3).Code);
-        Assert.Equal(ResponseCode.Refused, Ask("mesos", RecordType.Axfr, stream: true).Code);
+        Assert.Equal(ResponseCode.Refused, Ask("mesos", RecordType.Axfr).Code);
+        Assert.Equal(RecordType.Soa, Assert.Single(Ask("mesos", RecordType.Ixfr).Answers).Type);
         Assert.Empty(Send(packet.AsSpan(0, 11)));
         var response = packet.ToArray();
         response[2] |= 0x80;
@@ -226,7 +227,8 @@ public class AnswerTests
         var query = new byte[300];
         string[] names = ["web.declarative.mesos", "_web._tcp.declarative.mesos", "a.cluster.local", "x.mesos"];
         var answered = 0;
-        for (var i = 0; i < 20_000; i++)
+        var packets = Simulation.Seeds.All ? 1_000_000 : 20_000;
+        for (var i = 0; i < packets; i++)
         {
             byte[] packet;
             if (i % 4 == 0)
@@ -251,7 +253,7 @@ public class AnswerTests
             Assert.Equal(packet[..2], response[..2]);
             Assert.True((response[2] & 0x80) != 0);
         }
-        Assert.InRange(answered, 10_000, 20_000);
+        Assert.InRange(answered, packets / 2, packets);
     }
 
     [Fact]

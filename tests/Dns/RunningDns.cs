@@ -68,6 +68,17 @@ internal sealed class RunningDns : IAsyncDisposable
         return await Send(query.AsMemory(0, length)) is { } answer ? Message.Read(answer) : null;
     }
 
+    /// <summary>Waits until a question has so many answers.</summary>
+    public async Task Until(string name, RecordType type, int answers)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while ((await Ask(name, type))?.Answers.Count != answers)
+        {
+            Xunit.Assert.False(limit.IsCancellationRequested, $"{name} never had {answers} records");
+            await Task.Delay(5);
+        }
+    }
+
     public async Task<byte[]?> Send(ReadOnlyMemory<byte> packet)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);

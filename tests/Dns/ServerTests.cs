@@ -141,7 +141,7 @@ public class ServerTests
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var address = (IPEndPoint)socket.LocalEndPoint!;
-        using var loop = new UdpLoop(socket, new DnsZones(new DnsOptions()), NullLogger.Instance, batched: false);
+        using var loop = new UdpLoop(socket, new DnsZones(new DnsOptions()), new ServerParts(new DnsOptions(), TimeProvider.System), NullLogger.Instance, batched: false);
         using var client = new UdpClient();
         client.Connect(address);
         var query = new byte[100];
