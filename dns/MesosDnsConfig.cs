@@ -27,9 +27,6 @@ public sealed partial class MesosDnsConfig
     /// <summary>Keys that are read but change nothing, with the reason; in the order of the file.</summary>
     public IReadOnlyList<string> Ignored => [.. _values.Keys.Where(Without.ContainsKey).Select(key => $"{key}: {Without[key]}"), .. _values.Keys.Where(k => !Known.Contains(k)).Select(k => $"{k}: not a key of Mesos-DNS")];
 
-    /// <summary>ZooKeeper, as <c>zk://host:port,…/path</c>; "" for none.</summary>
-    public string ZooKeeper => Text("zk", "");
-
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="FormatException">What it says cannot be; the message names file, key and what was expected.</exception>
     public static MesosDnsConfig Load(string file)
@@ -59,8 +56,8 @@ public sealed partial class MesosDnsConfig
         var http = Flag("httpon", true);
         if (!Flag("dnson", true))
             throw Wrong("dnson", "false", "true: a server that answers over HTTP alone is not offered");
-        if (ZooKeeper.Length == 0 && Texts("masters", []).Count == 0)
-            throw Wrong("masters", "[]", "at least one host:port, or zk");
+        if (Texts("masters", []).Count == 0)
+            throw Wrong("masters", "[]", Text("zk", "").Length > 0 ? "at least one host:port beside zk: masters are not looked for in ZooKeeper" : "at least one host:port");
         var server = Text("SOAMname", $"ns1.{domain}");
         return otherwise with
         {
@@ -212,6 +209,7 @@ public sealed partial class MesosDnsConfig
 
     private static readonly Dictionary<string, string> Without = new(StringComparer.OrdinalIgnoreCase)
     {
+        ["zk"] = "the masters listed are asked, each of which knows who leads",
         ["recurseon"] = "recursion is never offered",
         ["SetTruncateBit"] = "an answer that was cut always says so",
         ["SOAMinttl"] = "negative answers are cached as long as the others, as Mesos-DNS does it",

@@ -23,7 +23,7 @@ public static class DnsBench
           --dnsperf  measure with dnsperf (must be on PATH) instead of the built-in client
           --knot     as --dnsperf, in turn with knotd (Debian package knot) serving the same zone
           --threads  that answer UDP, of this server and of knotd (default 2)
-          --changes  status changes for the measurement of freshness (default 500, 0: none)
+          --changes  status changes for the measurement of freshness (default 1000, 0: none)
           --write-zone  write the zone of the last size as a zone file, to serve it with another server
         """;
     private const int NamesPerService = 12;
@@ -32,7 +32,7 @@ public static class DnsBench
     public static int Run(string[] args)
     {
         int[] sizes = [100, 10_000];
-        int seconds = 3, clients = 2, changes = 500;
+        int seconds = 3, clients = 2, changes = 1000;
         var threads = 2;
         bool dnsperf = false, knot = false;
         string? zoneFile = null;

@@ -32,7 +32,7 @@ internal static class Freshness
              "spec":{"nodeName":"agent-0","containers":[{"name":"web","command":["x"]}]}}
             """));
         // A thread of its own: the platform's loops need those of the pool.
-        var load = Task.Factory.StartNew(() => Load.Run(part.Address, RecordType.A, i => "web.declarative.mesos", Math.Max(1, changes / 250), clients: 1, pausePerAnswer: TimeSpan.FromMicroseconds(50)), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var load = Task.Factory.StartNew(() => Load.Run(part.Address, RecordType.A, i => "web.declarative.mesos", Math.Max(1, changes / 100), clients: 1, pausePerAnswer: TimeSpan.FromMicroseconds(40)), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var times = new List<double>();
         var answer = new byte[512];
         var query = new byte[100];

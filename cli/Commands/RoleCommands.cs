@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using Declarative.Api;
 using Declarative.Cli.Roles;
 using Declarative.Client.Http;
@@ -39,13 +40,15 @@ internal static class MesosCommand
     {
         var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
         var agents = new Option<int>("--agents") { Description = "Agents on this machine", HelpName = "N", DefaultValueFactory = _ => 1 };
-        var command = new Command("mesos", "Run the embedded Mesos: one master and agents that start plain processes.") { data, agents, offset, level };
+        var dns = new Option<string?>("--cluster-dns") { Description = "Address on whose port 53 pods find the cluster's DNS, for example 127.64.0.10; needs the right to mount", HelpName = "IP" };
+        var command = new Command("mesos", "Run the embedded Mesos: one master and agents that start plain processes.") { data, agents, dns, offset, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
             var directory = DataDirectory.At(parsed.GetValue(data)!);
-            var role = await MesosRole.Start(new(directory.Mesos, ports.Master, ports.FirstAgent, parsed.GetValue(agents)), machine, logs, stop);
+            var server = parsed.GetValue(dns) is not { } text ? null : IPAddress.TryParse(text, out var address) ? address : throw new UsageException($"--cluster-dns {text}: expected an IP address");
+            var role = await MesosRole.Start(new(directory.Mesos, ports.Master, ports.FirstAgent, parsed.GetValue(agents)) { ClusterDns = () => server }, machine, logs, stop);
             return await RoleCommand.UntilStopped($"Mesos master at {role.Master}, {parsed.GetValue(agents)} agents from port {ports.FirstAgent}.", role.Running, [role], stop);
         }));
         return command;

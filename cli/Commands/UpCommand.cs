@@ -81,7 +81,7 @@ internal static class UpCommand
         LbRole? lb = null;
         IApi? reader = null;
         DnsRole? dns = null;
-        var mesos = await MesosRole.Start(new(data.Mesos, ports.Master, ports.FirstAgent, settings.Agents), machine, logs, stop);
+        var mesos = await MesosRole.Start(new(data.Mesos, ports.Master, ports.FirstAgent, settings.Agents) { ClusterDns = () => dns?.ClusterAddress }, machine, logs, stop);
         roles.Push(mesos);
         var api = await ApiServerRole.Start(new(data, ports.Api), machine, logs,
         [

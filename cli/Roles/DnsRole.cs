@@ -27,6 +27,9 @@ internal sealed class DnsRole : IAsyncDisposable
         Mesos = masters.Count > 0 ? new MesosOptions { Masters = masters } : null,
     };
 
+    /// <summary>Where pods find this server; null where its port 53 could not be bound.</summary>
+    public IPAddress? ClusterAddress => _part.ClusterAddress?.Address;
+
     /// <param name="api">Null: names come from the Mesos masters alone.</param>
     /// <param name="options">What to serve.</param>
     /// <param name="machine">Clock and chance.</param>

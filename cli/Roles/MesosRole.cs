@@ -49,6 +49,7 @@ internal sealed class MesosRole : IAsyncDisposable
         {
             // Placement leaves pods with images alone here, and says why, instead of trying.
             Attributes = [("images", "none")],
+            Resolver = () => settings.ClusterDns() is { } server ? new PodResolver(server.ToString(), new Declarative.Dns.DnsOptions().ClusterDomain) : null,
         });
 
     /// <summary>Stops agents and master; what the agents run goes on.</summary>
@@ -70,4 +71,8 @@ internal sealed class MesosRole : IAsyncDisposable
     }
 }
 
-internal sealed record MesosSettings(string Directory, int MasterPort, int FirstAgentPort, int Agents);
+internal sealed record MesosSettings(string Directory, int MasterPort, int FirstAgentPort, int Agents)
+{
+    /// <summary>Address on whose port 53 the cluster's DNS answers, asked for at each start of a pod; null: pods look for names as the machine does.</summary>
+    public Func<IPAddress?> ClusterDns { get; init; } = () => null;
+}

@@ -30,6 +30,9 @@ public sealed record AgentOptions
     public string Version { get; init; } = Mini.Version.Text;
     public bool UseCgroups { get; init; } = true;
 
+    /// <summary>Asked at each start of a pod: where its processes look for names, where this agent may mount; null: as the machine does.</summary>
+    public Func<PodResolver?> Resolver { get; init; } = () => null;
+
     /// <summary>
     /// One of <paramref name="count"/> agents that share this machine and offer 31000–32000 in disjoint equal blocks
     /// (architecture.md, decision 13).

@@ -123,7 +123,7 @@ internal sealed class ExecutorRun
             }
             else
             {
-                prepared.Add((task, launch));
+                prepared.Add((task, launch with { ResolverFile = ResolverOf(task) }));
             }
         }
 
@@ -225,6 +225,9 @@ internal sealed class ExecutorRun
         status.ExecutorPid = (uint)process.KeeperPid;
         return status;
     }
+
+    private string? ResolverOf(AgentTask task) =>
+        PrivateMounts.AreAllowed ? world.Options.Resolver()?.Write(task.Info, task.RecordDirectory) : null;
 
     public IReadOnlyList<(string Name, string Value)> EnvironmentOf(AgentTask task, string sandbox)
     {

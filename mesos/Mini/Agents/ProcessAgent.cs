@@ -1,4 +1,5 @@
 using Declarative.Mesos.Mini.Link;
+using Declarative.Mesos.Mini.Runners;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Scheduler;
 using Microsoft.Extensions.Logging;
@@ -71,6 +72,8 @@ public sealed class ProcessAgent
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         if (world.Runner.Note is { } note)
             Log.Note(log, options.Hostname, note);
+        if (!PrivateMounts.AreAllowed)
+            Log.Note(log, options.Hostname, "processes of pods find no services by name: a resolv.conf of their own needs the right to mount");
         Recover(ended.Token);
         var cleaning = Clean(ended.Token);
         try

@@ -45,13 +45,16 @@ internal static partial class Keeper
         [
             "sh",
             "-c",
-            Script(joinFiles.Count, launch.Environment, bash is not null),
+            Resolver(launch) + Script(joinFiles.Count, launch.Environment, bash is not null),
             launch.Arguments[0],
             launch.File,
             .. launch.Arguments.Skip(1),
         ];
-        return new(bash ?? Shell, arguments, launch.Environment, launch.WorkingDirectory, files);
+        var spawn = new Spawn(bash ?? Shell, arguments, launch.Environment, launch.WorkingDirectory, files);
+        return launch.ResolverFile is null ? spawn : PrivateMounts.In(spawn);
     }
+
+    private static string Resolver(ProcessLaunch launch) => launch.ResolverFile is { } file ? PrivateMounts.Bind(file, "/etc/resolv.conf") : "";
 
     /// <summary>Null while there is no exit status: the process runs, or its keeper was killed.</summary>
     public static ProcessExit? ReadExit(string recordDirectory)

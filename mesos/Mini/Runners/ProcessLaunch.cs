@@ -18,4 +18,8 @@ internal sealed record ProcessLaunch(
     string Stderr,
     string RecordDirectory,
     ProcessLimits Limits
-);
+)
+{
+    /// <summary>Stands in the place of /etc/resolv.conf for the process and its children; null: the machine's own.</summary>
+    public string? ResolverFile { get; init; }
+}
