@@ -175,7 +175,7 @@ internal static class Answer
                 draft.Answers = set.WriteWindow(draft.Message, ref draft.Position, draft.Limit, turn.Rotation);
             return;
         }
-        draft.Answers = set.Records.Length;
+        draft.Answers = set.Count;
         if (set.TargetSets > 0)
             draft.Additionals = set.WriteTargets(draft.Message, start, first, ref draft.Position, draft.Limit);
     }

@@ -9,6 +9,7 @@ internal sealed class NameEntry(DnsName name, Contribution[] contributions, Reco
 {
     public readonly byte[] Wire = name.WireArray;
     public readonly uint Hash = name.Hash;
+    private readonly RecordSet? _first = sets.Length > 0 ? sets[0] : null;
     public DnsName Name => name;
     /// <summary>What each source says of this name, duplicates included.</summary>
     public Contribution[] Contributions => contributions;
@@ -20,6 +21,9 @@ internal sealed class NameEntry(DnsName name, Contribution[] contributions, Reco
 
     public RecordSet? Find(RecordType type)
     {
+        // Most names have one set: the array is not looked at for those.
+        if (_first is null || _first.Type == type)
+            return _first;
         foreach (var set in sets)
         {
             if (set.Type == type)

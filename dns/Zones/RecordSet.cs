@@ -23,13 +23,16 @@ internal sealed class RecordSet
     private RecordSet(Record[] records, byte[] encoded, int[]? starts, TargetSet[] targets)
     {
         Records = records;
+        (Type, Count) = (records[0].Type, records.Length);
         _encoded = encoded;
         _starts = starts;
         _targets = targets;
     }
 
     public Record[] Records { get; }
-    public RecordType Type => Records[0].Type;
+    /// <summary>Type and number of the records, here so that an answer does not have to look at them.</summary>
+    public RecordType Type { get; }
+    public int Count { get; }
     public int Size => _encoded.Length;
     public int TargetSets => _targets.Length;
 
@@ -59,7 +62,7 @@ internal sealed class RecordSet
     /// <summary>Writes all records, starting with another one each time; false (and nothing written) if they do not fit.</summary>
     public bool TryWrite(Span<byte> message, ref int position, int limit, uint rotation, out int first)
     {
-        first = Records.Length == 1 ? 0 : (int)(rotation % (uint)Records.Length);
+        first = Count == 1 ? 0 : (int)(rotation % (uint)Count);
         if (_encoded.Length > limit - position)
             return false;
         var start = Start(first);
@@ -74,9 +77,9 @@ internal sealed class RecordSet
     /// </summary>
     public int WriteWindow(Span<byte> message, ref int position, int limit, uint rotation)
     {
-        var at = (int)(rotation % (uint)Records.Length);
+        var at = (int)(rotation % (uint)Count);
         var count = 0;
-        for (; count < Records.Length; count++, at = (at + 1) % Records.Length)
+        for (; count < Count; count++, at = (at + 1) % Count)
         {
             var record = _encoded.AsSpan(Start(at)..Start(at + 1));
             if (record.Length > limit - position)
@@ -109,7 +112,7 @@ internal sealed class RecordSet
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Start(int index) => _starts is null ? _encoded.Length / Records.Length * index : _starts[index];
+    private int Start(int index) => _starts is null ? _encoded.Length / Count * index : _starts[index];
 
     private static byte[] Addresses(ReadOnlySpan<Record> records)
     {
