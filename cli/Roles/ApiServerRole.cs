@@ -38,8 +38,9 @@ internal sealed class ApiServerRole : IAsyncDisposable
         var server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
         {
             Authorize = authorizer.Check,
-            ServiceClusterIpRange = settings.ServiceClusterIpRange,
-            ServiceNodePortRange = settings.ServiceNodePortRange,
+            ServiceClusterIpRange = settings.Ranges.ClusterIps,
+            ServiceNodePortRange = settings.Ranges.NodePorts,
+            ServiceRangesFrom = settings.Ports.Offset,
             BootstrapObjects = BootstrapPolicy.Objects,
         }, machine.Time, machine.NewRandom(), stop);
         var role = new ApiServerRole(journal, server, authorizer, machine.Time);
@@ -49,7 +50,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
             role._face = await HttpFace.Start(server.As, authorizer, new HttpOptions
             {
                 Address = IPAddress.Loopback,
-                Port = settings.Port,
+                Port = settings.Ports.Api,
                 Directory = settings.Data.Path,
                 Version = Version.Number,
                 Readiness = readiness,
@@ -74,8 +75,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
     }
 }
 
-internal sealed record ApiServerSettings(DataDirectory Data, int Port)
-{
-    public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
-    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
-}
+internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, ServiceRanges Ranges);
+
+/// <param name="ClusterIps">CIDR.</param>
+internal sealed record ServiceRanges(string ClusterIps, (int First, int Last) NodePorts);
