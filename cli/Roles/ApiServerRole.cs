@@ -53,6 +53,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Port = settings.Ports.Api,
                 Directory = settings.Data.Path,
                 Version = Version.Number,
+                Kinds = server.Kinds,
                 Readiness = readiness,
                 Log = logs,
             }, machine.Time, stop);
