@@ -6,6 +6,7 @@ using Declarative.Api.Objects;
 using Declarative.Api.Schema;
 using Declarative.ApiServer.Patch;
 using Declarative.ApiServer.Registry.Strategies;
+using Declarative.ApiServer.Registry.Versions;
 using Declarative.ApiServer.Storage;
 
 namespace Declarative.ApiServer.Registry;
@@ -22,10 +23,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public Task<Stored> Get(User user, ResourceKey key, string subresource)
     {
         Allow(user, "get", key, subresource);
-        var stored = Current(key).Stored;
+        var stored = Current(ServedVersions.StoredAs(key)).Stored;
         return Task.FromResult(subresource switch
         {
-            "" or "status" => stored,
+            "" or "status" => ServedVersions.Served(stored, key.Kind),
+            "ephemeralcontainers" or "resize" or "approval" when key.Kind.Subresources.Contains(subresource) => stored,
             "scale" => ScaleSubresource.Of(stored),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{subresource} can not be read"),
         });
@@ -34,12 +36,29 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public Task<StoredList> List(User user, ListRequest request)
     {
         Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
-        return Task.FromResult(Listing.Of(log, request));
+        var stored = ServedVersions.StoredAs(request.Kind);
+        if (stored == request.Kind) return Task.FromResult(Listing.Of(log, request));
+        var list = Listing.Of(log, request with { Kind = stored });
+        return Task.FromResult(list with { Items = [.. list.Items.Select(x => ServedVersions.Served(x, request.Kind))] });
     }
 
-    public async IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
+    public IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, CancellationToken stop)
     {
-        Allow(user, "watch", new(request.Kind, request.Namespace ?? "", ""), "");
+        var stored = ServedVersions.StoredAs(request.Kind);
+        return stored == request.Kind ? Events(user, request, request.Kind, stop) : Served(user, request, stored, stop);
+    }
+
+    private async IAsyncEnumerable<WatchEvent> Served(User user, WatchRequest request, Kind stored, [EnumeratorCancellation] CancellationToken stop)
+    {
+        await foreach (var happened in Events(user, request with { Kind = stored }, request.Kind, stop))
+        {
+            yield return happened.Object is { } changed ? happened with { Object = ServedVersions.Served(changed, request.Kind) } : happened;
+        }
+    }
+
+    private async IAsyncEnumerable<WatchEvent> Events(User user, WatchRequest request, Kind asked, [EnumeratorCancellation] CancellationToken stop)
+    {
+        Allow(user, "watch", new(asked, request.Namespace ?? "", ""), "");
         var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
         var from = request.From ?? 0;
         if (from == 0 || request.SendInitialEvents)
@@ -105,8 +124,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "create", key, write.Subresource);
         if (write.Subresource.Length > 0) return await PodSubresources.Create(this, user, key, json, write, stop);
+        var served = key.Kind;
+        key = ServedVersions.StoredAs(key);
         var strategy = Strategy.Of(key.Kind);
-        var wanted = Decode(key.Kind, json, write);
+        var wanted = ServedVersions.ToStored(Decode(served, json, write), served);
         key = Metadata.NameForCreate(wanted, key, strategy, random);
         NamespaceAccepts(key);
         Metadata.PrepareForCreate(wanted, key, strategy, time, random);
@@ -114,50 +135,55 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         strategy.Default(wanted);
         strategy.PrepareForCreate(wanted, _context);
         Valid(strategy, key, wanted, null, write);
+        if (options.CheckGrant(user, key, wanted, null) is { } refused) throw refused;
         strategy.Allocate(wanted, null, _context);
 
         var bytes = Canonical.Bytes(wanted, key.Kind);
         if (write.DryRun)
         {
             if (log.Get(key) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
-            return new(key, Metadata.Uid(wanted), 0, bytes);
+            return ServedVersions.Served(new(key, Metadata.Uid(wanted), 0, bytes), served);
         }
         var result = await log.Commit(new(key, Metadata.Uid(wanted), Expected: 0, bytes), stop);
-        if (result.Stored is null) strategy.Release(wanted, _context);
-        return result.Stored ?? throw Status.AlreadyExists(key.Kind, key.Name);
+        if (result.Stored is { } stored) return ServedVersions.Served(stored, served);
+        strategy.Release(wanted, _context);
+        throw Status.AlreadyExists(key.Kind, key.Name);
     }
 
     public async Task<Stored> Update(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "update", key, write.Subresource);
-        if (write.Subresource == "scale") return await Change(key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
+        if (write.Subresource == "scale") return await Change(user, key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
         if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
-        var decoded = Decode(key.Kind, json, write);
-        if (log.Get(key) is null && Strategy.Of(key.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
-        return await Change(key, write, _ => (JsonObject)decoded.DeepClone(), stop);
+        var stored = ServedVersions.StoredAs(key);
+        var decoded = ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
+        if (log.Get(stored) is null && Strategy.Of(stored.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
+        return ServedVersions.Served(await Change(user, stored, write, _ => (JsonObject)decoded.DeepClone(), stop), key.Kind);
     }
 
-    public Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
+    public async Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "patch", key, write.Subresource);
-        if (kind == PatchKind.Apply) return Apply(user, key, patch, write, stop);
-        return Change(key, write, current =>
+        if (kind == PatchKind.Apply) return ServedVersions.Served(await Apply(user, key, patch, write, stop), key.Kind);
+        return ServedVersions.Served(await Change(user, ServedVersions.StoredAs(key), write, current =>
         {
             if (write.Subresource == "scale")
             {
                 var scale = ScaleSubresource.Of(current);
                 return ScaleSubresource.Replace(current, Decode(Patches.Apply(kind, ScaleSubresource.Type, scale.Json, patch)));
             }
-            return Decode(key.Kind, Patches.Apply(kind, TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name), current.Json, patch), write);
-        }, stop);
+            var live = ServedVersions.Served(current, key.Kind).Json;
+            return ServedVersions.ToStored(Decode(key.Kind, Patches.Apply(kind, TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name), live, patch), write), key.Kind);
+        }, stop), key.Kind);
     }
 
     /// <summary>Server-side apply: creates what is absent, else merges by who owns which field.</summary>
     private Task<Stored> Apply(User user, ResourceKey key, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+        var wanted = ServedVersions.ToStored(Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write), key.Kind);
+        key = ServedVersions.StoredAs(key);
         var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);
-        var wanted = Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write);
         if (write.Subresource.Length == 0 && Strategy.Of(key.Kind).HasStatus) wanted.Remove("status");
         var config = Canonical.Bytes(wanted, key.Kind);
         var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
@@ -165,7 +191,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         {
             return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
         }
-        return Change(key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
+        return Change(user, key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
 
         static bool IsJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
     }
@@ -173,6 +199,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public async Task<Stored> Delete(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
     {
         Allow(user, "delete", key, "");
+        return ServedVersions.Served(await Delete(ServedVersions.StoredAs(key), delete, stop), key.Kind);
+    }
+
+    private async Task<Stored> Delete(ResourceKey key, DeleteOptions delete, CancellationToken stop)
+    {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
         {
@@ -222,7 +253,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     /// unless the wanted object names the revision it was made from.
     /// </summary>
     /// <param name="tracks">Keeps managedFields of an object that somebody has applied; false where the change has done so itself.</param>
-    internal async Task<Stored> Change(ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop, bool tracks = true)
+    internal async Task<Stored> Change(User user, ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop, bool tracks = true)
     {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
@@ -245,6 +276,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 strategy.PrepareSubresource(write.Subresource, wanted, old, _context);
             }
             Valid(strategy, key, wanted, old, write);
+            if (options.CheckGrant(user, key, wanted, old) is { } refused) throw refused;
             if (write.Subresource.Length == 0) strategy.Allocate(wanted, old, _context);
 
             var remove = Deletion.IsDone(wanted, strategy);

@@ -38,6 +38,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
         var server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
         {
             Authorize = authorizer.Check,
+            CheckGrant = authorizer.CheckGrant,
             ServiceClusterIpRange = settings.Ranges.ClusterIps,
             ServiceNodePortRange = settings.Ranges.NodePorts,
             ServiceRangesFrom = settings.Ports.Offset,
@@ -53,6 +54,9 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Port = settings.Ports.Api,
                 Directory = settings.Data.Path,
                 Version = Version.Number,
+                ServesTasks = true,
+                ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],
+                TokenFile = settings.TokenFile,
                 Readiness = readiness,
                 Log = logs,
             }, machine.Time, stop);
@@ -65,6 +69,14 @@ internal sealed class ApiServerRole : IAsyncDisposable
         }
     }
 
+    /// <summary>The address of Service default/kubernetes, as in Kubernetes the first of the range.</summary>
+    private static IPAddress FirstAddress(string range)
+    {
+        var bytes = IPNetwork.Parse(range).BaseAddress.GetAddressBytes();
+        bytes[^1]++;
+        return new(bytes);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_face is not null) await _face.DisposeAsync();
@@ -75,7 +87,11 @@ internal sealed class ApiServerRole : IAsyncDisposable
     }
 }
 
-internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, ServiceRanges Ranges);
+internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, ServiceRanges Ranges)
+{
+    /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
+    public string TokenFile { get; init; } = "";
+}
 
 /// <param name="ClusterIps">CIDR.</param>
 internal sealed record ServiceRanges(string ClusterIps, (int First, int Last) NodePorts);
