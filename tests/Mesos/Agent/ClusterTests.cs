@@ -72,8 +72,9 @@ public sealed class ClusterTests : IAsyncLifetime
         await Launch("sleeps", "fails");
         await TestMaster.Until(() => States("sleeps").Contains(TaskState.TaskRunning));
         TestContext.Current.SendDiagnosticMessage("ACCEPT to TASK_RUNNING: {0} ms", clock.Elapsed.TotalMilliseconds);
-        var pid = agent.Runs.SelectMany(run => run.Tasks).Single(task => task.Id == "sleeps").Process!.Pid;
-        Assert.True(AgentBench.IsAlive(pid!.Value));
+        // Its keeper starts the process a moment after the task is said to run.
+        var process = agent.Runs.SelectMany(run => run.Tasks).Single(task => task.Id == "sleeps").Process!;
+        await TestMaster.Until(() => process.Pid is { } pid && AgentBench.IsAlive(pid));
         await TestMaster.Until(() => States("fails").Contains(TaskState.TaskFailed));
         Assert.Equal("Command exited with status 3", Updates("fails")[^1].Message);
         await Call(new Call { Type = CallType.Kill, Kill = new() { TaskId = new() { Value = "sleeps" } } });
