@@ -32,6 +32,7 @@ public sealed class LbRoutes
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly DrainBook _drain = new();
+    private readonly LeavingPods _leaving = new();
     private readonly Lock _gate = new();
     private readonly HashSet<ResourceKey> _dirtySeen = [];
     private readonly List<ResourceKey> _dirty = [];
@@ -112,7 +113,8 @@ public sealed class LbRoutes
         var secrets = _options.HttpsPort == 0 ? null
             : new Informer<Secret>(api, Kind.Secret, Secret.Read, time, random) { Fields = FieldSelector.Of("type", SecretReader.Type), Logger = _logger };
         services.OnChange(x => Touch(Kind.Service, x.Object.Namespace, x.Object.Name));
-        slices.AddIndex("service", static x => x.ServiceName.Length == 0 ? [] : [$"{x.Namespace}/{x.ServiceName}"]).OnChange(TouchSlice);
+        slices.AddIndex("service", static x => x.ServiceName.Length == 0 ? [] : [$"{x.Namespace}/{x.ServiceName}"])
+            .AddIndex("pod", static x => x.Endpoints.Select(y => y.TargetRef?.Uid ?? "").Where(y => y.Length > 0)).OnChange(x => TouchSlice(x, slices));
         ingresses.AddIndex("secret", static x => x.Spec.Tls.Select(y => $"{x.Namespace}/{y.SecretName}").Distinct()).OnChange(x => Touch(Kind.Ingress, x.Object.Namespace, x.Object.Name));
         classes.OnChange(_ =>
         {
@@ -195,8 +197,12 @@ public sealed class LbRoutes
         }
     }
 
-    private void TouchSlice(Change<EndpointSlice> change)
+    private void TouchSlice(Change<EndpointSlice> change, Informer<EndpointSlice> slices)
     {
+        foreach (var uid in _leaving.Apply(change))
+        {
+            foreach (var slice in slices.ByIndex("pod", uid)) Touch(Kind.Service, slice.Namespace, slice.ServiceName);
+        }
         lock (_gate)
         {
             if (change.New is { } slice && slice.Endpoints.Any(x => x.Conditions.IsTerminating)) _awaited = Math.Max(_awaited, change.Revision);
@@ -252,7 +258,7 @@ public sealed class LbRoutes
     private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses)
     {
         var changes = new RouteChanges(Drained);
-        var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options), changes);
+        var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options, _leaving.Contains), changes);
         Volatile.Write(ref _table, table);
         _drain.Apply(changes);
         foreach (var gone in changes.Removed)

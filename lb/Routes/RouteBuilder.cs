@@ -9,7 +9,8 @@ internal static class RouteBuilder
 {
     public const string Class = "declarative.mesos/lb";
 
-    public static ServiceRoutes Build(Service service, IReadOnlyList<EndpointSlice> slices, LbOptions options)
+    /// <param name="leaving">True for the uid of a pod that some slice, of this Service or another, marks as terminating.</param>
+    public static ServiceRoutes Build(Service service, IReadOnlyList<EndpointSlice> slices, LbOptions options, Func<string, bool> leaving)
     {
         var key = new ServiceKey(service.Namespace, service.Name);
         var created = service.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue;
@@ -18,7 +19,7 @@ internal static class RouteBuilder
         foreach (var port in service.Spec.Ports)
         {
             var (claims, refusals) = Listeners(service, port, options);
-            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices) : [];
+            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices, leaving) : [];
             ports.Add(new(port.Name, port.Port, port.Protocol, PortModes.Of(port), claims, refusals, endpoints));
         }
         return new(key, service.Uid, created, ports.ToImmutable());
@@ -75,7 +76,7 @@ internal static class RouteBuilder
         return own == options.AdminPort ? "load balancer, admin" : null;
     }
 
-    private static ImmutableArray<EndpointRoute> Endpoints(ServicePort port, IReadOnlyList<EndpointSlice> slices)
+    private static ImmutableArray<EndpointRoute> Endpoints(ServicePort port, IReadOnlyList<EndpointSlice> slices, Func<string, bool> leaving)
     {
         var found = new List<EndpointRoute>();
         foreach (var slice in slices)
@@ -89,7 +90,7 @@ internal static class RouteBuilder
             if (number == 0) continue;
             foreach (var endpoint in slice.Endpoints)
             {
-                var terminating = endpoint.Conditions.IsTerminating;
+                var terminating = endpoint.Conditions.IsTerminating || (endpoint.TargetRef is { Uid.Length: > 0 } pod && leaving(pod.Uid));
                 foreach (var address in endpoint.Addresses)
                 {
                     if (!IPAddress.TryParse(address, out _)) continue;

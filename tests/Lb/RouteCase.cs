@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
 using Declarative.Lb;
+using Declarative.Lb.Drain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Status;
 using Declarative.Tests.Dns;
@@ -18,6 +19,8 @@ internal static class RouteCase
     {
         var stored = new ZoneCase().Read(yaml).ToList();
         var slices = stored.Where(x => x.Key.Kind.Equals(Kind.EndpointSlice)).Select(x => EndpointSlice.Read(x.Json)).ToList();
+        var leaving = new LeavingPods();
+        foreach (var slice in slices) leaving.Apply(new(null, slice, 1));
         var table = RouteTable.Empty;
         foreach (var one in stored)
         {
@@ -26,7 +29,7 @@ internal static class RouteCase
             else if (one.Key.Kind.Equals(Kind.Service))
             {
                 var own = slices.Where(x => x.Namespace == key.Namespace && x.ServiceName == key.Name).ToList();
-                table = table.With(RouteBuilder.Build(Service.Read(one.Json), own, Options), new RouteChanges(_ => { }));
+                table = table.With(RouteBuilder.Build(Service.Read(one.Json), own, Options, leaving.Contains), new RouteChanges(_ => { }));
             }
         }
         return Text(table);
