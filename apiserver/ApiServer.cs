@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Admission.Webhooks;
 using Declarative.ApiServer.Registry;
 using Declarative.ApiServer.Storage;
 
@@ -13,18 +14,23 @@ public sealed class ApiServer
 {
     private readonly Registry.Registry _registry;
     private readonly RevisionLog _log;
+    private readonly CustomResources.DefinitionUpkeep _definitions;
 
     private ApiServer(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
     {
         _log = log;
         Options = options;
         _registry = new(log, options, time, random);
+        _definitions = new(log, _registry.Kinds, (key, stopped) => _registry.Delete(User.ApiServer, key, new(), stopped), time);
     }
 
     public ApiServerOptions Options { get; }
 
     /// <summary>The newest durable revision.</summary>
     public long Revision => _log.Revision;
+
+    /// <summary>What is served now: the built-in table and what CustomResourceDefinitions add. The same list until one of these changes.</summary>
+    public IReadOnlyList<Kind> Kinds() => _registry.Kinds.All;
 
     /// <summary>Reads the journal. <see cref="Run"/> must be running before the first write.</summary>
     public static async Task<ApiServer> Open(IJournal journal, ApiServerOptions options, TimeProvider time, Random random, CancellationToken stop)
@@ -34,7 +40,7 @@ public sealed class ApiServer
     }
 
     /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop));
+    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop));
 
     /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
     public async Task Bootstrap(CancellationToken stop)
@@ -61,6 +67,9 @@ public sealed record ApiServerOptions
 {
     /// <summary>Answers null (allowed) or the 403 that the user gets; the default allows everything.</summary>
     public Authorize Authorize { get; init; } = static (_, _, _, _, _, _) => null;
+
+    /// <summary>Calls webhooks; the default can not, for servers without a network.</summary>
+    public CallHook Hook { get; init; } = static (_, _, _, _) => throw new HookException("this API server can not call webhooks");
 
     /// <summary>Cluster IPs of Services (architecture.md, decision 13).</summary>
     public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";

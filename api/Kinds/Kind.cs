@@ -6,18 +6,27 @@ namespace Declarative.Api.Kinds;
 /// One row of the table of kinds (<c>kinds.tsv</c>). Adding a kind is adding a row there and, where it needs rules of its own,
 /// a strategy in <c>apiserver/Registry/Strategies</c>.
 /// </summary>
-public sealed class Kind : IEquatable<Kind>
+public class Kind : IEquatable<Kind>
 {
+    /// <summary>The version of keys of custom objects: they are stored once, whatever versions they are served in.</summary>
+    private const string AnyVersion = "*";
+
     public required string Group { get; init; }
     public required string Version { get; init; }
     public required string Name { get; init; }
     public required string Plural { get; init; }
-    public string Singular => Name.ToLowerInvariant();
+    public string Singular { get => field ?? Name.ToLowerInvariant(); init; }
+
+    /// <summary>The kind of a list of them.</summary>
+    public string ListName { get => field ?? Name + "List"; init; }
     public IReadOnlyList<string> ShortNames { get; init; } = [];
     public bool Namespaced { get; init; }
     public IReadOnlyList<string> Categories { get; init; } = [];
     public IReadOnlyList<string> Subresources { get; init; } = [];
     public KindSupport Support { get; init; }
+
+    /// <summary>A row of the table; else a kind that a CustomResourceDefinition makes.</summary>
+    public bool IsBuiltIn { get; private init; }
 
     /// <summary><c>v1</c> or <c>apps/v1</c>.</summary>
     public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
@@ -65,6 +74,11 @@ public sealed class Kind : IEquatable<Kind>
     public static Kind RoleBinding { get; } = Rbac("rolebindings");
     public static Kind ClusterRole { get; } = Rbac("clusterroles");
     public static Kind ClusterRoleBinding { get; } = Rbac("clusterrolebindings");
+    public static Kind CustomResourceDefinition { get; } = ByPlural[("apiextensions.k8s.io", "v1", "customresourcedefinitions")];
+    public static Kind ValidatingWebhookConfiguration { get; } = Admission("validatingwebhookconfigurations");
+    public static Kind MutatingWebhookConfiguration { get; } = Admission("mutatingwebhookconfigurations");
+    public static Kind ValidatingAdmissionPolicy { get; } = Admission("validatingadmissionpolicies");
+    public static Kind ValidatingAdmissionPolicyBinding { get; } = Admission("validatingadmissionpolicybindings");
     public static Kind TrafficReport { get; } = ByPlural[("declarative.mesos", "v1", "trafficreports")];
 
     /// <summary>By the words of a URL: <c>/apis/GROUP/VERSION/PLURAL</c>.</summary>
@@ -76,6 +90,14 @@ public sealed class Kind : IEquatable<Kind>
         var slash = apiVersion.IndexOf('/', StringComparison.Ordinal);
         return slash < 0 ? ByName.GetValueOrDefault(("", apiVersion, name)) : ByName.GetValueOrDefault((apiVersion[..slash], apiVersion[(slash + 1)..], name));
     }
+
+    /// <summary>The kind in the keys of stored custom objects, equal for all versions of one CustomResourceDefinition.</summary>
+    public static Kind Stored(string group, string plural) => new() { Group = group, Version = AnyVersion, Plural = plural, Name = "", Namespaced = true };
+
+    /// <summary>The kind of a stored key; null for one that is in no table.</summary>
+    public static Kind? FindStored(string group, string version, string plural) => version == AnyVersion ? Stored(group, plural) : Find(group, version, plural);
+
+    private static Kind Admission(string plural) => ByPlural[("admissionregistration.k8s.io", "v1", plural)];
 
     private static Kind Core(string plural) => ByPlural[("", "v1", plural)];
 
@@ -93,6 +115,7 @@ public sealed class Kind : IEquatable<Kind>
             if (cells.Length < 9 || cells[3].Length == 0) continue; // Scale and Eviction are bodies of subresources
             rows.Add(new Kind
             {
+                IsBuiltIn = true,
                 Group = cells[0],
                 Version = cells[1],
                 Name = cells[2],

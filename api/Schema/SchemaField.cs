@@ -13,6 +13,11 @@ public sealed class SchemaField
         Prefix = Encoding.UTF8.GetBytes($"\"{name}\":");
     }
 
+    /// <summary>A field of a custom kind, with what server-side apply needs to know of it.</summary>
+    /// <param name="byDefault">JSON text, or null.</param>
+    public static SchemaField Custom(string name, TypeRef type, ListType listType, IReadOnlyList<string> mapKeys, string? byDefault) =>
+        new(name, type) { ListType = listType, MapKeys = mapKeys, Default = byDefault };
+
     /// <summary>The name in JSON; empty for an alternative of a <see cref="Shape.OneOf"/> type.</summary>
     public string Name { get; }
 

@@ -11,11 +11,6 @@ public sealed class SchemaType
 
     internal SchemaType(string name, SchemaField[] fields)
     {
-        if (fields.Length > FieldsMax)
-        {
-            throw new InvalidOperationException($"{name} has {fields.Length} fields, more than {FieldsMax}");
-        }
-
         Name = name;
         _fields = fields;
         var size = 4;
@@ -37,6 +32,10 @@ public sealed class SchemaType
             _slots[slot] = (short)(i + 1);
         }
     }
+
+    /// <summary>A type made at run time from the schema of a custom kind: for <c>server-side apply</c>, not for <see cref="SchemaCheck"/>.</summary>
+    public static SchemaType Custom(string name, IEnumerable<SchemaField> fields, bool isKind, bool isAtomic) =>
+        new(name, [.. fields]) { IsKind = isKind, IsAtomic = isAtomic };
 
     /// <summary>As in the table, for example <c>apps.v1.Deployment</c>; empty for the type of objects that are in no table.</summary>
     public string Name { get; }

@@ -28,6 +28,18 @@ public sealed class TypeRef
     /// <summary>As the table writes it, for example <c>[]core.v1.Container</c>.</summary>
     public override string ToString() => _text;
 
+    /// <summary>The type of that name in the table, for example <c>meta.v1.ObjectMeta</c> or <c>string</c>.</summary>
+    public static TypeRef Named(string text) => Parse(text);
+
+    public static TypeRef Of(SchemaType type) => new(Shape.Object, type.Name) { _type = type };
+
+    public static TypeRef ListOf(TypeRef item) => new(Shape.List, "[]" + item, item);
+
+    public static TypeRef MapOf(TypeRef item) => new(Shape.Map, "map[string]" + item, item);
+
+    /// <summary>Any JSON value.</summary>
+    public static TypeRef Anything => Any;
+
     internal static TypeRef Parse(string text)
     {
         if (text.StartsWith("[]", StringComparison.Ordinal))

@@ -131,6 +131,7 @@ public static class TypeTable
             }
         }
 
+        if (fields.Count > SchemaType.FieldsMax - 2) throw new InvalidOperationException($"{name} has {fields.Count} fields, more than {SchemaType.FieldsMax - 2}");
         var hasMetadata = fields.Exists(field => field.Name == "metadata" && field.Type.ToString() is "meta.v1.ObjectMeta" or "meta.v1.ListMeta");
         var isKind = (hasMetadata && !TemplatesWithMetadata.Contains(name)) || KindsWithoutMetadata.Contains(name);
         if (isKind)

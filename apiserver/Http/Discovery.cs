@@ -15,7 +15,7 @@ internal sealed class Discovery(IReadOnlyList<Kind> kinds)
 
     /// <summary>The preferred version first: stable before beta, higher before lower.</summary>
     public IReadOnlyList<string> Versions(string group) =>
-        [.. kinds.Where(x => x.Group == group).Select(x => x.Version).Distinct().OrderBy(x => x.Contains("beta", StringComparison.Ordinal)).ThenByDescending(x => x, StringComparer.Ordinal)];
+        [.. kinds.Where(x => x.Group == group).Select(x => x.Version).Distinct().Order(VersionOrder.PreferredFirst)];
 
     /// <summary><c>/api</c>.</summary>
     public byte[] ApiVersions() => Build(json =>

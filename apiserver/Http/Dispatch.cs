@@ -27,7 +27,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private readonly PodPortForward _podPortForward = new(time);
     private readonly HttpProxy _proxy = new(time);
     private readonly Health _health = new(options.Readiness);
-    private readonly Documents _documents = new(options.Version);
+    private readonly ServedKinds _kinds = new(options.Kinds, options.Version);
 
     /// <summary>Once per connection: whose certificate is it.</summary>
     public Task Meet(ConnectionContext connection, ConnectionDelegate next)
@@ -60,16 +60,16 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             if (path == "/version")
             {
                 (verb, resource) = ("get", "version");
-                await _documents.Answer(context, path);
+                await _kinds.Documents.Answer(context, path);
                 return;
             }
             var caller = Impersonation.Apply(context, Who(context) ?? throw Status.Unauthorized(), authorizer, api);
-            if (!RequestPath.TryParse(path, out var asked))
+            if (!RequestPath.TryParse(path, _kinds.Paths, out var asked))
             {
                 (verb, resource) = ("get", "document");
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/metrics") await _metrics.Answer(context, _inFlight);
-                else if (!await _documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path)) throw Status.PageNotFound();
+                else if (!await _kinds.Documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path, _kinds.OpenApi)) throw Status.PageNotFound();
                 return;
             }
             var exchange = new Exchange(context, caller.User, caller.Api, asked, query, time);

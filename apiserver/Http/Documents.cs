@@ -25,9 +25,9 @@ internal sealed class Documents
     private readonly Dictionary<string, Document> _plain = [];
     private readonly Dictionary<(string Path, string Version), Document> _aggregated = [];
 
-    public Documents(string version)
+    public Documents(string version, IReadOnlyList<Kind> kinds)
     {
-        var discovery = new Discovery([.. Kind.All.Where(IsServed)]);
+        var discovery = new Discovery([.. kinds.Where(IsServed)]);
         Add("/version", Version(version));
         Add("/api", discovery.ApiVersions());
         Add("/apis", discovery.ApiGroupList());

@@ -81,7 +81,7 @@ internal static class Forms
     {
         var kind = exchange.Path.Kind;
         var buffer = new ArrayBufferWriter<byte>(list.Items.Sum(x => x.Json.Length + 1) + 256);
-        buffer.Write(ListHead(kind.Name + "List", kind.ApiVersion, list));
+        buffer.Write(ListHead(kind.ListName, kind.ApiVersion, list));
         for (var i = 0; i < list.Items.Count; i++)
         {
             if (i > 0) buffer.Write(","u8);
@@ -96,7 +96,7 @@ internal static class Forms
     private static async Task JsonList(Exchange exchange, StoredList list)
     {
         var kind = exchange.Path.Kind;
-        var head = ListHead(kind.Name + "List", kind.ApiVersion, list);
+        var head = ListHead(kind.ListName, kind.ApiVersion, list);
         var length = (long)head.Length + 2 + Math.Max(0, list.Items.Count - 1);
         foreach (var item in list.Items) length += item.Json.Length;
 

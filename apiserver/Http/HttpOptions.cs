@@ -1,4 +1,5 @@
 using System.Net;
+using Declarative.Api.Kinds;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -23,6 +24,9 @@ public sealed record HttpOptions
 
     /// <summary>The product's version, without a v: <c>/version</c> answers <c>v1.33.0+declarative.VERSION</c>.</summary>
     public string Version { get; init; } = "0.1.0";
+
+    /// <summary>What is served now: <see cref="ApiServer.Kinds"/>; by default the built-in table alone.</summary>
+    public Func<IReadOnlyList<Kind>> Kinds { get; init; } = static () => Kind.All;
 
     /// <summary>The checks of <c>/readyz</c> in their order.</summary>
     public IReadOnlyList<HealthCheck> Readiness { get; init; } = [];

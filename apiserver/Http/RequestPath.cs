@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Declarative.Api.Kinds;
 
 namespace Declarative.ApiServer.Http;
@@ -13,15 +12,10 @@ internal readonly record struct RequestPath(Kind Kind, string? Namespace, string
 {
     private const int SegmentsMax = 8;
 
-    private static readonly FrozenDictionary<string, FrozenDictionary<string, Kind>> Groups = Kind.All
-        .GroupBy(x => x.ApiVersion)
-        .ToFrozenDictionary(x => x.Key, x => x.ToFrozenDictionary(kind => kind.Plural));
-
-    private static readonly FrozenDictionary<string, FrozenDictionary<string, Kind>>.AlternateLookup<ReadOnlySpan<char>> ByGroup =
-        Groups.GetAlternateLookup<ReadOnlySpan<char>>();
-
     /// <summary>False where the path names no resource of this server.</summary>
-    public static bool TryParse(ReadOnlySpan<char> path, out RequestPath result)
+    public static bool TryParse(ReadOnlySpan<char> path, out RequestPath result) => TryParse(path, KindPaths.BuiltIn, out result);
+
+    public static bool TryParse(ReadOnlySpan<char> path, KindPaths paths, out RequestPath result)
     {
         result = default;
         ReadOnlySpan<char> groupVersion;
@@ -44,8 +38,7 @@ internal readonly record struct RequestPath(Kind Kind, string? Namespace, string
         {
             return false;
         }
-        if (!ByGroup.TryGetValue(groupVersion, out var kinds)) return false;
-        var byPlural = kinds.GetAlternateLookup<ReadOnlySpan<char>>();
+        if (!paths.TryFind(groupVersion, out var byPlural)) return false;
 
         if (path is ['/', ..]) return false;
         if (path.EndsWith("/")) path = path[..^1];

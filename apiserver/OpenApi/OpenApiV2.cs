@@ -12,7 +12,7 @@ internal static class OpenApiV2
     /// <summary>The Content-Type of <see cref="Protobuf"/>. Clients ask with "@" for the last but one dot, which no media type may contain: kubectl refuses it in an answer.</summary>
     public const string ProtobufContentType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-    private static readonly Lazy<OpenApiDocument> TheJson = new(() => new(OpenApiDocument.Write(Write), OpenApiDocument.HashOf("v2")));
+    private static readonly Lazy<OpenApiDocument> TheJson = new(() => Make(Kind.All, OpenApiDocument.HashOf("v2")));
     private static readonly Lazy<OpenApiDocument> TheProtobuf = new(() => new(OpenApiV2Protobuf.Encode(TheJson.Value.Bytes), OpenApiDocument.HashOf("v2.pb")));
 
     /// <summary>The answer to <c>GET /openapi/v2</c> with <c>Accept: application/json</c>.</summary>
@@ -21,10 +21,13 @@ internal static class OpenApiV2
     /// <summary>The answer to <c>Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf</c>.</summary>
     public static OpenApiDocument Protobuf() => TheProtobuf.Value;
 
-    private static void Write(Utf8JsonWriter json)
+    /// <summary>The document of a table of kinds.</summary>
+    internal static OpenApiDocument Make(IReadOnlyList<Kind> kinds, string hash) => new(OpenApiDocument.Write(json => Write(json, kinds)), hash);
+
+    private static void Write(Utf8JsonWriter json, IReadOnlyList<Kind> kinds)
     {
-        var schemas = new SchemaWriter(json, v3: false);
-        var paths = Kind.All.SelectMany(PathOperations.Of).ToList();
+        var schemas = new SchemaWriter(json, v3: false, kinds);
+        var paths = kinds.SelectMany(PathOperations.Of).ToList();
         json.WriteStartObject();
         json.WriteString("swagger", "2.0");
         json.WriteStartObject("info");

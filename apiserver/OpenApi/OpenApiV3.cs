@@ -12,7 +12,7 @@ namespace Declarative.ApiServer.OpenApi;
 internal static class OpenApiV3
 {
     private static readonly ConcurrentDictionary<(string Group, string Version), OpenApiDocument> Documents = new();
-    private static readonly Lazy<OpenApiDocument> TheIndex = new(MakeIndex);
+    private static readonly Lazy<OpenApiDocument> TheIndex = new(() => MakeIndex(Kind.All, (group, version) => OpenApiDocument.HashOf("v3/" + PathOf(group, version)), OpenApiDocument.HashOf("v3")));
 
     /// <summary>The answer to <c>GET /openapi/v3</c>.</summary>
     public static OpenApiDocument Index() => TheIndex.Value;
@@ -26,30 +26,30 @@ internal static class OpenApiV3
         }
 
         var kinds = Kind.All.Where(kind => kind.Group == group && kind.Version == version).ToList();
-        return kinds.Count == 0 ? null : Documents.GetOrAdd((group, version), Make(group, version, kinds));
+        return kinds.Count == 0 ? null : Documents.GetOrAdd((group, version), Make(version, kinds, OpenApiDocument.HashOf("v3/" + PathOf(group, version))));
     }
 
-    private static string PathOf(string group, string version) => group.Length == 0 ? $"api/{version}" : $"apis/{group}/{version}";
+    internal static string PathOf(string group, string version) => group.Length == 0 ? $"api/{version}" : $"apis/{group}/{version}";
 
-    private static OpenApiDocument MakeIndex() => new(OpenApiDocument.Write(json =>
+    internal static OpenApiDocument MakeIndex(IReadOnlyList<Kind> kinds, Func<string, string, string> hashOf, string hash) => new(OpenApiDocument.Write(json =>
     {
         json.WriteStartObject();
         json.WriteStartObject("paths");
-        foreach (var (group, version) in Kind.All.Select(kind => (kind.Group, kind.Version)).Distinct())
+        foreach (var (group, version) in kinds.Select(kind => (kind.Group, kind.Version)).Distinct())
         {
             var path = PathOf(group, version);
             json.WriteStartObject(path);
-            json.WriteString("serverRelativeURL", $"/openapi/v3/{path}?hash={OpenApiDocument.HashOf("v3/" + path)}");
+            json.WriteString("serverRelativeURL", $"/openapi/v3/{path}?hash={hashOf(group, version)}");
             json.WriteEndObject();
         }
 
         json.WriteEndObject();
         json.WriteEndObject();
-    }), OpenApiDocument.HashOf("v3"));
+    }), hash);
 
-    private static OpenApiDocument Make(string group, string version, List<Kind> kinds) => new(OpenApiDocument.Write(json =>
+    internal static OpenApiDocument Make(string version, IReadOnlyList<Kind> kinds, string hash) => new(OpenApiDocument.Write(json =>
     {
-        var schemas = new SchemaWriter(json, v3: true);
+        var schemas = new SchemaWriter(json, v3: true, kinds);
         var paths = kinds.SelectMany(PathOperations.Of).ToList();
         json.WriteStartObject();
         json.WriteString("openapi", "3.0.0");
@@ -74,7 +74,7 @@ internal static class OpenApiV3
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteEndObject();
-    }), OpenApiDocument.HashOf("v3/" + PathOf(group, version)));
+    }), hash);
 
     internal static IEnumerable<string> RootsOf(IEnumerable<PathOperations> paths) =>
         paths.SelectMany(path => path.Operations).SelectMany(operation => (IEnumerable<string>)[operation.ObjectType, operation.BodyType ?? operation.ResultType, operation.ResultType]).Distinct();
@@ -161,7 +161,9 @@ internal static class OpenApiV3
         json.WriteEndObject();
     }
 
+    // kubectl chooses the kind of its patches by these: a custom kind has no merge keys and no protobuf form.
     internal static IReadOnlyList<string> BodyTypes(Operation operation) => operation.Verb != "patch"
-        ? ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+        ? TypeTable.Type(operation.ObjectType) is null ? ["application/json", "application/yaml"] : ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+        : TypeTable.Type(operation.ObjectType) is null ? ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
         : ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
 }

@@ -23,10 +23,13 @@ internal static class SchemaNames
             "meta" => "io.k8s.apimachinery.pkg.apis." + type,
             "apiextensions" => "io.k8s.apiextensions-apiserver.pkg.apis." + type,
             "declarative" => "mesos." + type,
-            _ when type.Contains("k8s.io", StringComparison.Ordinal) => Reversed(type),
+            _ when IsGroup(type) => Reversed(type),
             _ => "io.k8s.api." + type,
         };
     }
+
+    // A package is one word; a type is PACKAGE.VERSION.KIND.
+    private static bool IsGroup(string type) => type.Count(x => x == '.') > 2;
 
     // A group that is no package of the table, such as metrics.k8s.io: io.k8s.metrics.v1beta1.PodMetrics.
     private static string Reversed(string type)

@@ -1,13 +1,18 @@
 using System.Text.Json;
+using Declarative.Api.Kinds;
 using Declarative.Api.Schema;
+using Declarative.ApiServer.CustomResources;
 
 namespace Declarative.ApiServer.OpenApi;
 
 /// <summary>Writes the types of the table as OpenAPI schemas, with what a client needs for patches and <c>explain</c>.</summary>
 /// <param name="json">Where to write.</param>
 /// <param name="v3">Version 3.0 of the specification, else 2.0.</param>
-internal sealed class SchemaWriter(Utf8JsonWriter json, bool v3)
+/// <param name="kinds">Where the schemas of custom kinds come from.</param>
+internal sealed class SchemaWriter(Utf8JsonWriter json, bool v3, IReadOnlyList<Kind> kinds)
 {
+    private readonly Dictionary<string, CustomKind> _custom = kinds.OfType<CustomKind>().ToDictionary(x => TypeNames.Of(x.Group, x.Version, x.Name));
+
     private readonly string _prefix = v3 ? "#/components/schemas/" : "#/definitions/";
 
     /// <summary>The type names that <paramref name="roots"/> refer to, directly or not, and themselves, sorted by schema name.</summary>
@@ -35,7 +40,11 @@ internal sealed class SchemaWriter(Utf8JsonWriter json, bool v3)
     public void Write(string typeName)
     {
         json.WriteStartObject(SchemaNames.Of(typeName));
-        if (!Leaf(typeName))
+        if (_custom.TryGetValue(typeName, out var custom))
+        {
+            CustomSchemas.Write(json, custom, v3, Reference);
+        }
+        else if (!Leaf(typeName))
         {
             json.WriteString("description", Descriptions.Of(typeName, ""));
             if (ListedKind(typeName) is { } kind)
@@ -75,7 +84,8 @@ internal sealed class SchemaWriter(Utf8JsonWriter json, bool v3)
             return [kind, "meta.v1.ListMeta"];
         }
 
-        return TypeTable.Type(name) is { } type ? type.Fields.Select(field => Innermost(field.Type)).OfType<string>() : [];
+        return TypeTable.Type(name) is { } type ? type.Fields.Select(field => Innermost(field.Type)).OfType<string>()
+            : name.Count(c => c == '.') > 2 ? ["meta.v1.ObjectMeta"] : []; // a custom kind
     }
 
     private static string? Innermost(TypeRef type) => type.Item is null ? ReferenceOf(type) : Innermost(type.Item);

@@ -27,14 +27,16 @@ internal static class Canonical
         }
     }
 
-    public static byte[] Bytes(JsonObject json, Kind kind)
+    public static byte[] Bytes(JsonObject json, Kind kind) => Bytes(json, kind.ApiVersion, kind.Name);
+
+    public static byte[] Bytes(JsonObject json, string apiVersion, string kind)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using (var writer = new Utf8JsonWriter(buffer, Writing))
         {
             writer.WriteStartObject();
-            writer.WriteString("apiVersion"u8, kind.ApiVersion);
-            writer.WriteString("kind"u8, kind.Name);
+            writer.WriteString("apiVersion"u8, apiVersion);
+            writer.WriteString("kind"u8, kind);
             writer.WriteStartObject("metadata"u8);
             foreach (var (name, value) in Metadata.Of(json))
             {

@@ -14,16 +14,17 @@ internal static class Listing
     public static StoredList Of(RevisionLog log, ListRequest request)
     {
         var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
-        var (objects, revision) = log.Snapshot(request.Kind);
+        var kind = CustomResources.CustomKind.StoredAs(request.Kind);
+        var (objects, revision) = log.Snapshot(kind);
         ObjectName? after = null;
         if (request.Continue.Length > 0)
         {
             (revision, after) = ReadToken(request.Continue);
-            objects = log.SnapshotAt(request.Kind, revision);
+            objects = log.SnapshotAt(kind, revision);
         }
         else if (request.Revision is > 0 and var asked)
         {
-            if (request.ExactRevision) (objects, revision) = (log.SnapshotAt(request.Kind, asked), asked);
+            if (request.ExactRevision) (objects, revision) = (log.SnapshotAt(kind, asked), asked);
             else if (asked > revision) throw Status.Timeout($"Too large resource version: {asked}, current: {revision}");
         }
 

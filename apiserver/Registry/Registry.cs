@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
+using Declarative.ApiServer.CustomResources;
 using Declarative.ApiServer.Patch;
 using Declarative.ApiServer.Registry.Strategies;
 using Declarative.ApiServer.Storage;
@@ -18,42 +19,53 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
 {
     private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
     private readonly WriteContext _context = new(log, options, time, random);
+    private readonly Conversion _conversion = new(options.Hook, random);
 
-    public Task<Stored> Get(User user, ResourceKey key, string subresource)
+    /// <summary>What is served now, with the kinds that definitions make.</summary>
+    public CustomKinds Kinds => _context.Custom;
+
+    public async Task<Stored> Get(User user, ResourceKey key, string subresource)
     {
         Allow(user, "get", key, subresource);
-        var stored = Current(key).Stored;
-        return Task.FromResult(subresource switch
+        key = Kinds.Resolve(key);
+        var stored = await _conversion.ToServed(Current(key).Stored, key.Kind, CancellationToken.None);
+        return subresource switch
         {
+            "status" when key.Kind is CustomKind { HasStatus: false } => throw Status.PageNotFound(),
+            "scale" when key.Kind is CustomKind { Scale: null } => throw Status.PageNotFound(),
             "" or "status" => stored,
             "scale" => ScaleSubresource.Of(stored),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{subresource} can not be read"),
-        });
+        };
     }
 
-    public Task<StoredList> List(User user, ListRequest request)
+    public async Task<StoredList> List(User user, ListRequest request)
     {
         Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
-        return Task.FromResult(Listing.Of(log, request));
+        request = request with { Kind = Kinds.Resolve(request.Kind) };
+        var list = Listing.Of(log, request);
+        return request.Kind.IsBuiltIn ? list : list with { Items = await _conversion.ToServed(list.Items, request.Kind, CancellationToken.None) };
     }
 
     public async IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
     {
         Allow(user, "watch", new(request.Kind, request.Namespace ?? "", ""), "");
+        request = request with { Kind = Kinds.Resolve(request.Kind) };
+        var storedKind = CustomKind.StoredAs(request.Kind);
         var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
         var from = request.From ?? 0;
         if (from == 0 || request.SendInitialEvents)
         {
-            var (objects, revision) = log.Snapshot(request.Kind);
+            var (objects, revision) = log.Snapshot(storedKind);
             from = revision;
             foreach (var (_, item) in objects)
             {
-                if (selection.Selects(item)) yield return new(WatchEventType.Added, item.Revision, item.Stored);
+                if (selection.Selects(item)) yield return new(WatchEventType.Added, item.Revision, await _conversion.ToServed(item.Stored, request.Kind, stop));
             }
             if (request.SendInitialEvents) yield return new(WatchEventType.Bookmark, revision, null, InitialEventsEnd: true);
         }
 
-        var cursor = log.Watch(request.Kind, from);
+        var cursor = log.Watch(storedKind, from);
         var told = from;
         var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
@@ -70,7 +82,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 foreach (var entry in page)
                 {
                     if (selection.Event(entry) is not { } change) continue;
-                    yield return change;
+                    yield return request.Kind.IsBuiltIn ? change : change with { Object = await _conversion.ToServed(change.Object!, request.Kind, stop) };
                     told = change.Revision;
                 }
                 if (page.Count > 0) continue;
@@ -104,6 +116,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "create", key, write.Subresource);
+        key = Kinds.Resolve(key);
         if (write.Subresource.Length > 0) return await PodSubresources.Create(this, user, key, json, write, stop);
         var strategy = Strategy.Of(key.Kind);
         var wanted = Decode(key.Kind, json, write);
@@ -119,27 +132,30 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var bytes = Canonical.Bytes(wanted, key.Kind);
         if (write.DryRun)
         {
-            if (log.Get(key) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
+            if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
             return new(key, Metadata.Uid(wanted), 0, bytes);
         }
-        var result = await log.Commit(new(key, Metadata.Uid(wanted), Expected: 0, bytes), stop);
-        if (result.Stored is null) strategy.Release(wanted, _context);
-        return result.Stored ?? throw Status.AlreadyExists(key.Kind, key.Name);
+        var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)), stop);
+        if (result.Stored is { } stored) return await _conversion.ToServed(stored, key.Kind, stop);
+        strategy.Release(wanted, _context);
+        throw Status.AlreadyExists(key.Kind, key.Name);
     }
 
     public async Task<Stored> Update(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "update", key, write.Subresource);
+        key = Kinds.Resolve(key);
         if (write.Subresource == "scale") return await Change(key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
         if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
         var decoded = Decode(key.Kind, json, write);
-        if (log.Get(key) is null && Strategy.Of(key.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
+        if (log.Get(CustomKind.StoredAs(key)) is null && Strategy.Of(key.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
         return await Change(key, write, _ => (JsonObject)decoded.DeepClone(), stop);
     }
 
     public Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "patch", key, write.Subresource);
+        key = Kinds.Resolve(key);
         if (kind == PatchKind.Apply) return Apply(user, key, patch, write, stop);
         return Change(key, write, current =>
         {
@@ -148,20 +164,23 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 var scale = ScaleSubresource.Of(current);
                 return ScaleSubresource.Replace(current, Decode(Patches.Apply(kind, ScaleSubresource.Type, scale.Json, patch)));
             }
-            return Decode(key.Kind, Patches.Apply(kind, TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name), current.Json, patch), write);
+            return Decode(key.Kind, Patches.Apply(kind, PatchType(key.Kind), current.Json, patch), write);
         }, stop);
     }
+
+    // Strategic merge needs merge keys, which schemas of definitions do not have: it is refused for them, as in Kubernetes.
+    private static SchemaType PatchType(Kind kind) => kind is CustomKind ? TypeTable.Unknown : CustomKind.TypeOf(kind);
 
     /// <summary>Server-side apply: creates what is absent, else merges by who owns which field.</summary>
     private Task<Stored> Apply(User user, ResourceKey key, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
-        var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);
+        var type = CustomKind.TypeOf(key.Kind);
         var wanted = Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write);
         if (write.Subresource.Length == 0 && Strategy.Of(key.Kind).HasStatus) wanted.Remove("status");
         var config = Canonical.Bytes(wanted, key.Kind);
         var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
-        if (log.Get(key) is null && write.Subresource.Length == 0)
+        if (log.Get(CustomKind.StoredAs(key)) is null && write.Subresource.Length == 0)
         {
             return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
         }
@@ -173,6 +192,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public async Task<Stored> Delete(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
     {
         Allow(user, "delete", key, "");
+        key = Kinds.Resolve(key);
+        return await _conversion.ToServed(await Delete(key, delete, stop), key.Kind, stop);
+    }
+
+    private async Task<Stored> Delete(ResourceKey key, DeleteOptions delete, CancellationToken stop)
+    {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
         {
@@ -189,11 +214,13 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             var json = Canonical.Parse(current.Json);
             var mark = Deletion.Mark(json, strategy, delete, time.GetUtcNow());
             if (mark == DeletionStep.Nothing) return current;
-            var bytes = Canonical.Bytes(json, key.Kind);
+            // The stored version is kept as it is: a mark needs no conversion.
+            var bytes = key.Kind is CustomKind custom ? Canonical.Bytes(json, json.Text("apiVersion"), custom.Name) : Canonical.Bytes(json, key.Kind);
             if (delete.DryRun) return current with { Json = StoredJson.WithRevision(bytes, current.Revision) };
+            var at = CustomKind.StoredAs(key);
             var result = await log.Commit(mark == DeletionStep.Remove
-                ? new(key, current.Uid, current.Revision, null, bytes)
-                : new(key, current.Uid, current.Revision, bytes), stop);
+                ? new(at, current.Uid, current.Revision, null, bytes)
+                : new(at, current.Uid, current.Revision, bytes), stop);
             if (result.Stored is { } stored)
             {
                 if (mark == DeletionStep.Remove) strategy.Release(json, _context);
@@ -227,7 +254,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
         {
-            var current = Current(key).Stored;
+            var current = await _conversion.ToServed(Current(key).Stored, key.Kind, stop);
             var wanted = change(current);
             var pinned = Metadata.Revision(wanted);
             if (pinned is { } revision && revision != current.Revision) throw Status.Modified(key.Kind, key.Name);
@@ -253,11 +280,13 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             // Objects that nobody applies carry no bookkeeping: it would double them and every write.
             if (tracks && Metadata.Of(old)["managedFields"] is not null) bytes = Track(key.Kind, current.Json, bytes, write);
             if (write.DryRun) return Answer(current with { Json = StoredJson.WithRevision(bytes, current.Revision) });
-            var result = await log.Commit(remove ? new(key, current.Uid, current.Revision, null, bytes) : new(key, current.Uid, current.Revision, bytes), stop);
+            bytes = await _conversion.ToStored(bytes, key.Kind, stop);
+            var at = CustomKind.StoredAs(key);
+            var result = await log.Commit(remove ? new(at, current.Uid, current.Revision, null, bytes) : new(at, current.Uid, current.Revision, bytes), stop);
             if (result.Stored is { } stored)
             {
                 if (remove) strategy.Release(wanted, _context);
-                return Answer(stored);
+                return Answer(await _conversion.ToServed(stored, key.Kind, stop));
             }
             if (attempt == StoreLimits.PatchAttemptsMax) throw Status.Modified(key.Kind, key.Name);
         }
@@ -268,10 +297,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private byte[] Track(Kind kind, ReadOnlyMemory<byte> live, byte[] updated, WriteOptions write)
     {
         var writer = new FieldWriter(write.FieldManager.Length > 0 ? write.FieldManager : "unknown", kind.ApiVersion, write.Subresource);
-        return ServerSideApply.Track(TypeTable.Kind(kind.Group, kind.Version, kind.Name), live, updated, writer, time.GetUtcNow());
+        return ServerSideApply.Track(CustomKind.TypeOf(kind), live, updated, writer, time.GetUtcNow());
     }
 
-    internal Selectable Current(ResourceKey key) => log.Get(key) ?? throw Status.NotFound(key.Kind, key.Name);
+    internal Selectable Current(ResourceKey key) => log.Get(CustomKind.StoredAs(key)) ?? throw Status.NotFound(key.Kind, key.Name);
 
     internal void Allow(User user, string verb, ResourceKey key, string subresource)
     {
@@ -281,6 +310,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     internal static JsonObject Decode(Kind kind, ReadOnlyMemory<byte> json, WriteOptions write)
     {
         if (json.Length > Limits.RequestBodyBytesMax) throw Status.TooLarge($"the object has {json.Length} bytes, more than {Limits.RequestBodyBytesMax}");
+        if (kind is CustomKind custom) return CustomStrategy.Decode(custom, json, write);
         var found = SchemaCheck.Check(TypeTable.Kind(kind.Group, kind.Version, kind.Name), json.Span, write.FieldValidation);
         var accepted = found.Accepted(kind.ApiVersion, kind.Name);
         if (write.Warnings is { } warnings)
@@ -308,7 +338,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         var causes = new List<StatusCause>();
         Metadata.Validate(wanted, key, strategy, causes);
-        if (write.Subresource.Length == 0) strategy.Validate(wanted, old, causes);
+        if (write.Subresource.Length == 0 || strategy.ValidatesSubresources) strategy.Validate(wanted, old, causes);
         if (causes.Count > 0) throw Status.Invalid(key.Kind, key.Name, causes);
         if (write.Warnings is not { } warnings) return;
         if (key.Kind.Support == KindSupport.Stored && write.Subresource.Length == 0) warnings.Add($"{key.Kind.Name}.{key.Kind.ApiVersion} is stored, but nothing acts on it here");

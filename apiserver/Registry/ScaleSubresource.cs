@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
+using Declarative.ApiServer.CustomResources;
 
 namespace Declarative.ApiServer.Registry;
 
@@ -16,6 +17,7 @@ internal static class ScaleSubresource
     {
         var json = Canonical.Parse(workload.Json);
         var metadata = Metadata.Of(json);
+        var paths = (workload.Key.Kind as CustomKind)?.Scale;
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var writer = new Utf8JsonWriter(buffer))
         {
@@ -29,11 +31,11 @@ internal static class ScaleSubresource
             }
             writer.WriteEndObject();
             writer.WriteStartObject("spec"u8);
-            writer.WriteNumber("replicas"u8, json.Object("spec")?.Number("replicas") ?? 0);
+            writer.WriteNumber("replicas"u8, paths is null ? json.Object("spec")?.Number("replicas") ?? 0 : NumberAt(json, paths.SpecReplicas));
             writer.WriteEndObject();
             writer.WriteStartObject("status"u8);
-            writer.WriteNumber("replicas"u8, json.Object("status")?.Number("replicas") ?? 0);
-            if (SelectorText(json) is { Length: > 0 } selector) writer.WriteString("selector"u8, selector);
+            writer.WriteNumber("replicas"u8, paths is null ? json.Object("status")?.Number("replicas") ?? 0 : NumberAt(json, paths.StatusReplicas));
+            if ((paths is null ? SelectorText(json) : TextAt(json, paths.Selector)) is { Length: > 0 } selector) writer.WriteString("selector"u8, selector);
             writer.WriteEndObject();
             writer.WriteEndObject();
         }
@@ -49,10 +51,26 @@ internal static class ScaleSubresource
         {
             throw Status.Invalid(workload.Key.Kind, workload.Key.Name, [Metadata.Invalid("spec.replicas", replicas.ToString(System.Globalization.CultureInfo.InvariantCulture), "must be greater than or equal to 0")]);
         }
-        json.Need("spec")["replicas"] = replicas;
+        if (workload.Key.Kind is not CustomKind custom) json.Need("spec")["replicas"] = replicas;
+        else SetAt(json, custom.Scale?.SpecReplicas ?? throw Status.PageNotFound(), replicas);
         if (Metadata.Of(scale).Text("resourceVersion") is { Length: > 0 } revision) Metadata.Of(json)["resourceVersion"] = revision;
         else Metadata.Of(json).Remove("resourceVersion");
         return json;
+    }
+
+    // Paths of definitions are names alone (DefinitionRules).
+    private static JsonNode? At(JsonObject json, string path) =>
+        path.Length == 0 ? null : JsonPath.Parse(path).Names.Aggregate((JsonNode?)json, (at, name) => (at as JsonObject)?[name]);
+
+    private static long NumberAt(JsonObject json, string path) => At(json, path) is JsonValue value && value.TryGetValue<long>(out var number) ? number : 0;
+
+    private static string TextAt(JsonObject json, string path) => At(json, path) is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+
+    private static void SetAt(JsonObject json, string path, long number)
+    {
+        var names = JsonPath.Parse(path).Names;
+        foreach (var name in names.Take(names.Count - 1)) json = json.Need(name);
+        json[names[^1]] = number;
     }
 
     private static string SelectorText(JsonObject workload)

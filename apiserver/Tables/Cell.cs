@@ -8,8 +8,12 @@ internal readonly struct Cell
     private readonly string? _text;
     private readonly long _number;
     private readonly bool _isAge;
+    private readonly bool _isAbsent;
 
-    private Cell(string? text, long number, bool isAge) => (_text, _number, _isAge) = (text, number, isAge);
+    private Cell(string? text, long number, bool isAge, bool isAbsent = false) => (_text, _number, _isAge, _isAbsent) = (text, number, isAge, isAbsent);
+
+    /// <summary>A custom column whose path leads nowhere.</summary>
+    public static Cell Absent { get; } = new(null, 0, false, true);
 
     public static implicit operator Cell(string text) => new(text, 0, false);
 
@@ -22,7 +26,8 @@ internal readonly struct Cell
 
     public void Write(Utf8JsonWriter json, DateTimeOffset now)
     {
-        if (_text is not null) json.WriteStringValue(_text);
+        if (_isAbsent) json.WriteNullValue();
+        else if (_text is not null) json.WriteStringValue(_text);
         else if (_isAge) json.WriteStringValue(Age.Of(now.UtcTicks - _number));
         else json.WriteNumberValue(_number);
     }

@@ -13,9 +13,12 @@ internal sealed class Printer
     private Printer(string columns, Func<JsonElement, DateTimeOffset, Cell[]> cells, bool named = true) =>
         (Columns, _cells, _named) = (Column.Parse(columns, named), cells, named);
 
+    /// <param name="columns">The name first.</param>
+    public Printer(IReadOnlyList<Column> columns, Func<JsonElement, DateTimeOffset, Cell[]> cells) => (Columns, _cells, _named) = (columns, cells, true);
+
     public IReadOnlyList<Column> Columns { get; }
 
-    private static readonly Printer NameAndAge = new("Age", (o, _) => [o.Created()]);
+    public static Printer NameAndAge { get; } = new("Age", (o, _) => [o.Created()]);
     private static readonly Printer NameAndCreation = new("Created At", ClusterRows.CreatedAt);
     private static readonly Printer OfScale = new(WorkloadRows.ScaleColumns, WorkloadRows.Scale);
 
@@ -63,7 +66,7 @@ internal sealed class Printer
     };
 
     public static Printer Of(Kind kind, string subresource) =>
-        subresource == "scale" ? OfScale : Table.GetValueOrDefault((kind.Group, kind.Plural), NameAndAge);
+        subresource == "scale" ? OfScale : kind is CustomResources.CustomKind custom ? custom.Printer : Table.GetValueOrDefault((kind.Group, kind.Plural), NameAndAge);
 
     public void WriteCells(Utf8JsonWriter json, JsonElement o, DateTimeOffset now)
     {

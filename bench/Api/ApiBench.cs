@@ -153,7 +153,7 @@ public static class ApiBench
         var running = server.Run(stop.Token);
         await server.Bootstrap(stop.Token);
         var following = authorizer.Run(server.As(User.ApiServer), TimeProvider.System, stop.Token);
-        await using (var face = await HttpFace.Start(server.As, authorizer, new() { Directory = directory, Port = 0 }, TimeProvider.System, stop.Token))
+        await using (var face = await HttpFace.Start(server.As, authorizer, new() { Directory = directory, Port = 0, Kinds = server.Kinds }, TimeProvider.System, stop.Token))
         {
             Console.WriteLine(face.KubeconfigPath);
             await Console.In.ReadLineAsync(); // the parent closes it at the end

@@ -52,6 +52,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Port = settings.Port,
                 Directory = settings.Data.Path,
                 Version = Version.Number,
+                Kinds = server.Kinds,
                 Readiness = readiness,
                 Log = logs,
             }, machine.Time, stop);

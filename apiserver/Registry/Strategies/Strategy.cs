@@ -19,6 +19,9 @@ internal class Strategy
     /// <summary>metadata.generation counts changes of what the user wants.</summary>
     public virtual bool HasGeneration => HasStatus;
 
+    /// <summary>The rules of <see cref="Validate"/> hold for writes to status and scale too.</summary>
+    public virtual bool ValidatesSubresources => false;
+
     public virtual int NameCharsMax => Limits.SubdomainCharsMax;
 
     /// <summary>PUT of an absent object creates it.</summary>
@@ -44,10 +47,11 @@ internal class Strategy
         (Kind.RoleBinding, new RbacStrategy()),
         (Kind.ClusterRole, new RbacStrategy()),
         (Kind.ClusterRoleBinding, new RbacStrategy()),
+        (Kind.CustomResourceDefinition, new CustomResources.DefinitionStrategy()),
     ];
 
     public static Strategy Of(Kind kind) =>
-        Table.GetValueOrDefault((kind.Group, kind.Plural)) ?? (kind.Subresources.Contains("status") ? GenericWithStatus : Generic);
+        kind is CustomResources.CustomKind custom ? custom.Strategy : Table.GetValueOrDefault((kind.Group, kind.Plural)) ?? (kind.Subresources.Contains("status") ? GenericWithStatus : Generic);
 
     public virtual string? NameError(string name) => Names.SubdomainError(name);
 

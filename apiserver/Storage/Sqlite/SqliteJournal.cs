@@ -183,5 +183,5 @@ public sealed class SqliteJournal : IJournal
 
     private static string Name(Kind kind) => $"{kind.Group}/{kind.Version}/{kind.Plural}";
 
-    private static Kind? KindOf(string name) => name.Split('/') is [var group, var version, var plural] ? Kind.Find(group, version, plural) : null;
+    private static Kind? KindOf(string name) => name.Split('/') is [var group, var version, var plural] ? Kind.FindStored(group, version, plural) : null;
 }

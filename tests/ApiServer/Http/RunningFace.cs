@@ -39,7 +39,7 @@ public sealed class RunningFace : IAsyncDisposable
         var directory = System.IO.Directory.CreateTempSubdirectory("declarative-http-").FullName;
         var authorizer = new Authorizer();
         var api = await InProcessApi.Start(options: new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects });
-        var options = new HttpOptions { Directory = directory, Port = 0 };
+        var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds };
         var face = await HttpFace.Start(api.Server.As, authorizer, change?.Invoke(options) ?? options, TimeProvider.System, CancellationToken.None);
         return new(api, authorizer, face, directory);
     }
