@@ -107,7 +107,7 @@ internal static class StructuralValidation
 
     private static void CheckNumber(JsonValue number, Structural schema, string path, List<StatusCause> causes)
     {
-        var value = number.GetValue<double>();
+        var value = Cel.CelValues.Real(number);
         if (schema.Number("maximum") is { } max && (value > max || (value == max && schema.Source["exclusiveMaximum"]?.GetValue<bool>() == true)))
         {
             causes.Add(Bound(path, number.ToJsonString(), value == max ? $"should be less than {Number(max)}" : $"should be less than or equal to {Number(max)}"));
@@ -156,7 +156,7 @@ internal static class StructuralValidation
     }
 
     private static bool IsInteger(JsonNode value) =>
-        value is JsonValue number && number.GetValueKind() == JsonValueKind.Number && (number.TryGetValue<long>(out _) || (number.TryGetValue<double>(out var real) && real == Math.Floor(real)));
+        value is JsonValue number && number.GetValueKind() == JsonValueKind.Number && (number.TryGetValue<long>(out _) || (Cel.CelValues.Real(number) is var real && real == Math.Floor(real)));
 
     private static string TypeOf(JsonNode value) => value.GetValueKind() switch
     {

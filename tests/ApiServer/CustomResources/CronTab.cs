@@ -28,6 +28,9 @@ internal static class CronTab
                   spec:
                     type: object
                     required: [cronSpec]
+                    x-kubernetes-validations:
+                    - {rule: "self.tier != 'gold' || self.replicas <= 5", message: gold is small, reason: FieldValueForbidden, fieldPath: .replicas}
+                    - {rule: "!has(oldSelf.port) || self.port == oldSelf.port", messageExpression: "'port stays ' + string(oldSelf.port)"}
                     properties:
                       cronSpec:
                         type: string

@@ -44,7 +44,15 @@ public sealed class KubectlCustomTests
         (await kubectl.Run(CronTab.Object.Replace("\"0 3 * * *\"", "7", StringComparison.Ordinal), ["apply", "-f", "-"])).Fails("must be of type string");
         (await kubectl.Run("patch", "ct", "nightly", "--type=merge", "-p", """{"spec":{"tier":"iron"}}""")).Fails("supported values: \"gold\", \"silver\"");
 
+        (await kubectl.Run("scale", "ct/nightly", "--replicas=6")).Fails("spec.replicas: Forbidden: gold is small");
+        (await kubectl.Run("patch", "ct", "nightly", "--type=merge", "-p", """{"spec":{"port":80}}""")).Fails("port stays http");
+        (await kubectl.Run(CronTab.Definition.Replace("self.tier != 'gold'", "self.teir != 'gold'", StringComparison.Ordinal), ["apply", "-f", "-"])).Fails("undefined field 'teir' at 5");
+
         await kubectl.Run(CronTab.Object.Replace("nightly", "other", StringComparison.Ordinal), ["apply", "--server-side", "-f", "-"]).Succeeds();
+        (await kubectl.Run("scale", "ct/nightly", "--replicas=6")).Fails("spec.replicas: Forbidden: gold is small");
+        (await kubectl.Run("patch", "ct", "nightly", "--type=merge", "-p", """{"spec":{"port":80}}""")).Fails("port stays http");
+        (await kubectl.Run(CronTab.Definition.Replace("self.tier != 'gold'", "self.teir != 'gold'", StringComparison.Ordinal), ["apply", "-f", "-"])).Fails("undefined field 'teir' at 5");
+
         await kubectl.Run(CronTab.Object.Replace("nightly", "other", StringComparison.Ordinal).Replace("name: a, port: 1", "name: b, port: 2", StringComparison.Ordinal), ["apply", "--server-side", "--field-manager=second", "-f", "-"]).Succeeds();
         Assert.Equal("a b", (await kubectl.Run("get", "ct", "other", "-o", "jsonpath={.spec.ports[*].name}").Succeeds()).Output);
         Assert.Equal("crontab.stable.example.com/nightly\n", (await kubectl.Run("get", "ct", "--field-selector=spec.tier=gold", "-o", "name").Succeeds()).Output);

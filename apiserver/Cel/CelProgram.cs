@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+
+namespace Declarative.ApiServer.Cel;
+
+/// <summary>A compiled expression. Immutable; safe for use by many threads.</summary>
+internal sealed class CelProgram
+{
+    private readonly CelNode _root;
+
+    private CelProgram(string text, CelNode root, CelType type) => (Text, _root, Type) = (text, root, type);
+
+    public string Text { get; }
+    public CelType Type { get; }
+
+    /// <param name="wanted">The type that the expression must have, or null.</param>
+    /// <exception cref="CelException">What is wrong, and where.</exception>
+    public static CelProgram Compile(string text, IReadOnlyDictionary<string, CelType> variables, CelType? wanted = null)
+    {
+        if (string.IsNullOrWhiteSpace(text)) throw new CelException("the expression is empty");
+        try
+        {
+            var root = CelParser.Parse(text);
+            var type = CelChecker.Check(root, variables);
+            if (wanted is not null && !type.Fits(wanted)) throw new CelException($"must evaluate to {wanted}, not {type}");
+            return new(text, root, type);
+        }
+        catch (InsufficientExecutionStackException)
+        {
+            throw new CelException("the expression is nested too deep");
+        }
+    }
+
+    /// <summary>Whether the expression reads a variable.</summary>
+    public bool Uses(string variable) => Uses(_root, variable);
+
+    /// <exception cref="CelException">The evaluation has no value, or costs more than the meter allows.</exception>
+    public object? Evaluate(IReadOnlyDictionary<string, object?> variables, CelMeter meter)
+    {
+        try
+        {
+            return CelEvaluator.Evaluate(_root, variables, meter);
+        }
+        catch (InsufficientExecutionStackException)
+        {
+            throw new CelException("the evaluation is nested too deep");
+        }
+    }
+
+    private static bool Uses(CelNode node, string variable)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        return node switch
+        {
+            Identifier name => name.Name == variable,
+            Select select => Uses(select.Operand, variable),
+            Call call => (call.Target is not null && Uses(call.Target, variable)) || call.Arguments.Any(x => Uses(x, variable)),
+            ListLiteral list => list.Elements.Any(x => Uses(x, variable)),
+            MapLiteral map => map.Entries.Any(x => Uses(x.Key, variable) || Uses(x.Value, variable)),
+            Comprehension x => Uses(x.Range, variable) || (x.Variable != variable && ((x.Condition is not null && Uses(x.Condition, variable)) || (x.Transform is not null && Uses(x.Transform, variable)))),
+            _ => false,
+        };
+    }
+}

@@ -1,0 +1,118 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Api.Wire;
+using Declarative.Sim;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.CustomResources;
+
+/// <summary>Definitions and their objects in process: rules, names, restart, conversion by a webhook.</summary>
+public sealed class DefinitionTests
+{
+    private static readonly Kind V1 = new() { Group = "stable.example.com", Version = "v1", Plural = "crontabs", Name = "CronTab", Namespaced = true };
+    private static readonly Kind V1Beta1 = new() { Group = "stable.example.com", Version = "v1beta1", Plural = "crontabs", Name = "CronTab", Namespaced = true };
+
+    [Theory]
+    [InlineData("image: {type: string", "image: {type: text", "Unsupported value: \"text\"")]
+    [InlineData("tier: {type: string", "tier: {type: string, $ref: x", "$ref is not supported")]
+    [InlineData("pattern: '^", "pattern: '(?=x)^", "must be a valid regular expression")]
+    [InlineData("default: silver", "default: iron", "supported values: \"gold\", \"silver\"")]
+    [InlineData("scope: Namespaced", "scope: World", "supported values: \"Cluster\", \"Namespaced\"")]
+    [InlineData("storage: true", "storage: false", "exactly one version marked as storage version")]
+    [InlineData("jsonPath: .spec.tier", "jsonPath: .spec.none", "must point to a string, integer or boolean field")]
+    [InlineData("type: date, jsonPath: .metadata.creationTimestamp", "type: date, jsonPath: metadata", "expected \".\" or \"[\"")]
+    [InlineData("group: stable.example.com", "group: other.example.com", "must be spec.names.plural+\".\"+spec.group")]
+    public async Task A_wrong_definition_is_refused(string right, string wrong, string says)
+    {
+        await using var api = await InProcessApi.Start();
+        var text = CronTab.Definition.Replace(right, wrong, StringComparison.Ordinal);
+        Assert.NotEqual(CronTab.Definition, text);
+        var refused = await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, Kind.CustomResourceDefinition, text));
+        Assert.Contains(says, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Objects_and_their_kind_outlive_a_restart()
+    {
+        var journal = new MemoryJournal();
+        var api = await InProcessApi.Start(journal);
+        await Create(api.Admin, Kind.CustomResourceDefinition, CronTab.Definition);
+        var made = await Create(api.Admin, V1, CronTab.Object, "default");
+        await api.DisposeAsync();
+        await using var again = await InProcessApi.Start(journal, seed: 2);
+        var found = await again.Admin.Get(ResourceKey.Of(V1, "default", "nightly"), stop: TestContext.Current.CancellationToken);
+        Assert.Equal(Encoding.UTF8.GetString(made.Json.Span), Encoding.UTF8.GetString(found.Json.Span));
+        Assert.Single((await again.Admin.List(new(V1, "default"), TestContext.Current.CancellationToken)).Items);
+    }
+
+    [Fact]
+    public async Task A_name_that_is_taken_is_given_when_it_is_free()
+    {
+        await using var api = await InProcessApi.Start();
+        await Create(api.Admin, Kind.CustomResourceDefinition, CronTab.Definition);
+        var second = CronTab.Definition.Replace("crontabs", "nightjobs", StringComparison.Ordinal).Replace("kind: CronTab", "kind: NightJob", StringComparison.Ordinal);
+        await Create(api.Admin, Kind.CustomResourceDefinition, second);
+        var key = new ResourceKey(Kind.CustomResourceDefinition, "", "nightjobs.stable.example.com");
+        Assert.Equal("False", Condition(await api.Admin.Get(key), "NamesAccepted"));
+        Assert.Equal("False", Condition(await api.Admin.Get(key), "Established"));
+        await api.Admin.Delete(key with { Name = "crontabs.stable.example.com" });
+        await Seen(api.Admin, key, x => Condition(x, "Established") == "True");
+    }
+
+    [Fact]
+    public async Task A_webhook_converts_between_versions()
+    {
+        var calls = 0;
+        await using var api = await InProcessApi.Start(options: new() { Hook = Convert });
+        await Create(api.Admin, Kind.CustomResourceDefinition, CronTab.Definition + """
+
+          conversion:
+            strategy: Webhook
+            webhook:
+              conversionReviewVersions: [v1]
+              clientConfig: {url: "https://127.0.0.1:9/convert"}
+        """);
+        await Create(api.Admin, V1, CronTab.Object, "default");
+        Assert.Equal(0, calls);
+        var older = JsonNode.Parse((await api.Admin.Get(ResourceKey.Of(V1Beta1, "default", "nightly"))).Json.Span)!;
+        Assert.Equal("stable.example.com/v1beta1", (string)older["apiVersion"]!);
+        Assert.Equal("0 3 * * *", (string)older["schedule"]!);
+        Assert.Equal(1, calls);
+
+        Task<ReadOnlyMemory<byte>> Convert(Declarative.ApiServer.Admission.Webhooks.HookTarget target, ReadOnlyMemory<byte> body, TimeSpan timeout, CancellationToken stop)
+        {
+            calls++;
+            var request = JsonNode.Parse(body.Span)!["request"]!;
+            var converted = new JsonArray();
+            foreach (var item in request["objects"]!.AsArray())
+            {
+                var json = (JsonObject)item!.DeepClone();
+                json["apiVersion"] = request["desiredAPIVersion"]!.DeepClone();
+                json["schedule"] = json["spec"]!["cronSpec"]!.DeepClone();
+                json.Remove("spec");
+                converted.Add(json);
+            }
+            var answer = new JsonObject { ["response"] = new JsonObject { ["uid"] = request["uid"]!.DeepClone(), ["result"] = new JsonObject { ["status"] = "Success" }, ["convertedObjects"] = converted } };
+            return Task.FromResult<ReadOnlyMemory<byte>>(Encoding.UTF8.GetBytes(answer.ToJsonString()));
+        }
+    }
+
+    private static Task<Stored> Create(IApi api, Kind kind, string yaml, string ns = "") =>
+        api.Create(ResourceKey.Of(kind, ns, ""), Yaml.ToJson(Encoding.UTF8.GetBytes(yaml)), stop: TestContext.Current.CancellationToken);
+
+    private static string Condition(Stored stored, string type) =>
+        (string?)JsonNode.Parse(stored.Json.Span)!["status"]!["conditions"]!.AsArray().Single(x => (string)x!["type"]! == type)!["status"] ?? "";
+
+    private static async Task Seen(IApi api, ResourceKey key, Func<Stored, bool> wanted)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        await foreach (var happened in api.Watch(new(key.Kind) { From = 0 }, limit.Token))
+        {
+            if (happened.Object is { } changed && changed.Key.Name == key.Name && wanted(changed)) return;
+        }
+        Assert.Fail($"{key} did not become what was waited for");
+    }
+}
