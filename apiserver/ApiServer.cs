@@ -71,6 +71,9 @@ public sealed record ApiServerOptions
     /// <summary>Calls webhooks; the default can not, for servers without a network.</summary>
     public CallHook Hook { get; init; } = static (_, _, _, _) => throw new HookException("this API server can not call webhooks");
 
+    /// <summary>Answers null, or the 403 for a role or binding that grants what the user does not hold; the default allows everything.</summary>
+    public CheckGrant CheckGrant { get; init; } = static (_, _, _, _) => null;
+
     /// <summary>Cluster IPs of Services (architecture.md, decision 13).</summary>
     public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
 
@@ -86,3 +89,6 @@ public sealed record ApiServerOptions
 
 /// <param name="verb">get, list, watch, create, update, patch, delete, deletecollection or a special verb.</param>
 public delegate ApiException? Authorize(User user, string verb, Kind kind, string subresource, string ns, string name);
+
+/// <param name="old">The object before the write, null for a creation.</param>
+public delegate ApiException? CheckGrant(User user, ResourceKey key, System.Text.Json.Nodes.JsonObject wanted, System.Text.Json.Nodes.JsonObject? old);

@@ -7,7 +7,7 @@ using Declarative.Api;
 namespace Declarative.ApiServer.Authentication;
 
 /// <summary>Who is behind a client certificate or a bearer token; null where nobody this server knows.</summary>
-internal sealed class Authenticator(Pki pki)
+internal sealed class Authenticator(Pki pki, ServiceAccountTokens accounts, IReadOnlyList<StaticToken> more)
 {
     private const string CommonName = "2.5.4.3";
     private const string Organization = "2.5.4.10";
@@ -15,16 +15,23 @@ internal sealed class Authenticator(Pki pki)
     public User? OfCertificate(X509Certificate2 certificate) =>
         pki.Authority.VerifiesClient(certificate) ? ReadSubject(certificate.SubjectName.RawData) : null;
 
-    public User? OfToken(ReadOnlySpan<char> token)
+    /// <param name="audiences">For whom the token must be meant; empty = this API server. Static tokens are meant for everybody.</param>
+    public async ValueTask<(User User, IReadOnlyList<string> Audiences)?> OfToken(string token, IReadOnlyList<string> audiences, CancellationToken stop) =>
+        OfStaticToken(token) is { } user ? (user, audiences.Count > 0 ? audiences : [accounts.Issuer]) : await accounts.Authenticate(token, audiences, stop);
+
+    private User? OfStaticToken(ReadOnlySpan<char> token)
     {
         Span<byte> text = stackalloc byte[512];
         if (token.IsEmpty || !Encoding.UTF8.TryGetBytes(token, text, out var length)) return null;
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(text[..length], hash);
         User? found = null;
-        foreach (var known in pki.Tokens)
+        foreach (var list in (ReadOnlySpan<IReadOnlyList<StaticToken>>)[pki.Tokens, more])
         {
-            if (known.Matches(hash)) found = known.User;
+            foreach (var known in list)
+            {
+                if (known.Matches(hash)) found = known.User;
+            }
         }
         return found;
     }

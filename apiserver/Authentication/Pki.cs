@@ -7,7 +7,7 @@ namespace Declarative.ApiServer.Authentication;
 
 /// <summary>
 /// The credentials of one platform in one folder: <c>ca.crt|key</c>, <c>apiserver.crt|key</c>, <c>ROLE.crt|key</c> per
-/// <see cref="Identity"/> and <c>tokens.csv</c> (Kubernetes' token file: <c>token,user,uid,"group,group"</c>). Made at the first start,
+/// <see cref="Identity"/>, <c>sa.key</c> and <c>tokens.csv</c> (Kubernetes' token file: <c>token,user,uid,"group,group"</c>). Made at the first start,
 /// kept across restarts, leaves renewed before they end.
 /// </summary>
 public sealed class Pki : IDisposable
@@ -17,8 +17,9 @@ public sealed class Pki : IDisposable
     private readonly Dictionary<string, X509Certificate2> _clients;
     private readonly IReadOnlyList<StaticToken> _tokens;
 
-    private Pki(string directory, CertificateAuthority authority, X509Certificate2 serving, Dictionary<string, X509Certificate2> clients, IReadOnlyList<StaticToken> tokens)
+    private Pki(string directory, CertificateAuthority authority, X509Certificate2 serving, Dictionary<string, X509Certificate2> clients, IReadOnlyList<StaticToken> tokens, Jwt accountKeys)
     {
+        AccountKeys = accountKeys;
         Directory = directory;
         _authority = authority;
         Serving = serving;
@@ -33,6 +34,9 @@ public sealed class Pki : IDisposable
     internal CertificateAuthority Authority => _authority;
     internal X509Certificate2 Serving { get; }
     internal IReadOnlyList<StaticToken> Tokens => _tokens;
+
+    /// <summary>Signs ServiceAccount tokens: <c>sa.key</c>.</summary>
+    internal Jwt AccountKeys { get; }
 
     /// <summary>PEM.</summary>
     public string ClientCertificate(Identity identity) => _clients[identity.Role].ExportCertificatePem();
@@ -65,7 +69,19 @@ public sealed class Pki : IDisposable
             if (client is null || !authority.IsFresh(client)) client = Keep(directory, identity.Role, authority.SignClient(identity.User));
             clients.Add(identity.Role, client);
         }
-        return new(directory, authority, serving, clients, OpenTokens(Path.Combine(directory, "tokens.csv")));
+        return new(directory, authority, serving, clients, OpenTokens(Path.Combine(directory, "tokens.csv")), OpenAccountKeys(Path.Combine(directory, "sa.key")));
+    }
+
+    private static Jwt OpenAccountKeys(string path)
+    {
+        if (!File.Exists(path))
+        {
+            using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            PrivateFile.Write(path, made.ExportPkcs8PrivateKeyPem() + "\n");
+        }
+        var key = ECDsa.Create();
+        key.ImportFromPem(File.ReadAllText(path));
+        return new(key);
     }
 
     private static IReadOnlyList<StaticToken> OpenTokens(string path)
@@ -117,6 +133,7 @@ public sealed class Pki : IDisposable
     {
         _authority.Dispose();
         Serving.Dispose();
+        AccountKeys.Dispose();
         foreach (var client in _clients.Values) client.Dispose();
     }
 }

@@ -10,7 +10,7 @@ namespace Declarative.ApiServer.Authorization;
 internal static class AccessReviews
 {
     /// <summary>Throws 400 where the body is not such an object.</summary>
-    public static byte[] Answer(Kind kind, string ns, ReadOnlyMemory<byte> body, User user, Authorizer authorizer, Func<string, User?> ofToken)
+    public static byte[] Answer(Kind kind, string ns, ReadOnlyMemory<byte> body, User user, Authorizer authorizer, (User User, IReadOnlyList<string> Audiences)? ofToken)
     {
         try
         {
@@ -27,9 +27,24 @@ internal static class AccessReviews
                     throw Status.BadRequest($"spec.resourceAttributes.namespace: must be the namespace of the request, \"{ns}\", found \"{Attribute(spec, "namespace")}\""),
                 "LocalSubjectAccessReview" => With(kind, root, json => WriteDecision(json, spec, Subject(spec), authorizer)),
                 "SelfSubjectRulesReview" => With(kind, root, json => WriteRules(json, authorizer.Rules(user, Text(spec, "namespace")))),
-                "TokenReview" => With(kind, root, json => WriteToken(json, ofToken(Text(spec, "token")))),
+                "TokenReview" => With(kind, root, json => WriteToken(json, ofToken)),
                 _ => throw Status.PageNotFound(),
             };
+        }
+        catch (JsonException malformed)
+        {
+            throw Status.BadRequest($"the body is not JSON: {malformed.Message}");
+        }
+    }
+
+    /// <summary>The token of a TokenReview and for whom it shall be meant; throws 400 where the body is no object.</summary>
+    public static (string Token, IReadOnlyList<string> Audiences) Token(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body.IsEmpty ? "{}"u8.ToArray() : body);
+            var spec = document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("spec", out var found) ? found : default;
+            return (Text(spec, "token"), Strings(spec, "audiences"));
         }
         catch (JsonException malformed)
         {
@@ -63,10 +78,16 @@ internal static class AccessReviews
         json.WriteBoolean("incomplete"u8, false);
     }
 
-    private static void WriteToken(Utf8JsonWriter json, User? user)
+    private static void WriteToken(Utf8JsonWriter json, (User User, IReadOnlyList<string> Audiences)? known)
     {
-        json.WriteBoolean("authenticated"u8, user is not null);
-        if (user is not null) WriteUser(json, "user"u8, user);
+        json.WriteBoolean("authenticated"u8, known is not null);
+        if (known is { } found)
+        {
+            WriteUser(json, "user"u8, found.User);
+            json.WriteStartArray("audiences"u8);
+            foreach (var audience in found.Audiences) json.WriteStringValue(audience);
+            json.WriteEndArray();
+        }
         else json.WriteString("error"u8, "the token is not known to this server"u8);
     }
 
@@ -107,12 +128,15 @@ internal static class AccessReviews
     private static User Subject(JsonElement spec)
     {
         var name = Text(spec, "user");
-        string[] groups = spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty("groups", out var list) && list.ValueKind == JsonValueKind.Array
-            ? [.. list.EnumerateArray().Where(x => x.ValueKind == JsonValueKind.String).Select(x => x.GetString()!)]
-            : [];
+        var groups = Strings(spec, "groups");
         if (name.Length == 0 && groups.Length == 0) throw Status.BadRequest("spec.user: at least one of user or groups must be given");
         return new(name, groups);
     }
+
+    private static string[] Strings(JsonElement spec, string name) =>
+        spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array
+            ? [.. list.EnumerateArray().Where(x => x.ValueKind == JsonValueKind.String).Select(x => x.GetString()!)]
+            : [];
 
     private static string Attribute(JsonElement spec, string name) =>
         spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty("resourceAttributes", out var attributes) ? Text(attributes, name) : "";

@@ -42,6 +42,16 @@ public sealed class Authorizer
     internal bool Allows(User user, string verb, string group, string resource, string subresource, string ns, string name) =>
         IsMaster(user) || Index().Allows(user, verb, group, resource, subresource, ns, name);
 
+    /// <summary>The 403 of a write that would grant what its user does not hold; null where it may be.</summary>
+    public ApiException? CheckGrant(User user, ResourceKey key, System.Text.Json.Nodes.JsonObject wanted, System.Text.Json.Nodes.JsonObject? old) =>
+        IsMaster(user) ? null : Escalation.Check(this, user, key, wanted, old);
+
+    /// <summary>null where there is no such role.</summary>
+    internal IReadOnlyList<Rule>? RulesOf(ResourceKey role)
+    {
+        lock (_lock) return _roles.GetValueOrDefault(role);
+    }
+
     internal bool AllowsPath(User user, string verb, string path) => CheckPath(user, verb, path) is null;
 
     /// <summary>Every rule that holds for a user in a namespace.</summary>

@@ -26,6 +26,7 @@ public static class BootstrapPolicy
             Of("authorization.k8s.io", "selfsubjectaccessreviews,selfsubjectrulesreviews", "create"),
             Of("authentication.k8s.io", "selfsubjectreviews", "create"),
         ]),
+        .. ClusterWide("system:service-account-issuer-discovery", ["group:system:serviceaccounts"], [Paths("get", "/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/")]),
         .. ClusterWide("system:monitoring", ["group:system:monitoring"], [Paths("get", "/metrics", "/metrics/*")]),
         ClusterRole("admin", [.. Editing, Of("rbac.authorization.k8s.io", "roles,rolebindings", All), Of("authorization.k8s.io", "localsubjectaccessreviews", "create")]),
         ClusterRole("edit", Editing),
@@ -51,8 +52,8 @@ public static class BootstrapPolicy
         [
             // Garbage collection and namespace deletion read and delete every kind; subresources have no delete.
             Of("*", "*", Read + ",delete,deletecollection"),
-            .. Kind.All.Where(x => x.Support != KindSupport.Review).GroupBy(x => x.Group).Select(x =>
-                new Rule(["patch", "update"], [x.Key], [.. x.Select(kind => kind.Plural).Distinct().Where(ControllersMayPatch)], [], [])),
+            .. Kind.All.Where(x => x.Support != KindSupport.Review && ControllersMayPatch(x.Plural)).GroupBy(x => x.Group).Select(x =>
+                new Rule(["patch", "update"], [x.Key], [.. x.Select(kind => kind.Plural).Distinct()], [], [])),
             Of("", "pods,endpoints,serviceaccounts,configmaps,persistentvolumeclaims", "create"),
             Of("", "pods/eviction,serviceaccounts/token", "create"),
             Of("", "namespaces/finalize", "update"),

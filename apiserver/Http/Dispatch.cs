@@ -16,7 +16,7 @@ namespace Declarative.ApiServer.Http;
 
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
 /// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
-internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
+internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, ServiceAccountTokens accounts, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
     private readonly InFlight _inFlight = new();
@@ -27,6 +27,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private readonly PodPortForward _podPortForward = new(time);
     private readonly HttpProxy _proxy = new(time);
     private readonly Health _health = new(options.Readiness);
+    private readonly Issuer _issuer = new(accounts);
     private readonly ServedKinds _kinds = new(options.Kinds, options.Version);
 
     /// <summary>Once per connection: whose certificate is it.</summary>
@@ -63,13 +64,13 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 await _kinds.Documents.Answer(context, path);
                 return;
             }
-            var caller = Impersonation.Apply(context, Who(context) ?? throw Status.Unauthorized(), authorizer, api);
+            var caller = Impersonation.Apply(context, await Who(context) ?? throw Status.Unauthorized(), authorizer, api);
             if (!RequestPath.TryParse(path, _kinds.Paths, out var asked))
             {
                 (verb, resource) = ("get", "document");
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/metrics") await _metrics.Answer(context, _inFlight);
-                else if (!await _kinds.Documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path, _kinds.OpenApi)) throw Status.PageNotFound();
+                else if (!await _kinds.Documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path, _kinds.OpenApi) && !await _issuer.Answer(context, path)) throw Status.PageNotFound();
                 return;
             }
             var exchange = new Exchange(context, caller.User, caller.Api, asked, query, time);
@@ -110,6 +111,13 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         if (path.Kind.Support == KindSupport.Review)
         {
             await Reviews.Answer(exchange, authorizer, authenticator);
+            return;
+        }
+        if (path.Subresource == "token" && path.Kind.Equals(Kind.ServiceAccount))
+        {
+            if (exchange.Verb != "create") throw Status.MethodNotAllowed($"serviceaccounts/token is only created; the server does not allow {exchange.Verb}");
+            if (authorizer.Check(exchange.User, "create", path.Kind, "token", path.Namespace ?? "", path.Name) is { } refused) throw refused;
+            await _issuer.Issue(exchange);
             return;
         }
         if (path.Subresource == "log" && path.Kind.Equals(Kind.Pod))
@@ -167,13 +175,14 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     }
 
     /// <summary>The certificate's user where one was shown, else the bearer token's; null for strangers.</summary>
-    private Caller? Who(HttpContext context)
+    private async ValueTask<Caller?> Who(HttpContext context)
     {
         if (context.Features.Get<Caller>() is { } caller) return caller;
         var header = context.Request.Headers.Authorization.ToString();
         if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return null;
-        if (authenticator.OfToken(header.AsSpan(7).Trim()) is not { } user) return null;
-        return _byToken.GetOrAdd(user, static (user, api) => new Caller(user, api(user)), api);
+        if (await authenticator.OfToken(header[7..].Trim(), [], context.RequestAborted) is not { User: var user }) return null;
+        // The users of static tokens are few and always the same; those of signed tokens are made anew.
+        return user.Name.StartsWith("system:serviceaccount:", StringComparison.Ordinal) ? new Caller(user, api(user)) : _byToken.GetOrAdd(user, static (user, api) => new Caller(user, api(user)), api);
     }
 
     private User? Known(X509Certificate2 certificate)

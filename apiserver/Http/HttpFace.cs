@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using Declarative.Api;
+using Declarative.ApiServer.Admission;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Microsoft.AspNetCore.Builder;
@@ -28,6 +29,7 @@ public sealed class HttpFace : IAsyncDisposable
     private readonly HttpMessageInvoker _agents;
     private readonly Dispatch _dispatch;
     private readonly TimeProvider _time;
+    private Task _contents = Task.CompletedTask;
     private bool _disposed;
 
     private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Dispatch dispatch, Pki pki, TimeProvider time, HttpOptions options)
@@ -64,7 +66,9 @@ public sealed class HttpFace : IAsyncDisposable
         var pki = Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]);
         var closing = new CancellationTokenSource();
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
-        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki), agents, options, time, closing.Token);
+        var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
+        IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(await File.ReadAllTextAsync(options.TokenFile, stop));
+        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more), accounts, agents, options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
         {
@@ -85,8 +89,14 @@ public sealed class HttpFace : IAsyncDisposable
             var path = identity.Role == "admin" ? face.KubeconfigPath : Path.Combine(pki.Directory, identity.Role + ".kubeconfig");
             Kubeconfig.Write(path, face.Url, pki, identity);
         }
+        if (!options.ServesTasks) return face;
+        await KubernetesService.Publish(api(User.ApiServer), options.ServiceAddresses.Count > 0 ? options.ServiceAddresses[0] : null, new(Reachable(options.Address), face.Port), stop);
+        face._contents = new NamespaceContents(api(User.ApiServer), pki.CaCertificate, time).Run(closing.Token);
         return face;
     }
+
+    private static IPAddress Reachable(IPAddress address) =>
+        address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
 
     private static WebApplication Build(Pki pki, HttpOptions options, Dispatch dispatch)
     {
@@ -135,6 +145,7 @@ public sealed class HttpFace : IAsyncDisposable
         if (_disposed) return;
         _disposed = true;
         _closing.Cancel();
+        await _contents;
         using var limit = new CancellationTokenSource(StopWithin, _time);
         await _app.StopAsync(limit.Token);
         await _app.DisposeAsync();

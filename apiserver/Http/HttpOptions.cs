@@ -22,6 +22,15 @@ public sealed record HttpOptions
     /// <summary>Addresses of the serving certificate beside the loopback ones: most of all the cluster IP of default/kubernetes.</summary>
     public IReadOnlyList<IPAddress> ServiceAddresses { get; init; } = [];
 
+    /// <summary>Keeps what clients inside tasks need: Service default/kubernetes, and in each namespace ServiceAccount default and ConfigMap kube-root-ca.crt.</summary>
+    public bool ServesTasks { get; init; }
+
+    /// <summary>What ServiceAccount tokens name as their issuer, and their audience by default.</summary>
+    public string AccountIssuer { get; init; } = "https://kubernetes.default.svc.cluster.local";
+
+    /// <summary>More bearer tokens, in Kubernetes' form: a line <c>token,user,uid,"group,group"</c> each; "" = none. Read at start.</summary>
+    public string TokenFile { get; init; } = "";
+
     /// <summary>The product's version, without a v: <c>/version</c> answers <c>v1.33.0+declarative.VERSION</c>.</summary>
     public string Version { get; init; } = "0.1.0";
 

@@ -25,7 +25,13 @@ internal static class Reviews
             await Answers.Status(exchange.Context, new(201, "", ""));
             return;
         }
-        var answer = AccessReviews.Answer(path.Kind, ns, body, exchange.User, authorizer, token => authenticator.OfToken(token));
+        (User User, IReadOnlyList<string> Audiences)? known = null;
+        if (path.Kind.Name == "TokenReview")
+        {
+            var (token, audiences) = AccessReviews.Token(body);
+            known = await authenticator.OfToken(token, audiences, exchange.Aborted);
+        }
+        var answer = AccessReviews.Answer(path.Kind, ns, body, exchange.User, authorizer, known);
         await Answers.Json(exchange.Context, 201, answer);
     }
 }

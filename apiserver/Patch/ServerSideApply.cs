@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
@@ -12,6 +14,8 @@ namespace Declarative.ApiServer.Patch;
 internal static class ServerSideApply
 {
     private const string BeforeFirstApply = "before-first-apply";
+    private const string Kubectl = "kubectl";
+    private const string LastAppliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
 
     /// <param name="live">The object as stored, or empty where it does not exist yet.</param>
     /// <param name="config">The applied configuration, checked by <see cref="SchemaCheck"/>, without what the request may not set (its status, for the object itself).</param>
@@ -38,7 +42,7 @@ internal static class ServerSideApply
         var fields = FieldWalk.Of(wanted, type);
         var merged = ApplyMerge.Merge(before?.Clone(), wanted, place);
         var own = managed.Of(writer, applies: true);
-        var taken = before is not null && Resolve(managed, own, FieldWalk.Compare(before, merged, type).Changed, force);
+        var taken = before is not null && Resolve(managed, own, FieldWalk.Compare(before, merged, type).Changed, force, writer.Manager == Kubectl ? LastApplied(before, type) : new());
 
         var previous = own.Fields;
         own.Fields = fields;
@@ -98,8 +102,25 @@ internal static class ServerSideApply
         return after.ToBytes();
     }
 
+    // What kubectl has applied on the client's side, and nobody has changed since, is its own: it goes on applying on the server's without a
+    // conflict with itself (Kubernetes: fieldmanager/lastappliedmanager).
+    private static FieldSet LastApplied(JsonTree before, SchemaType type)
+    {
+        if (before["metadata"]?["annotations"]?[LastAppliedAnnotation] is not { Kind: JsonValueKind.String } annotation) return new();
+        try
+        {
+            var applied = JsonTree.Parse(Encoding.UTF8.GetBytes(annotation.Text()));
+            return applied.Members is null ? new() : FieldWalk.Of(applied, type).Except(FieldWalk.Compare(applied, before, type).Changed);
+        }
+        catch (Exception unfit) when (unfit is JsonException or ApiException)
+        {
+            // The annotation is a user's text: one that is no configuration gives no claim.
+            return new();
+        }
+    }
+
     // True when fields were taken over.
-    private static bool Resolve(ManagedFields managed, ManagedFieldsEntry own, FieldSet changed, bool force)
+    private static bool Resolve(ManagedFields managed, ManagedFieldsEntry own, FieldSet changed, bool force, FieldSet inherited)
     {
         var conflicts = new List<(ManagedFieldsEntry Owner, FieldSet Fields)>();
         var taken = false;
@@ -111,14 +132,14 @@ internal static class ServerSideApply
                 continue;
             }
 
-            if (force)
+            if (force || common.Except(inherited).IsEmpty)
             {
                 entry.Fields = entry.Fields.Except(common);
                 taken = true;
             }
             else
             {
-                conflicts.Add((entry, common));
+                conflicts.Add((entry, common.Except(inherited)));
             }
         }
 

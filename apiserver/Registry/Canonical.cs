@@ -78,8 +78,13 @@ internal static class Canonical
     public static string Text(this JsonObject json, string name) =>
         json.TryGetPropertyValue(name, out var node) && node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 
-    public static long? Number(this JsonObject json, string name) =>
-        json.TryGetPropertyValue(name, out var node) && node is JsonValue value && value.TryGetValue<long>(out var number) ? number : null;
+    public static long? Number(this JsonObject json, string name)
+    {
+        if (!json.TryGetPropertyValue(name, out var node) || node is not JsonValue value) return null;
+        if (value.TryGetValue<long>(out var number)) return number;
+        // A default that was set in this process is an int, and is not handed out as anything else.
+        return value.TryGetValue<int>(out var small) ? small : null;
+    }
 
     public static bool Flag(this JsonObject json, string name) =>
         json.TryGetPropertyValue(name, out var node) && node is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;

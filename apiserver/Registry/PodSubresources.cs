@@ -11,7 +11,7 @@ internal static class PodSubresources
     public static Task<Stored> Create(Registry registry, User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop) =>
         (key.Kind.Plural, write.Subresource) switch
         {
-            ("pods", "binding") => Bind(registry, key, Canonical.Parse(json), write, stop),
+            ("pods", "binding") => Bind(registry, user, key, Canonical.Parse(json), write, stop),
             ("pods", "eviction") => Evict(registry, user, key, Canonical.Parse(json), write, stop),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{write.Subresource} can not be created"),
         };
@@ -20,12 +20,12 @@ internal static class PodSubresources
     /// Assigns a pod to a node, once. The annotations of the Binding are copied to the pod in the same write: with them the intent
     /// to launch is durable before the launch (architecture.md, decision 5).
     /// </summary>
-    private static Task<Stored> Bind(Registry registry, ResourceKey key, JsonObject binding, WriteOptions write, CancellationToken stop)
+    private static Task<Stored> Bind(Registry registry, User user, ResourceKey key, JsonObject binding, WriteOptions write, CancellationToken stop)
     {
         var node = binding.Object("target")?.Text("name") ?? "";
         if (node.Length == 0) throw Status.Invalid(key.Kind, key.Name, [Metadata.Required("target.name", "the name of the node")]);
         var uid = Metadata.Uid(binding);
-        return registry.Change(key, write with { Subresource = "binding" }, current =>
+        return registry.Change(user, key, write with { Subresource = "binding" }, current =>
         {
             if (uid.Length > 0 && uid != current.Uid) throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
             var pod = Canonical.Parse(current.Json);

@@ -7,6 +7,7 @@ using Declarative.Api.Schema;
 using Declarative.ApiServer.CustomResources;
 using Declarative.ApiServer.Patch;
 using Declarative.ApiServer.Registry.Strategies;
+using Declarative.ApiServer.Registry.Versions;
 using Declarative.ApiServer.Storage;
 
 namespace Declarative.ApiServer.Registry;
@@ -28,12 +29,13 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "get", key, subresource);
         key = Kinds.Resolve(key);
-        var stored = await _conversion.ToServed(Current(key).Stored, key.Kind, CancellationToken.None);
+        var stored = await _conversion.ToServed(Current(ServedVersions.StoredAs(key)).Stored, key.Kind, CancellationToken.None);
         return subresource switch
         {
             "status" when key.Kind is CustomKind { HasStatus: false } => throw Status.PageNotFound(),
             "scale" when key.Kind is CustomKind { Scale: null } => throw Status.PageNotFound(),
-            "" or "status" => stored,
+            "" or "status" => ServedVersions.Served(stored, key.Kind),
+            "ephemeralcontainers" or "resize" or "approval" when key.Kind.Subresources.Contains(subresource) => stored,
             "scale" => ScaleSubresource.Of(stored),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{subresource} can not be read"),
         };
@@ -42,14 +44,29 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     public async Task<StoredList> List(User user, ListRequest request)
     {
         Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
-        request = request with { Kind = Kinds.Resolve(request.Kind) };
-        var list = Listing.Of(log, request);
-        return request.Kind.IsBuiltIn ? list : list with { Items = await _conversion.ToServed(list.Items, request.Kind, CancellationToken.None) };
+        var served = Kinds.Resolve(request.Kind);
+        var list = Listing.Of(log, request with { Kind = ServedVersions.StoredAs(served) });
+        if (!served.IsBuiltIn) return list with { Items = await _conversion.ToServed(list.Items, served, CancellationToken.None) };
+        return ServedVersions.StoredAs(served) == served ? list : list with { Items = [.. list.Items.Select(x => ServedVersions.Served(x, served))] };
     }
 
-    public async IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
+    public IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, CancellationToken stop)
     {
-        Allow(user, "watch", new(request.Kind, request.Namespace ?? "", ""), "");
+        var stored = ServedVersions.StoredAs(request.Kind);
+        return stored == request.Kind ? Events(user, request, request.Kind, stop) : Served(user, request, stored, stop);
+    }
+
+    private async IAsyncEnumerable<WatchEvent> Served(User user, WatchRequest request, Kind stored, [EnumeratorCancellation] CancellationToken stop)
+    {
+        await foreach (var happened in Events(user, request with { Kind = stored }, request.Kind, stop))
+        {
+            yield return happened.Object is { } changed ? happened with { Object = ServedVersions.Served(changed, request.Kind) } : happened;
+        }
+    }
+
+    private async IAsyncEnumerable<WatchEvent> Events(User user, WatchRequest request, Kind asked, [EnumeratorCancellation] CancellationToken stop)
+    {
+        Allow(user, "watch", new(asked, request.Namespace ?? "", ""), "");
         request = request with { Kind = Kinds.Resolve(request.Kind) };
         var storedKind = CustomKind.StoredAs(request.Kind);
         var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
@@ -118,8 +135,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         Allow(user, "create", key, write.Subresource);
         key = Kinds.Resolve(key);
         if (write.Subresource.Length > 0) return await PodSubresources.Create(this, user, key, json, write, stop);
+        var served = key.Kind;
+        key = ServedVersions.StoredAs(key);
         var strategy = Strategy.Of(key.Kind);
-        var wanted = Decode(key.Kind, json, write);
+        var wanted = ServedVersions.ToStored(Decode(served, json, write), served);
         key = Metadata.NameForCreate(wanted, key, strategy, random);
         NamespaceAccepts(key);
         Metadata.PrepareForCreate(wanted, key, strategy, time, random);
@@ -127,16 +146,17 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         strategy.Default(wanted);
         strategy.PrepareForCreate(wanted, _context);
         Valid(strategy, key, wanted, null, write);
+        if (options.CheckGrant(user, key, wanted, null) is { } refused) throw refused;
         strategy.Allocate(wanted, null, _context);
 
         var bytes = Canonical.Bytes(wanted, key.Kind);
         if (write.DryRun)
         {
             if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
-            return new(key, Metadata.Uid(wanted), 0, bytes);
+            return ServedVersions.Served(new(key, Metadata.Uid(wanted), 0, bytes), served);
         }
         var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)), stop);
-        if (result.Stored is { } stored) return await _conversion.ToServed(stored, key.Kind, stop);
+        if (result.Stored is { } stored) return ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), served);
         strategy.Release(wanted, _context);
         throw Status.AlreadyExists(key.Kind, key.Name);
     }
@@ -145,27 +165,29 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "update", key, write.Subresource);
         key = Kinds.Resolve(key);
-        if (write.Subresource == "scale") return await Change(key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
+        if (write.Subresource == "scale") return await Change(user, key, write, current => ScaleSubresource.Replace(current, Decode(json)), stop);
         if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
-        var decoded = Decode(key.Kind, json, write);
-        if (log.Get(CustomKind.StoredAs(key)) is null && Strategy.Of(key.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
-        return await Change(key, write, _ => (JsonObject)decoded.DeepClone(), stop);
+        var stored = ServedVersions.StoredAs(key);
+        var decoded = ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
+        if (log.Get(CustomKind.StoredAs(stored)) is null && Strategy.Of(stored.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
+        return ServedVersions.Served(await Change(user, stored, write, _ => (JsonObject)decoded.DeepClone(), stop), key.Kind);
     }
 
-    public Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
+    public async Task<Stored> Patch(User user, ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         Allow(user, "patch", key, write.Subresource);
         key = Kinds.Resolve(key);
-        if (kind == PatchKind.Apply) return Apply(user, key, patch, write, stop);
-        return Change(key, write, current =>
+        if (kind == PatchKind.Apply) return ServedVersions.Served(await Apply(user, key, patch, write, stop), key.Kind);
+        return ServedVersions.Served(await Change(user, ServedVersions.StoredAs(key), write, current =>
         {
             if (write.Subresource == "scale")
             {
                 var scale = ScaleSubresource.Of(current);
                 return ScaleSubresource.Replace(current, Decode(Patches.Apply(kind, ScaleSubresource.Type, scale.Json, patch)));
             }
-            return Decode(key.Kind, Patches.Apply(kind, PatchType(key.Kind), current.Json, patch), write);
-        }, stop);
+            var live = ServedVersions.Served(current, key.Kind).Json;
+            return ServedVersions.ToStored(Decode(key.Kind, Patches.Apply(kind, PatchType(key.Kind), live, patch), write), key.Kind);
+        }, stop), key.Kind);
     }
 
     // Strategic merge needs merge keys, which schemas of definitions do not have: it is refused for them, as in Kubernetes.
@@ -175,8 +197,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private Task<Stored> Apply(User user, ResourceKey key, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+        var wanted = ServedVersions.ToStored(Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write), key.Kind);
+        key = ServedVersions.StoredAs(key);
         var type = CustomKind.TypeOf(key.Kind);
-        var wanted = Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write);
         if (write.Subresource.Length == 0 && Strategy.Of(key.Kind).HasStatus) wanted.Remove("status");
         var config = Canonical.Bytes(wanted, key.Kind);
         var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
@@ -184,7 +207,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         {
             return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
         }
-        return Change(key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
+        return Change(user, key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
 
         static bool IsJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
     }
@@ -193,7 +216,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "delete", key, "");
         key = Kinds.Resolve(key);
-        return await _conversion.ToServed(await Delete(key, delete, stop), key.Kind, stop);
+        var deleted = await Delete(ServedVersions.StoredAs(key), delete, stop);
+        return ServedVersions.Served(await _conversion.ToServed(deleted, key.Kind, stop), key.Kind);
     }
 
     private async Task<Stored> Delete(ResourceKey key, DeleteOptions delete, CancellationToken stop)
@@ -249,7 +273,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     /// unless the wanted object names the revision it was made from.
     /// </summary>
     /// <param name="tracks">Keeps managedFields of an object that somebody has applied; false where the change has done so itself.</param>
-    internal async Task<Stored> Change(ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop, bool tracks = true)
+    internal async Task<Stored> Change(User user, ResourceKey key, WriteOptions write, Func<Stored, JsonObject> change, CancellationToken stop, bool tracks = true)
     {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
@@ -272,6 +296,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 strategy.PrepareSubresource(write.Subresource, wanted, old, _context);
             }
             Valid(strategy, key, wanted, old, write);
+            if (options.CheckGrant(user, key, wanted, old) is { } refused) throw refused;
             if (write.Subresource.Length == 0) strategy.Allocate(wanted, old, _context);
 
             var remove = Deletion.IsDone(wanted, strategy);

@@ -61,14 +61,15 @@ internal static class ApiServerCommand
     {
         var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
         var clusterIps = new Option<string>("--service-cluster-ip-range") { Description = "Cluster IPs of Services", HelpName = "CIDR", DefaultValueFactory = _ => "127.64.0.0/12" };
-        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, level };
+        var tokens = new Option<string>("--token-auth-file") { Description = "More bearer tokens, one a line: token,user,uid,\"group,group\"", HelpName = "FILE", DefaultValueFactory = _ => "" };
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, tokens, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.Hold(parsed.GetValue(data)!);
             try
             {
-                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)).Api) { ServiceClusterIpRange = parsed.GetValue(clusterIps)! }, machine, logs, [], stop);
+                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)).Api) { ServiceClusterIpRange = parsed.GetValue(clusterIps)!, TokenFile = parsed.GetValue(tokens)! }, machine, logs, [], stop);
                 return await RoleCommand.UntilStopped($"API server at {role.Url}, kubeconfig {directory.Kubeconfig}.", role.Running, [role], stop);
             }
             finally

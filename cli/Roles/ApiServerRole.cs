@@ -38,6 +38,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
         var server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
         {
             Authorize = authorizer.Check,
+            CheckGrant = authorizer.CheckGrant,
             ServiceClusterIpRange = settings.ServiceClusterIpRange,
             ServiceNodePortRange = settings.ServiceNodePortRange,
             BootstrapObjects = BootstrapPolicy.Objects,
@@ -53,6 +54,9 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Directory = settings.Data.Path,
                 Version = Version.Number,
                 Kinds = server.Kinds,
+                ServesTasks = true,
+                ServiceAddresses = [FirstAddress(settings.ServiceClusterIpRange)],
+                TokenFile = settings.TokenFile,
                 Readiness = readiness,
                 Log = logs,
             }, machine.Time, stop);
@@ -63,6 +67,14 @@ internal sealed class ApiServerRole : IAsyncDisposable
             await role.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>The address of Service default/kubernetes, as in Kubernetes the first of the range.</summary>
+    private static IPAddress FirstAddress(string range)
+    {
+        var bytes = IPNetwork.Parse(range).BaseAddress.GetAddressBytes();
+        bytes[^1]++;
+        return new(bytes);
     }
 
     public async ValueTask DisposeAsync()
@@ -78,5 +90,8 @@ internal sealed class ApiServerRole : IAsyncDisposable
 internal sealed record ApiServerSettings(DataDirectory Data, int Port)
 {
     public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
-    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
+    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);}
+
+    /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
+    public string TokenFile { get; init; } = "";
 }

@@ -96,6 +96,22 @@ public sealed class PatchApplyTests
     }
 
     [Fact]
+    public void What_kubectl_has_applied_on_the_clients_side_it_may_change_on_the_servers()
+    {
+        var live = JsonNode.Parse(Config)!;
+        live["metadata"]!["annotations"] = new JsonObject { ["kubectl.kubernetes.io/last-applied-configuration"] = Config };
+        var wanted = Config.Replace("\"replicas\":2", "\"replicas\":5", StringComparison.Ordinal);
+        Assert.Equal(5, Apply(live, wanted, "kubectl", T0)["spec"]!["replicas"]!.GetValue<int>());
+        Assert.Throws<ApiException>(() => Apply(live, wanted, "other", T0));
+
+        // Somebody has scaled it meanwhile: that is no longer what kubectl has applied.
+        live["spec"]!["replicas"] = 3;
+        Assert.Contains(".spec.replicas", Assert.Throws<ApiException>(() => Apply(live, wanted, "kubectl", T0)).Status.Message, StringComparison.Ordinal);
+        live["metadata"]!["annotations"]!["kubectl.kubernetes.io/last-applied-configuration"] = "{";
+        Assert.Throws<ApiException>(() => Apply(live, wanted, "kubectl", T0));
+    }
+
+    [Fact]
     public void Writes_move_ownership_to_the_writer()
     {
         var live = Apply(null, Config, "kubectl", T0);

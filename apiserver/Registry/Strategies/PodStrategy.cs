@@ -18,6 +18,9 @@ internal sealed class PodStrategy : Strategy
 
     public override void PrepareForCreate(JsonObject json, WriteContext context)
     {
+        var spec = json.Need("spec");
+        spec.Default("serviceAccountName", spec.Text("serviceAccount") is { Length: > 0 } old ? old : "default");
+        spec["serviceAccount"] = spec.Text("serviceAccountName");
         json["status"] = new JsonObject { ["phase"] = "Pending", ["qosClass"] = PodDefaults.QosClass(json.Need("spec")) };
     }
 

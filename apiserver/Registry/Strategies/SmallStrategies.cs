@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Objects;
@@ -45,25 +44,6 @@ internal sealed class NamespaceStrategy : Strategy
     public override bool HoldsDeleted(JsonObject json) => json.Object("spec")?.List("finalizers") is { Count: > 0 };
 }
 
-internal sealed class SecretStrategy : Strategy
-{
-    public override IReadOnlyList<string> SelectableFields => ["type"];
-
-    public override void Default(JsonObject json)
-    {
-        json.Default("type", "Opaque");
-        if (json.Object("stringData") is not { } plain) return;
-        var data = json.Need("data");
-        foreach (var (name, value) in plain) data[name] = Convert.ToBase64String(Encoding.UTF8.GetBytes(value?.GetValue<string>() ?? ""));
-        json.Remove("stringData");
-    }
-
-    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
-    {
-        if (old is not null && json.Text("type") != old.Text("type")) causes.Add(Metadata.Invalid("type", json.Text("type"), "field is immutable"));
-    }
-}
-
 internal sealed class EventStrategy : Strategy
 {
     public override IReadOnlyList<string> SelectableFields { get; } =
@@ -83,11 +63,6 @@ internal sealed class NodeStrategy : Strategy
     public override IReadOnlyList<string> SelectableFields => ["spec.unschedulable"];
 }
 
-internal sealed class LeaseStrategy : Strategy
-{
-    public override bool CreatesOnUpdate => true;
-}
-
 internal sealed class EndpointSliceStrategy : Strategy
 {
     public override bool HasGeneration => true;
@@ -102,10 +77,4 @@ internal sealed class EndpointSliceStrategy : Strategy
         if (old is not null && type != old.Text("addressType")) causes.Add(Metadata.Invalid("addressType", type, "field is immutable"));
         if (json.List("endpoints") is { Count: > 1000 } endpoints) causes.Add(new("FieldValueTooMany", $"Too many: {endpoints.Count}: must have at most 1000 items", "endpoints"));
     }
-}
-
-/// <summary>Names of RBAC objects are one segment of a path: colons and capitals are allowed.</summary>
-internal sealed class RbacStrategy : Strategy
-{
-    public override string? NameError(string name) => Names.PathSegmentError(name);
 }

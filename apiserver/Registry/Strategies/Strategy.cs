@@ -38,17 +38,34 @@ internal class Strategy
         (Kind.Service, new ServiceStrategy()),
         (Kind.Deployment, new DeploymentStrategy()),
         (Kind.ReplicaSet, new ReplicaSetStrategy()),
+        (Kind.ConfigMap, new ConfigMapStrategy()),
         (Kind.Secret, new SecretStrategy()),
         (Kind.Event, new EventStrategy()),
         (Kind.Node, new NodeStrategy()),
         (Kind.Lease, new LeaseStrategy()),
         (Kind.EndpointSlice, new EndpointSliceStrategy()),
-        (Kind.Role, new RbacStrategy()),
-        (Kind.RoleBinding, new RbacStrategy()),
-        (Kind.ClusterRole, new RbacStrategy()),
-        (Kind.ClusterRoleBinding, new RbacStrategy()),
+        (Kind.Role, new RbacStrategy(Kind.Role)),
+        (Kind.RoleBinding, new RbacStrategy(Kind.RoleBinding)),
+        (Kind.ClusterRole, new RbacStrategy(Kind.ClusterRole)),
+        (Kind.ClusterRoleBinding, new RbacStrategy(Kind.ClusterRoleBinding)),
+        (Kind.Ingress, new IngressStrategy()),
+        (Kind.IngressClass, new IngressClassStrategy()),
+        (Find("", "replicationcontrollers"), new ReplicationControllerStrategy()),
+        (Find("", "persistentvolumes"), new PersistentVolumeStrategy()),
+        (Find("", "persistentvolumeclaims"), new ClaimStrategy()),
+        (Find("apps", "statefulsets"), new StatefulSetStrategy()),
+        (Find("apps", "daemonsets"), new DaemonSetStrategy()),
+        (Find("batch", "jobs"), new JobStrategy()),
+        (Find("batch", "cronjobs"), new CronJobStrategy()),
+        (Find("autoscaling", "horizontalpodautoscalers"), new AutoscalerStrategy()),
+        (Find("policy", "poddisruptionbudgets"), new DisruptionBudgetStrategy()),
+        (Find("networking.k8s.io", "networkpolicies"), new NetworkPolicyStrategy()),
+        (Find("scheduling.k8s.io", "priorityclasses"), new PriorityClassStrategy()),
+        (Find("storage.k8s.io", "storageclasses"), new StorageClassStrategy()),
         (Kind.CustomResourceDefinition, new CustomResources.DefinitionStrategy()),
     ];
+
+    private static Kind Find(string group, string plural) => Kind.Find(group, "v1", plural)!;
 
     public static Strategy Of(Kind kind) =>
         kind is CustomResources.CustomKind custom ? custom.Strategy : Table.GetValueOrDefault((kind.Group, kind.Plural)) ?? (kind.Subresources.Contains("status") ? GenericWithStatus : Generic);

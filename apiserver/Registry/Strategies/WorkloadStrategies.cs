@@ -13,17 +13,19 @@ internal abstract class WorkloadStrategy : Strategy
     public override void Default(JsonObject json)
     {
         var spec = json.Need("spec");
-        spec.Default("replicas", 1);
+        if (HasReplicas) spec.Default("replicas", 1);
         var template = spec.Need("template");
         template.Need("metadata");
         PodDefaults.Apply(template.Need("spec"));
     }
 
+    protected virtual bool HasReplicas => true;
+
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         var spec = json.Need("spec");
         if (spec.Number("replicas") is < 0 and var replicas) causes.Add(Metadata.Invalid("spec.replicas", replicas.ToString(CultureInfo.InvariantCulture), "must be greater than or equal to 0"));
-        if (spec.Number("minReadySeconds") is < 0) causes.Add(Metadata.Invalid("spec.minReadySeconds", "", "must be greater than or equal to 0"));
+        Rules.NotNegative(spec, "spec", causes, "minReadySeconds", "revisionHistoryLimit");
         var template = spec.Need("template");
         PodValidation.Spec(template.Need("spec"), "spec.template.spec", causes);
         if (template.Need("spec").Text("restartPolicy") is not "Always" and var policy)
@@ -110,4 +112,118 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
 internal sealed class ReplicaSetStrategy : WorkloadStrategy
 {
     public override IReadOnlyList<string> SelectableFields => ["status.replicas"];
+}
+
+internal sealed class StatefulSetStrategy : WorkloadStrategy
+{
+    private static readonly string[] Changeable = ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"];
+
+    public override void Default(JsonObject json)
+    {
+        base.Default(json);
+        var spec = json.Need("spec");
+        spec.Default("podManagementPolicy", "OrderedReady");
+        spec.Default("revisionHistoryLimit", 10);
+        var update = spec.Need("updateStrategy");
+        update.Default("type", "RollingUpdate");
+        if (update.Text("type") == "RollingUpdate") update.Need("rollingUpdate").Default("partition", 0);
+        var retention = spec.Need("persistentVolumeClaimRetentionPolicy");
+        retention.Default("whenDeleted", "Retain");
+        retention.Default("whenScaled", "Retain");
+        foreach (var claim in (spec.List("volumeClaimTemplates") ?? []).OfType<JsonObject>())
+        {
+            claim.Default("apiVersion", "v1");
+            claim.Default("kind", "PersistentVolumeClaim");
+            claim.Need("spec").Default("volumeMode", "Filesystem");
+            claim.Default("status", new JsonObject { ["phase"] = "Pending" });
+        }
+    }
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        var spec = json.Need("spec");
+        PodValidation.OneOf(spec.Text("podManagementPolicy"), ["OrderedReady", "Parallel"], "spec.podManagementPolicy", causes);
+        PodValidation.OneOf(spec.Need("updateStrategy").Text("type"), ["RollingUpdate", "OnDelete"], "spec.updateStrategy.type", causes);
+        if (spec.Need("updateStrategy").Object("rollingUpdate") is { } rolling) Rules.NotNegative(rolling, "spec.updateStrategy.rollingUpdate", causes, "partition");
+        foreach (var name in (ReadOnlySpan<string>)["whenDeleted", "whenScaled"])
+        {
+            PodValidation.OneOf(spec.Need("persistentVolumeClaimRetentionPolicy").Text(name), ["Retain", "Delete"], $"spec.persistentVolumeClaimRetentionPolicy.{name}", causes);
+        }
+        if (spec.Object("ordinals") is { } ordinals) Rules.NotNegative(ordinals, "spec.ordinals", causes, "start");
+        // One message for everything that can not change is what Kubernetes gives; the selector is part of it.
+        base.Validate(json, null, causes);
+        if (old?.Object("spec") is { } before && Rules.DiffersBeside(spec, before, Changeable))
+        {
+            causes.Add(Rules.Forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
+        }
+    }
+}
+
+internal sealed class DaemonSetStrategy : WorkloadStrategy
+{
+    protected override bool HasReplicas => false;
+
+    public override void Default(JsonObject json)
+    {
+        base.Default(json);
+        var spec = json.Need("spec");
+        spec.Default("revisionHistoryLimit", 10);
+        var update = spec.Need("updateStrategy");
+        update.Default("type", "RollingUpdate");
+        if (update.Text("type") != "RollingUpdate") return;
+        var rolling = update.Need("rollingUpdate");
+        rolling.Default("maxUnavailable", 1);
+        rolling.Default("maxSurge", 0);
+    }
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        base.Validate(json, old, causes);
+        var update = json.Need("spec").Need("updateStrategy");
+        PodValidation.OneOf(update.Text("type"), ["RollingUpdate", "OnDelete"], "spec.updateStrategy.type", causes);
+        if (update.Object("rollingUpdate") is not { } rolling) return;
+        Rules.Amount(rolling, "spec.updateStrategy.rollingUpdate", "maxUnavailable", causes);
+        Rules.Amount(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", causes);
+        if (IsZero(rolling["maxUnavailable"]) == IsZero(rolling["maxSurge"]))
+        {
+            causes.Add(Metadata.Invalid("spec.updateStrategy.rollingUpdate.maxUnavailable", Rules.Text(rolling["maxUnavailable"]), "exactly one of maxUnavailable and maxSurge must be above 0"));
+        }
+    }
+
+    private static bool IsZero(JsonNode? amount) => Rules.Text(amount) is "0" or "0%" or "null";
+}
+
+/// <summary>A controller of the core group: its selector is a map, and by default the labels of its template.</summary>
+internal sealed class ReplicationControllerStrategy : Strategy
+{
+    public ReplicationControllerStrategy() => HasStatus = true;
+
+    public override IReadOnlyList<string> SelectableFields => ["status.replicas"];
+
+    public override void Default(JsonObject json)
+    {
+        var spec = json.Need("spec");
+        spec.Default("replicas", 1);
+        var template = spec.Need("template");
+        if (template.Object("metadata")?.Object("labels") is { Count: > 0 } labels)
+        {
+            if (spec.Object("selector") is not { Count: > 0 }) spec["selector"] = labels.DeepClone();
+            if (Metadata.Of(json).Object("labels") is not { Count: > 0 }) Metadata.Of(json)["labels"] = labels.DeepClone();
+        }
+        PodDefaults.Apply(template.Need("spec"));
+    }
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        var spec = json.Need("spec");
+        Rules.NotNegative(spec, "spec", causes, "replicas", "minReadySeconds");
+        var selector = spec.Object("selector") ?? [];
+        if (selector.Count == 0) causes.Add(Metadata.Required("spec.selector"));
+        var labels = spec.Need("template").Object("metadata")?.Object("labels") ?? [];
+        if (selector.Any(x => !JsonNode.DeepEquals(labels[x.Key], x.Value)))
+        {
+            causes.Add(Metadata.Invalid("spec.template.metadata.labels", labels.ToJsonString(), "`selector` does not match template `labels`"));
+        }
+        PodValidation.Spec(spec.Need("template").Need("spec"), "spec.template.spec", causes);
+    }
 }

@@ -34,11 +34,13 @@ public sealed class RunningFace : IAsyncDisposable
     public string Directory { get; }
     public IApi Admin => _api.Admin;
 
+    public IApi Api(User user) => _api.Server.As(user);
+
     public static async Task<RunningFace> Start(Func<HttpOptions, HttpOptions>? change = null)
     {
         var directory = System.IO.Directory.CreateTempSubdirectory("declarative-http-").FullName;
         var authorizer = new Authorizer();
-        var api = await InProcessApi.Start(options: new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects });
+        var api = await InProcessApi.Start(options: new() { Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
         var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds };
         var face = await HttpFace.Start(api.Server.As, authorizer, change?.Invoke(options) ?? options, TimeProvider.System, CancellationToken.None);
         return new(api, authorizer, face, directory);
