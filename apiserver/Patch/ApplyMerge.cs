@@ -102,7 +102,26 @@ internal static class ApplyMerge
 
         var others = old.Where(x => !applied.Contains(x.Key)).Select(x => (x.Value, places[x.Key])).ToList();
         var result = JsonTree.List();
-        ElementOrder.Interleave(named, others, places, result.Items!);
+        Interleave(named, others, places, result.Items!);
         return result;
+    }
+
+    /// <summary>
+    /// The applied elements in their order; the others where they stood before the next applied element that was there already, ahead of the
+    /// new ones: who applies [b] to [a] gets [a, b].
+    /// </summary>
+    private static void Interleave(List<(JsonTree Item, string Key)> named, List<(JsonTree Item, int Place)> others, Dictionary<string, int> places, List<JsonTree> result)
+    {
+        var bounds = new int[named.Count];
+        var bound = int.MaxValue;
+        for (var i = named.Count - 1; i >= 0; i--) bounds[i] = bound = places.GetValueOrDefault(named[i].Key, bound);
+        var (next, passed) = (0, 0);
+        for (var i = 0; i < named.Count; i++)
+        {
+            passed = bounds[i] < passed ? int.MaxValue : bounds[i];
+            for (; next < others.Count && others[next].Place < passed; next++) result.Add(others[next].Item);
+            result.Add(named[i].Item);
+        }
+        result.AddRange(others.Skip(next).Select(x => x.Item));
     }
 }

@@ -57,7 +57,7 @@ internal static class ElementOrder
     /// <param name="named">With the key of each.</param>
     /// <param name="others">With the original place of each, ascending.</param>
     /// <param name="places">The original places of all elements by key.</param>
-    public static void Interleave(List<(JsonTree Item, string Key)> named, List<(JsonTree Item, int Place)> others, Dictionary<string, int> places, List<JsonTree> result)
+    private static void Interleave(List<(JsonTree Item, string Key)> named, List<(JsonTree Item, int Place)> others, Dictionary<string, int> places, List<JsonTree> result)
     {
         var next = 0;
         foreach (var (item, key) in named)

@@ -90,7 +90,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
 internal sealed record ApiServerSettings(DataDirectory Data, int Port)
 {
     public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
-    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);}
+    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
 
     /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
     public string TokenFile { get; init; } = "";

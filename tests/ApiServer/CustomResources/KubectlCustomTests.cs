@@ -60,7 +60,8 @@ public sealed class KubectlCustomTests
         Assert.Equal("stable.example.com/v1beta1 gold", older.Output);
 
         await kubectl.Run("delete", "crd", "crontabs.stable.example.com").Succeeds();
-        (await kubectl.Run("get", "ct")).Fails("the server doesn't have a resource type");
+        (await kubectl.Run("get", "ct")).Fails("could not find the requested resource");
+        Assert.DoesNotContain("crontabs", (await kubectl.Run("api-resources", "--cached=false", "-o", "name").Succeeds()).Output, StringComparison.Ordinal);
     }
 }
 
