@@ -56,9 +56,9 @@ public sealed class DefinitionTests
         var second = CronTab.Definition.Replace("crontabs", "nightjobs", StringComparison.Ordinal).Replace("kind: CronTab", "kind: NightJob", StringComparison.Ordinal);
         await Create(api.Admin, Kind.CustomResourceDefinition, second);
         var key = new ResourceKey(Kind.CustomResourceDefinition, "", "nightjobs.stable.example.com");
-        Assert.Equal("False", Condition(await api.Admin.Get(key), "NamesAccepted"));
-        Assert.Equal("False", Condition(await api.Admin.Get(key), "Established"));
-        await api.Admin.Delete(key with { Name = "crontabs.stable.example.com" });
+        Assert.Equal("False", Condition(await api.Admin.Get(key, stop: TestContext.Current.CancellationToken), "NamesAccepted"));
+        Assert.Equal("False", Condition(await api.Admin.Get(key, stop: TestContext.Current.CancellationToken), "Established"));
+        await api.Admin.Delete(key with { Name = "crontabs.stable.example.com" }, stop: TestContext.Current.CancellationToken);
         await Seen(api.Admin, key, x => Condition(x, "Established") == "True");
     }
 
@@ -77,7 +77,7 @@ public sealed class DefinitionTests
         """);
         await Create(api.Admin, V1, CronTab.Object, "default");
         Assert.Equal(0, calls);
-        var older = JsonNode.Parse((await api.Admin.Get(ResourceKey.Of(V1Beta1, "default", "nightly"))).Json.Span)!;
+        var older = JsonNode.Parse((await api.Admin.Get(ResourceKey.Of(V1Beta1, "default", "nightly"), stop: TestContext.Current.CancellationToken)).Json.Span)!;
         Assert.Equal("stable.example.com/v1beta1", (string)older["apiVersion"]!);
         Assert.Equal("0 3 * * *", (string)older["schedule"]!);
         Assert.Equal(1, calls);
