@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Lb.Health;
 using Declarative.Lb.Proxy;
 using Declarative.Lb.Routes;
 using Microsoft.Extensions.Logging;
@@ -21,7 +22,7 @@ public sealed class LbPart : IDisposable
     {
         loggers ??= NullLoggerFactory.Instance;
         _options = options;
-        _sockets = new(options, loggers.CreateLogger("lb"));
+        _sockets = new(options, () => Routes!.Table, loggers.CreateLogger("lb"));
         Routes = new(options, loggers)
         {
             Bind = _sockets.Bind,
@@ -63,7 +64,9 @@ public sealed class LbPart : IDisposable
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
         await Open(time, stop);
+        var checks = new HealthChecks(() => Routes.Table).Run(stop);
         await Routes.Run(api, time, random, stop);
+        await checks;
     }
 
     public void Dispose() => _http.Dispose();

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
@@ -7,6 +8,7 @@ using Declarative.Client.Reconcile;
 using Declarative.Client.Traffic;
 using Declarative.Lb.Drain;
 using Declarative.Lb.Routes;
+using Declarative.Lb.Settings;
 using Declarative.Lb.Status;
 using Declarative.Lb.Tls;
 using Microsoft.Extensions.Logging;
@@ -41,6 +43,7 @@ public sealed class LbRoutes
     private RouteTable _table = RouteTable.Empty;
     private Signal? _signal;
     private long _awaited;
+    private long _applied;
     private volatile bool _serving;
 
     public LbRoutes(LbOptions options, ILoggerFactory? loggers = null)
@@ -58,6 +61,15 @@ public sealed class LbRoutes
 
     /// <summary>True once everything that was there at the start is routed.</summary>
     public bool IsServing => _serving;
+
+    /// <summary>Highest revision of a Service or an Ingress that stands in the table.</summary>
+    public long Applied => Volatile.Read(ref _applied);
+
+    /// <summary>Users of the Secrets that settings name.</summary>
+    internal Credentials Credentials { get; } = new();
+
+    /// <summary>What there is to say of the annotations of Ingresses.</summary>
+    private readonly ObjectNews _ingressNews = new("InvalidSetting", "SettingsRead", "All annotations can be read");
 
     /// <summary>Followed only where Ingress is served over TLS.</summary>
     internal IngressCertificates Certificates { get; }
@@ -112,6 +124,9 @@ public sealed class LbRoutes
         // Only those of the type: no other secret comes near the balancer.
         var secrets = _options.HttpsPort == 0 ? null
             : new Informer<Secret>(api, Kind.Secret, Secret.Read, time, random) { Fields = FieldSelector.Of("type", SecretReader.Type), Logger = _logger };
+        var users = new Informer<Secret>(api, Kind.Secret, Secret.Read, time, random) { Fields = FieldSelector.Of("type", Credentials.Type), Logger = _logger };
+        // At once and not in turn: a password that was changed must not open anything any longer.
+        users.OnChange(x => Credentials.Apply(new(x.Object.Namespace, x.Object.Name), x.New));
         services.OnChange(x => Touch(Kind.Service, x.Object.Namespace, x.Object.Name));
         slices.AddIndex("service", static x => x.ServiceName.Length == 0 ? [] : [$"{x.Namespace}/{x.ServiceName}"])
             .AddIndex("pod", static x => x.Endpoints.Select(y => y.TargetRef?.Uid ?? "").Where(y => y.Length > 0)).OnChange(x => TouchSlice(x, slices));
@@ -139,6 +154,7 @@ public sealed class LbRoutes
             slices.Run(stop),
             classes.Run(stop),
             secrets?.Run(stop) ?? Task.CompletedTask,
+            users.Run(stop),
             lease.Run(term => Lead(statuses, term), stop),
         ];
         try
@@ -160,7 +176,7 @@ public sealed class LbRoutes
                     withSecrets = true;
                     foreach (var ingress in ingresses.List()) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
                 }
-                Apply(TakeDirty(), services, slices, ingresses, classes, secrets, statuses, now);
+                Apply(TakeDirty(), services, slices, ingresses, classes, secrets, statuses, time);
                 if (now >= bindAgain) BindAgain(statuses);
                 if (_failures.Count == 0) bindAgain = DateTimeOffset.MaxValue;
                 else if (now >= bindAgain || bindAgain == DateTimeOffset.MaxValue) bindAgain = now + BindAgainEvery;
@@ -234,7 +250,7 @@ public sealed class LbRoutes
 
     private void Apply(
         ResourceKey[] keys, Informer<Service> services, Informer<EndpointSlice> slices, Informer<Ingress> ingresses, Informer<IngressClass> classes, Informer<Secret>? secrets,
-        Controller<ResourceKey> statuses, DateTimeOffset now)
+        Controller<ResourceKey> statuses, TimeProvider time)
     {
         foreach (var key in keys)
         {
@@ -243,10 +259,10 @@ public sealed class LbRoutes
             {
                 if (key.Kind.Equals(Kind.Ingress))
                 {
-                    ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes, secrets, now);
+                    ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes, secrets, time.GetUtcNow());
                     statuses.Queue.Add(key);
                 }
-                else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses);
+                else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses, time);
             }
             catch (Exception e) // the bulkhead of one object: the others go on
             {
@@ -255,9 +271,9 @@ public sealed class LbRoutes
         }
     }
 
-    private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses)
+    private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses, TimeProvider time)
     {
-        var changes = new RouteChanges(Drained);
+        var changes = new RouteChanges(Drained, time);
         var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options, _leaving.Contains), changes);
         Volatile.Write(ref _table, table);
         _drain.Apply(changes);
@@ -267,6 +283,7 @@ public sealed class LbRoutes
             Unbind(gone);
         }
         foreach (var listener in changes.Set) TryBind(listener);
+        Stands(service);
         changes.StatusOf.Add(key);
         foreach (var other in changes.StatusOf) Stand(other, statuses);
     }
@@ -274,8 +291,16 @@ public sealed class LbRoutes
     private void ApplyIngress(ServiceKey key, Ingress? ingress, Informer<IngressClass> classes, Informer<Secret>? secrets, DateTimeOffset now)
     {
         if (ingress is not null && !IsOurs(ingress, classes)) ingress = null;
-        Volatile.Write(ref _table, Table.With(Table.Hosts.With(key, ingress is null ? [] : HostRules.Read(ingress))));
+        var settings = ingress is null ? PortSettings.Default : SettingsReader.Read(ingress);
+        _ingressNews.Set(key, ingress?.Uid, string.Join("; ", settings.Problems));
+        Volatile.Write(ref _table, Table.With(Table.Hosts.With(key, ingress is null ? [] : HostRules.Read(ingress, settings.Edge?.Continue(Table.Hosts.EdgeOf(key))))));
         if (secrets is not null) Certificates.Apply(key, ingress, secrets, now);
+        Stands(ingress);
+    }
+
+    private void Stands(ApiObject? thing)
+    {
+        if (thing is not null && long.TryParse(thing.Metadata.ResourceVersion, NumberStyles.None, CultureInfo.InvariantCulture, out var revision)) Volatile.Write(ref _applied, Math.Max(_applied, revision));
     }
 
     /// <summary>An Ingress without a class is served, as by a default class; one with a class only where the class is this balancer's.</summary>
@@ -316,11 +341,12 @@ public sealed class LbRoutes
             if (ingresses.Get(key.Namespace, key.Name) is not { } ingress || !IsOurs(ingress, classes)) return Plan.Nothing;
             var plan = StatusPlan.Compute(ingress, IngressPorts(ingress), _options);
             // A write may fail and take its events along: they are told when the change of the Ingress has brought it here again.
-            if (plan.Changes.Count > 0 || Certificates.News(ingress) is not { } news) return plan;
-            return plan with { Events = [news] };
+            if (plan.Changes.Count > 0) return plan;
+            EventNote?[] news = [Certificates.News(ingress), _ingressNews.Take(ingress, Kind.Ingress)];
+            return news.All(x => x is null) ? plan : plan with { Events = [.. news.OfType<EventNote>()] };
         }
         if (services.Get(key.Namespace, key.Name) is not { } service || service.Metadata.IsDeleting) return Plan.Nothing;
-        var standing = _standings.GetValueOrDefault(new(key.Namespace, key.Name)) ?? new(service.Uid, []);
+        var standing = _standings.GetValueOrDefault(new(key.Namespace, key.Name)) ?? new(service.Uid, [], []);
         return standing.Uid == service.Uid ? StatusPlan.Compute(service, standing, _options, time.GetUtcNow()) : Plan.Nothing;
     }
 

@@ -15,25 +15,29 @@ internal static class Admin
             case "/readyz" or "/healthz" or "/livez" or "/_haproxy_health_check":
                 return routes.IsServing ? Answers.Text(context, 200, "ok\n") : Answers.Text(context, 503, "not ready: services and endpoints have not been read yet, or the balancer is stopping\n");
             case "/metrics":
-                return Answers.Text(context, 200, Metrics(routes.Table, sockets), "text/plain; version=0.0.4; charset=utf-8");
+                return Answers.Text(context, 200, Metrics(routes.Table, routes.Applied, sockets), "text/plain; version=0.0.4; charset=utf-8");
             default:
                 return Answers.Text(context, 404, "here are /readyz, /_haproxy_health_check and /metrics\n");
         }
     }
 
-    internal static string Metrics(RouteTable table, ListenerSockets sockets)
+    internal static string Metrics(RouteTable table, long revision, ListenerSockets sockets)
     {
         var text = new StringBuilder(4096);
         Head("declarative_lb_listeners", "gauge", "Addresses listened on.");
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_listeners {sockets.Count}\n");
         Head("declarative_lb_connections_open", "gauge", "Client connections that are not HTTP, or whose protocol is not known yet.");
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_connections_open {sockets.OpenConnections}\n");
+        Head("declarative_lb_revision", "gauge", "Highest revision of a Service or an Ingress that stands in the table.");
+        text.Append(CultureInfo.InvariantCulture, $"declarative_lb_revision {revision}\n");
         var clusters = table.Clusters.ToList();
         Series("declarative_lb_requests_total", "counter", "HTTP requests routed.", x => x.Counts.Requests);
         Series("declarative_lb_tcp_connections_total", "counter", "TCP connections passed through.", x => x.Counts.Connections);
         Series("declarative_lb_retries_total", "counter", "Requests and connections sent to a second endpoint.", x => x.Counts.Retries);
         Series("declarative_lb_no_endpoint_total", "counter", "Requests and connections refused because no endpoint was ready.", x => x.Counts.NoEndpoint);
         Series("declarative_lb_failures_total", "counter", "Requests and connections that an endpoint did not answer.", x => x.Counts.Failures);
+        Series("declarative_lb_refusals_total", "counter", "Requests and connections answered by the balancer itself: not allowed, too many, too large, not authenticated, redirected.", x => x.Counts.Refusals);
+        Series("declarative_lb_ejections_total", "counter", "Times that an endpoint was left out because it failed again and again.", x => x.Counts.Ejections);
         Series("declarative_lb_endpoints_ready", "gauge", "Endpoints that take new requests.", x => x.ReadyCount);
         Head("declarative_lb_in_flight", "gauge", "Requests and connections in flight by endpoint.");
         foreach (var cluster in clusters)

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Http.Headers;
+using Declarative.Lb.Settings;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
@@ -9,7 +11,9 @@ namespace Declarative.Lb.Proxy;
 /// <param name="rawTarget">
 /// Send the request target as the client wrote it. Not where a path decides the route: there the endpoint must see the path that was looked at.
 /// </param>
-internal sealed class ForwardTransformer(bool rawTarget) : HttpTransformer
+/// <param name="forwarded">The headers that tell who asked.</param>
+/// <param name="timed">The request has a <see cref="HeadTimer"/>.</param>
+internal sealed class ForwardTransformer(bool rawTarget, ForwardedHeaders forwarded, bool timed) : HttpTransformer
 {
     private const string ForwardedFor = "X-Forwarded-For";
     private static readonly UriCreationOptions AsIs = new() { DangerousDisablePathAndQueryCanonicalization = true };
@@ -20,6 +24,16 @@ internal sealed class ForwardTransformer(bool rawTarget) : HttpTransformer
         var request = httpContext.Request;
         var client = httpContext.Features.Get<ClientConnection>()!;
         var headers = proxyRequest.Headers;
+        if ((forwarded & ForwardedHeaders.Forwarded) != 0) Forwarded(httpContext, headers, client);
+        if ((forwarded & ForwardedHeaders.XForwarded) != 0) XForwarded(request, headers, client);
+        if (rawTarget && httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget is ['/', ..] target)
+        {
+            proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsIs);
+        }
+    }
+
+    private static void XForwarded(HttpRequest request, HttpRequestHeaders headers, ClientConnection client)
+    {
         if (request.Headers.TryGetValue(ForwardedFor, out var before))
         {
             headers.Remove(ForwardedFor);
@@ -29,10 +43,6 @@ internal sealed class ForwardTransformer(bool rawTarget) : HttpTransformer
         Set("X-Forwarded-Proto", request.Scheme);
         Set("X-Forwarded-Port", client.Listener.PortText);
         if (request.Host.HasValue) Set("X-Forwarded-Host", request.Host.Value);
-        if (rawTarget && httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget is ['/', ..] target)
-        {
-            proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsIs);
-        }
 
         void Set(string name, string value)
         {
@@ -41,8 +51,20 @@ internal sealed class ForwardTransformer(bool rawTarget) : HttpTransformer
         }
     }
 
+    /// <summary>RFC 7239 section 4; an IPv6 address stands in brackets and quotes (section 6).</summary>
+    private static void Forwarded(HttpContext context, HttpRequestHeaders headers, ClientConnection client)
+    {
+        var request = context.Request;
+        var node = client.Client.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"\"[{client.ClientAddress}]\"" : client.ClientAddress;
+        var host = request.Host.HasValue && !request.Host.Value.Contains('"') ? $";host=\"{request.Host.Value}\"" : "";
+        var own = $"for={node};proto={request.Scheme}{host}";
+        if (request.Headers.TryGetValue("Forwarded", out var before)) headers.Remove("Forwarded");
+        headers.TryAddWithoutValidation("Forwarded", before.Count > 0 ? $"{before}, {own}" : own);
+    }
+
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
+        if (timed && proxyResponse is not null) httpContext.Features.Get<HeadTimer>()!.HeadArrived(proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
         var copyBody = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         // Kestrel keeps the head of an answer until its first byte of body: a watch or a stream of events would seem to hang until its first event.
         if (copyBody && proxyResponse is not null && IsStream(httpContext, proxyResponse)) await httpContext.Response.Body.FlushAsync(cancellationToken);

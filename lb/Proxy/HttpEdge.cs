@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Text;
 using Declarative.Lb.Routes;
+using Declarative.Lb.Settings;
 using Declarative.Lb.Tls;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -30,10 +31,14 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     private readonly LbRoutes _routes;
     private readonly Func<HttpContext, Task> _admin;
     private readonly ServiceProvider _services;
+    private readonly EdgeSteps _edge;
+    private readonly int _httpsPort;
 
     public HttpEdge(LbOptions options, LbRoutes routes, Func<HttpContext, Task> admin, ILoggerFactory loggers)
     {
         (_routes, _admin, _forwarder) = (routes, admin, new(options));
+        _edge = new(routes.Credentials);
+        _httpsPort = options.HttpsPort == 0 ? 0 : options.HttpsPort + options.PortOffset;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowResponseHeaderCompression = true };
         // Sizes and rates of bodies are the endpoint's matter; the balancer holds none of them.
         kestrel.Limits.MaxRequestBodySize = null;
@@ -65,7 +70,8 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     /// <summary>Takes over the socket; what was looked at of it is still in it.</summary>
     public void Take(Socket socket, OpenListener listener, Wire wire)
     {
-        var client = new ClientConnection(listener, ((System.Net.IPEndPoint)socket.RemoteEndPoint!).Address.ToString());
+        var address = ((System.Net.IPEndPoint)socket.RemoteEndPoint!).Address;
+        var client = new ClientConnection(listener, address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, _httpsPort);
         var connection = _connections.Create(socket);
         connection.Features.Set(client);
         if (!_handoff.TryGive(connection, wire)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
@@ -84,13 +90,14 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
 
     public Task ProcessRequestAsync(DefaultHttpContext context)
     {
-        var listener = context.Features.Get<ClientConnection>()!.Listener;
+        var client = context.Features.Get<ClientConnection>()!;
+        var listener = client.Listener;
         return listener.Target switch
         {
-            ListenerTarget.Service when listener.Cluster is { } cluster => _forwarder.Send(context, cluster, byPath: false),
+            ListenerTarget.Service when listener.Cluster is { } cluster => Send(context, client, cluster, null, byPath: false),
             ListenerTarget.Service => Gone(context),
             ListenerTarget.IngressTls when !context.Request.IsHttps => Plain(context, listener),
-            ListenerTarget.Ingress or ListenerTarget.IngressTls => ByHostAndPath(context),
+            ListenerTarget.Ingress or ListenerTarget.IngressTls => ByHostAndPath(context, client),
             _ => _admin(context),
         };
     }
@@ -122,14 +129,40 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         ClientCertificateRequired = false,
     };
 
-    private Task ByHostAndPath(HttpContext context)
+    private Task ByHostAndPath(HttpContext context, ClientConnection client)
     {
         var table = _routes.Table;
         var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
         if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");
-        if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return _forwarder.Send(context, cluster, byPath: true);
+        if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return Send(context, client, cluster, rule.Edge, byPath: true);
+        if (rule.Edge is { } edge && _edge.Admit(context, edge, client) is { } answer) return answer;
         var port = rule.Port == 0 ? $"\"{rule.PortName}\"" : rule.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
         return Answers.Text(context, 503, $"An Ingress sends this to Service {rule.Service} port {port}, which does not exist.\n");
+    }
+
+    /// <param name="edge">Of the Ingress that the request came by; what the Service itself asks for comes after it.</param>
+    private Task Send(HttpContext context, ClientConnection client, Cluster cluster, EdgeSettings? edge, bool byPath)
+    {
+        if (edge is null && cluster.Edge is null) return _forwarder.Send(context, client, cluster, byPath);
+        for (var hop = 0; hop <= Limits.SplitHopsMax + 1; hop++)
+        {
+            if (edge is not null)
+            {
+                if (_edge.Admit(context, edge, client) is { } answer)
+                {
+                    Interlocked.Increment(ref cluster.Counts.RefusalCount);
+                    return answer;
+                }
+                byPath |= EdgeSteps.Rewrite(context, edge);
+                var next = edge.Split.IsEmpty ? cluster : Splits.Next(context, cluster, edge, _routes.Table);
+                // Its own settings come once the way leads elsewhere, or after those of the Ingress.
+                if (next == cluster && ReferenceEquals(edge, cluster.Edge)) return _forwarder.Send(context, client, cluster, byPath);
+                cluster = next;
+            }
+            edge = cluster.Edge;
+            if (edge is null) return _forwarder.Send(context, client, cluster, byPath);
+        }
+        return Answers.Text(context, StatusCodes.Status508LoopDetected, $"The traffic is split more than {Limits.SplitHopsMax} times; the last Service is {cluster.Service}.\n");
     }
 
     private static Task Plain(HttpContext context, OpenListener listener)

@@ -10,7 +10,7 @@ namespace Declarative.Lb.Proxy;
 /// All bound sockets and their accept loops. Adding or removing one costs one socket and touches no other listener and no connection.
 /// Bind and Unbind are called by one loop; connections come on any thread.
 /// </summary>
-internal sealed class ListenerSockets(LbOptions options, ILogger logger)
+internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table, ILogger logger)
 {
     /// <summary>A connection to a port that speaks HTTP may wait for its first request as long as Kestrel lets one wait for the next.</summary>
     private static readonly TimeSpan FirstRequestWait = TimeSpan.FromSeconds(130);
@@ -145,13 +145,13 @@ internal sealed class ListenerSockets(LbOptions options, ILogger logger)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
-        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, options);
+        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, table(), options);
         switch (first)
         {
             case FirstBytes.Closed or FirstBytes.Silent:
                 return false;
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
-                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, options);
+                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, table(), options);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
                 Http.Take(socket, listener, Wire.Tls);

@@ -59,4 +59,8 @@ internal sealed class OpenListener : IDisposable
 }
 
 /// <summary>What a request needs to know of the connection it came on; a feature of the connection.</summary>
-internal sealed record ClientConnection(OpenListener Listener, string ClientAddress);
+/// <param name="HttpsPort">Where Ingress is reached over TLS, 0 = nowhere.</param>
+internal sealed record ClientConnection(OpenListener Listener, IPAddress Client, int HttpsPort)
+{
+    public string ClientAddress { get; } = Client.ToString();
+}

@@ -21,10 +21,11 @@ internal static class SilentConnection
     }
 
     /// <returns>What the client said first; Closed where the connection has been dealt with.</returns>
-    public static async Task<FirstBytes> Settle(Socket client, OpenListener listener, LbOptions options)
+    public static async Task<FirstBytes> Settle(Socket client, OpenListener listener, RouteTable table, LbOptions options)
     {
-        while (listener.Cluster is { } cluster)
+        while (listener.Cluster is { } wanted)
         {
+            if (TcpTunnel.Admit(client, wanted, table) is not { } cluster) return FirstBytes.Closed;
             using var server = await Reserve(cluster, options, out var destination);
             var speaker = await FirstToSpeak(client, server, options.ActivityTimeout);
             if (speaker == Speaker.ServerLeft)
@@ -40,7 +41,7 @@ internal static class SilentConnection
                     try
                     {
                         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
-                        await TcpTunnel.Pass(client, server!, options);
+                        await TcpTunnel.Pass(client, server!, cluster.Settings, options);
                     }
                     finally
                     {
@@ -60,7 +61,7 @@ internal static class SilentConnection
         destination = cluster.Pick();
         if (destination is null) return Task.FromResult<Socket?>(null);
         destination.Release();
-        return TcpTunnel.TryConnect(destination, options);
+        return TcpTunnel.TryConnect(destination, cluster.Settings, options);
     }
 
     private static async Task<Speaker> FirstToSpeak(Socket client, Socket? server, TimeSpan wait)

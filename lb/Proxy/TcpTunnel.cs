@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Net;
 using System.Net.Sockets;
 using Declarative.Lb.Routes;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Proxy;
 
@@ -9,22 +11,30 @@ internal static class TcpTunnel
 {
     private const int ChunkBytes = 64 * 1024;
 
-    public static async Task Run(Socket client, Cluster cluster, LbOptions options)
+    /// <param name="table">To find the other Services of a split.</param>
+    public static async Task Run(Socket client, Cluster cluster, RouteTable table, LbOptions options)
     {
+        if (Admit(client, cluster, table) is not { } target) return;
+        cluster = target;
         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
-        var destination = cluster.Pick();
+        var settings = cluster.Settings;
+        var source = settings.Balance == Balance.Source ? Mixing.Hash(Address(client)) : 0;
+        var destination = cluster.Pick(but: null, source);
         if (destination is null)
         {
             Interlocked.Increment(ref cluster.Counts.NoEndpointCount);
             return;
         }
-        var server = await TryConnect(destination, options);
-        if (server is null && cluster.Pick(but: destination) is { } other)
+        var server = await TryConnect(destination, settings, options);
+        for (var attempt = 0; server is null && attempt < settings.Retries; attempt++)
         {
+            cluster.Outcome(destination, failed: true);
+            if (cluster.Pick(but: destination, source) is not { } other) break;
             destination.Release();
-            Interlocked.Increment(ref cluster.Counts.RetryCount);
             destination = other;
-            server = await TryConnect(destination, options);
+            if (!cluster.Retries.TryTake(cluster, cluster.Now())) break;
+            Interlocked.Increment(ref cluster.Counts.RetryCount);
+            server = await TryConnect(destination, settings, options);
         }
         try
         {
@@ -33,7 +43,8 @@ internal static class TcpTunnel
                 Interlocked.Increment(ref cluster.Counts.FailureCount);
                 return;
             }
-            using (server) await Pass(client, server, options);
+            cluster.Outcome(destination, failed: false);
+            using (server) await Pass(client, server, settings, options);
         }
         finally
         {
@@ -41,22 +52,46 @@ internal static class TcpTunnel
         }
     }
 
-    /// <summary>Until both directions have ended.</summary>
-    public static async Task Pass(Socket client, Socket server, LbOptions options)
+    /// <summary>What of the settings is about connections.</summary>
+    /// <returns>The cluster that the connection is for; null = not let in.</returns>
+    public static Cluster? Admit(Socket client, Cluster cluster, RouteTable table)
     {
-        using var idle = new IdleTimeout(client, server, options.ActivityTimeout);
-        var upward = Copy(client, server, idle);
-        var downward = Copy(server, client, idle);
+        for (var hop = 0; cluster.Edge is { } edge; hop++)
+        {
+            if (hop > Limits.SplitHopsMax || edge.Closed.Length > 0 || !EdgeSteps.MayCome(edge, Address(client)) || (edge.Rate is { } rate && !rate.TryTake(Address(client), EdgeSteps.Now())))
+            {
+                Interlocked.Increment(ref cluster.Counts.RefusalCount);
+                return null;
+            }
+            var next = edge.Split.IsEmpty ? cluster : Splits.Next(null, cluster, edge, table);
+            if (next == cluster) return cluster;
+            cluster = next;
+        }
+        return cluster;
+    }
+
+    public static IPAddress Address(Socket client)
+    {
+        var address = ((IPEndPoint)client.RemoteEndPoint!).Address;
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+
+    /// <summary>Until both directions have ended.</summary>
+    public static async Task Pass(Socket client, Socket server, BackendSettings settings, LbOptions options)
+    {
+        using var limit = new TunnelLimit(client, server, settings.IdleTimeout ?? options.ActivityTimeout, settings.TunnelTimeout);
+        var upward = Copy(client, server, limit);
+        var downward = Copy(server, client, limit);
         await upward;
         await downward;
     }
 
     /// <summary>null where the endpoint cannot be reached.</summary>
-    public static async Task<Socket?> TryConnect(Destination destination, LbOptions options)
+    public static async Task<Socket?> TryConnect(Destination destination, BackendSettings settings, LbOptions options)
     {
         try
         {
-            return await Connect(destination.EndPoint, options.ConnectTimeout, CancellationToken.None);
+            return await Connect(destination.EndPoint, settings.ConnectTimeout ?? options.ConnectTimeout, CancellationToken.None);
         }
         catch (SocketException)
         {
@@ -65,7 +100,7 @@ internal static class TcpTunnel
     }
 
     /// <exception cref="SocketException">Refused, or not connected in time.</exception>
-    public static async ValueTask<Socket> Connect(System.Net.EndPoint endpoint, TimeSpan timeout, CancellationToken stop)
+    public static async ValueTask<Socket> Connect(EndPoint endpoint, TimeSpan timeout, CancellationToken stop)
     {
         var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -87,7 +122,7 @@ internal static class TcpTunnel
         }
     }
 
-    private static async Task Copy(Socket from, Socket to, IdleTimeout idle)
+    private static async Task Copy(Socket from, Socket to, TunnelLimit idle)
     {
         try
         {
@@ -132,20 +167,24 @@ internal static class TcpTunnel
         socket.Dispose();
     }
 
-    private sealed class IdleTimeout : IDisposable
+    private sealed class TunnelLimit : IDisposable
     {
         private readonly Timer _timer;
         private readonly long _limit;
         private long _last = Environment.TickCount64;
 
-        public IdleTimeout(Socket a, Socket b, TimeSpan limit)
+        /// <param name="idle">Without a byte in either direction.</param>
+        /// <param name="whole">null = however long it takes.</param>
+        public TunnelLimit(Socket a, Socket b, TimeSpan idle, TimeSpan? whole)
         {
-            _limit = (long)limit.TotalMilliseconds;
-            var period = TimeSpan.FromMilliseconds(Math.Max(1, _limit / 4.0));
+            _limit = (long)idle.TotalMilliseconds;
+            var end = whole is { } most ? _last + (long)most.TotalMilliseconds : long.MaxValue;
+            var period = TimeSpan.FromMilliseconds(Math.Max(1, Math.Min(_limit, whole?.TotalMilliseconds ?? _limit) / 4.0));
             _timer = new(
                 _ =>
                 {
-                    if (Environment.TickCount64 - Volatile.Read(ref _last) < _limit) return;
+                    var now = Environment.TickCount64;
+                    if (now - Volatile.Read(ref _last) < _limit && now < end) return;
                     a.Dispose();
                     b.Dispose();
                 },

@@ -9,6 +9,8 @@ public sealed class ClusterCounts
     internal long RetryCount;
     internal long NoEndpointCount;
     internal long FailureCount;
+    internal long EjectionCount;
+    internal long RefusalCount;
 
     public long Requests => Volatile.Read(ref RequestCount);
 
@@ -23,4 +25,10 @@ public sealed class ClusterCounts
 
     /// <summary>Requests answered with 502 or 504 or cut, and connections whose endpoints could not be reached.</summary>
     public long Failures => Volatile.Read(ref FailureCount);
+
+    /// <summary>Times that an endpoint was left out because it failed again and again.</summary>
+    public long Ejections => Volatile.Read(ref EjectionCount);
+
+    /// <summary>Requests and connections answered by the balancer itself: not allowed, too many, too large, not authenticated.</summary>
+    public long Refusals => Volatile.Read(ref RefusalCount);
 }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
 
@@ -18,6 +20,8 @@ public sealed class Destination
         (Address, Port, PodUid, PodName, _drained) = (route.Address, route.Port, route.PodUid, route.PodName, drained);
         EndPoint = new(IPAddress.Parse(route.Address), route.Port);
         Prefix = $"http://{EndPoint}";
+        Hash = Mixing.Hash($"{PodUid} {EndPoint}");
+        Id = Mixing.Mix(Hash).ToString("x16", CultureInfo.InvariantCulture);
     }
 
     public string Address { get; }
@@ -30,6 +34,13 @@ public sealed class Destination
 
     /// <summary><c>http://ADDRESS:PORT</c></summary>
     internal string Prefix { get; }
+
+    /// <summary>The same for the same pod and port in every balancer: value of the cookie that keeps a client here. 16 hexadecimal digits.</summary>
+    public string Id { get; }
+
+    internal ulong Hash { get; }
+
+    internal EndpointHealth Health { get; } = new();
 
     public int InFlight => Volatile.Read(ref _state) & int.MaxValue;
 

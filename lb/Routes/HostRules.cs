@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Declarative.Api.Kinds;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
 
@@ -8,6 +9,9 @@ namespace Declarative.Lb.Routes;
 /// <param name="Path">Without the slash at its end where it is a prefix, so that "" is the prefix of all.</param>
 internal sealed record HostRule(string Host, string Path, bool Exact, ServiceKey Service, string PortName, int Port, DateTimeOffset Created, string Uid) : IComparable<HostRule>
 {
+    /// <summary>Of the Ingress; null = nothing.</summary>
+    public EdgeSettings? Edge { get; init; }
+
     public bool Matches(ReadOnlySpan<char> path)
     {
         if (!path.StartsWith(Path, StringComparison.Ordinal)) return false;
@@ -40,10 +44,14 @@ internal sealed class HostRules
 
     public ImmutableSortedDictionary<string, ImmutableArray<HostRule>> ByHost { get; }
 
+    /// <summary>What the Ingress asks to be done with requests; the same for all its rules.</summary>
+    public EdgeSettings? EdgeOf(ServiceKey ingress) => _ingresses.TryGetValue(ingress, out var rules) && rules.Length > 0 ? rules[0].Edge : null;
+
     public IEnumerable<ServiceKey> Ingresses => _ingresses.Keys;
 
     /// <summary>The rules of one Ingress; its default backend is the shortest prefix of any host.</summary>
-    public static ImmutableArray<HostRule> Read(Ingress ingress)
+    /// <param name="edge">What its annotations ask for.</param>
+    public static ImmutableArray<HostRule> Read(Ingress ingress, EdgeSettings? edge = null)
     {
         var rules = ImmutableArray.CreateBuilder<HostRule>();
         foreach (var rule in ingress.Spec.Rules)
@@ -58,7 +66,7 @@ internal sealed class HostRules
             if (backend.Service is not { } service) return;
             rules.Add(new(
                 host.ToLowerInvariant(), exact ? path : path.TrimEnd('/'), exact, new(ingress.Namespace, service.Name), service.Port.Name, service.Port.Number,
-                ingress.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue, ingress.Uid));
+                ingress.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue, ingress.Uid) { Edge = edge });
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Declarative.Api.Kinds;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
 
@@ -20,7 +21,7 @@ internal static class RouteBuilder
         {
             var (claims, refusals) = Listeners(service, port, options);
             var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices, leaving) : [];
-            ports.Add(new(port.Name, port.Port, port.Protocol, PortModes.Of(port), claims, refusals, endpoints));
+            ports.Add(new(port.Name, port.Port, port.Protocol, PortModes.Of(port), claims, refusals, endpoints) { Settings = SettingsReader.Read(service, port) });
         }
         return new(key, service.Uid, created, ports.ToImmutable());
     }

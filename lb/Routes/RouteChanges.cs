@@ -2,8 +2,11 @@ namespace Declarative.Lb.Routes;
 
 /// <summary>What one step of the table asks of others: sockets to open and close, statuses to write, pods to drain.</summary>
 /// <param name="drained">Called when the last request of a closed destination ends, on the thread where it ends.</param>
-internal sealed class RouteChanges(Action<Destination> drained)
+/// <param name="time">For what a cluster does by the clock; null = nothing.</param>
+internal sealed class RouteChanges(Action<Destination> drained, TimeProvider? time = null)
 {
+    public TimeProvider? Time => time;
+
     /// <summary>New listeners, and those whose holder or contenders have changed.</summary>
     public List<Listener> Set { get; } = [];
     public List<ListenerKey> Removed { get; } = [];

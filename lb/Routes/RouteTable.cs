@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
 
@@ -10,11 +11,14 @@ public sealed class RouteTable
 {
     private readonly ImmutableSortedDictionary<ServiceKey, Entry> _services;
 
-    private RouteTable(ImmutableSortedDictionary<ServiceKey, Entry> services, ImmutableSortedDictionary<ListenerKey, Listener> listeners, HostRules hosts) =>
-        (_services, Listeners, Hosts) = (services, listeners, hosts);
+    private readonly ImmutableSortedSet<ServiceKey> _checked;
+
+    private RouteTable(
+        ImmutableSortedDictionary<ServiceKey, Entry> services, ImmutableSortedSet<ServiceKey> withChecks, ImmutableSortedDictionary<ListenerKey, Listener> listeners, HostRules hosts) =>
+        (_services, _checked, Listeners, Hosts) = (services, withChecks, listeners, hosts);
 
     public static RouteTable Empty { get; } = new(
-        ImmutableSortedDictionary<ServiceKey, Entry>.Empty, ImmutableSortedDictionary<ListenerKey, Listener>.Empty, HostRules.Empty);
+        ImmutableSortedDictionary<ServiceKey, Entry>.Empty, [], ImmutableSortedDictionary<ListenerKey, Listener>.Empty, HostRules.Empty);
 
     public ImmutableSortedDictionary<ListenerKey, Listener> Listeners { get; }
 
@@ -23,6 +27,9 @@ public sealed class RouteTable
     public IEnumerable<ServiceKey> Services => _services.Keys;
 
     public IEnumerable<Cluster> Clusters => _services.Values.SelectMany(x => x.Clusters);
+
+    /// <summary>Those whose endpoints are asked whether they work.</summary>
+    internal IEnumerable<Cluster> CheckedClusters => _checked.SelectMany(x => _services[x].Clusters).Where(x => x.Settings.Health is not null);
 
     /// <summary>The port of a Service by number, or by name where the number is 0; null where there is none.</summary>
     public Cluster? Cluster(ServiceKey service, int port, string name = "")
@@ -35,9 +42,12 @@ public sealed class RouteTable
         return null;
     }
 
+    /// <summary>null where the Service has more ports than one, or none.</summary>
+    public Cluster? OnlyCluster(ServiceKey service) => _services.TryGetValue(service, out var entry) && entry.Clusters is [var only] ? only : null;
+
     internal ServiceRoutes? Routes(ServiceKey service) => _services.GetValueOrDefault(service)?.Routes;
 
-    internal RouteTable With(HostRules hosts) => new(_services, Listeners, hosts);
+    internal RouteTable With(HostRules hosts) => new(_services, _checked, Listeners, hosts);
 
     internal RouteTable Without(ServiceKey service, RouteChanges changes) =>
         _services.TryGetValue(service, out var old) ? With(new(service, "", old.Routes.Created, []), changes) : this;
@@ -48,26 +58,28 @@ public sealed class RouteTable
     {
         var old = _services.GetValueOrDefault(routes.Service);
         if (old is null && routes.Ports.IsEmpty) return this;
-        var clusters = routes.Ports.Select(x => ClusterOf(old, routes.Service, x)).ToImmutableArray();
-        for (var i = 0; i < clusters.Length; i++) Fill(clusters[i], routes.Ports[i].Endpoints, changes);
+        var clusters = routes.Ports.Select(x => ClusterOf(old, routes.Service, x, changes.Time)).ToImmutableArray();
+        for (var i = 0; i < clusters.Length; i++) Fill(clusters[i], routes.Ports[i].Endpoints, routes.Ports[i].Settings, changes);
         if (old is not null)
         {
-            foreach (var gone in old.Clusters.Where(x => !clusters.Contains(x))) Fill(gone, [], changes);
+            foreach (var gone in old.Clusters.Where(x => !clusters.Contains(x))) Fill(gone, [], PortSettings.Default, changes);
         }
         var services = routes.Ports.IsEmpty ? _services.Remove(routes.Service) : _services.SetItem(routes.Service, new(routes, clusters));
-        return old is not null && SameClaims(old, routes, clusters) ? new(services, Listeners, Hosts) : new(services, Claim(old, routes, clusters, changes), Hosts);
+        var withChecks = routes.Ports.Any(x => x.Settings.Backend.Health is not null) ? _checked.Add(routes.Service) : _checked.Remove(routes.Service);
+        var listeners = old is not null && SameClaims(old, routes, clusters) ? Listeners : Claim(old, routes, clusters, changes);
+        return new(services, withChecks, listeners, Hosts);
     }
 
-    private static Cluster ClusterOf(Entry? old, ServiceKey service, PortRoute port)
+    private static Cluster ClusterOf(Entry? old, ServiceKey service, PortRoute port, TimeProvider? time)
     {
         foreach (var cluster in old?.Clusters ?? [])
         {
             if (cluster.Number == port.Number && cluster.Name == port.Name && cluster.Mode == port.Mode) return cluster;
         }
-        return new(service, port);
+        return new(service, port, time);
     }
 
-    private static void Fill(Cluster cluster, ImmutableArray<EndpointRoute> endpoints, RouteChanges changes)
+    private static void Fill(Cluster cluster, ImmutableArray<EndpointRoute> endpoints, PortSettings settings, RouteChanges changes)
     {
         var before = cluster.Destinations;
         var all = new Destination[endpoints.Length];
@@ -88,7 +100,7 @@ public sealed class RouteTable
         {
             if (endpoints[i].Ready) next[at++] = all[i];
         }
-        cluster.Swap(all, next);
+        cluster.Swap(all, next, settings);
     }
 
     private static int Order(Destination a, EndpointRoute b) => new EndpointRoute(a.Address, a.Port, a.PodUid, "", false, false).CompareTo(b);

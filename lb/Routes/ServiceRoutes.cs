@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
 
@@ -24,7 +25,10 @@ internal sealed record PortRoute(
     PortMode Mode,
     ImmutableArray<Claim> Claims,
     ImmutableArray<Refusal> Refusals,
-    ImmutableArray<EndpointRoute> Endpoints);
+    ImmutableArray<EndpointRoute> Endpoints)
+{
+    public PortSettings Settings { get; init; } = PortSettings.Default;
+}
 
 /// <param name="Held">The Service's status says that it has this address.</param>
 internal sealed record Claim(ListenerKey Listener, ListenerPurpose Purpose, bool Held);

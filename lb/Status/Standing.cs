@@ -7,7 +7,8 @@ namespace Declarative.Lb.Status;
 internal sealed record BindFailure(string Reason, string Message);
 
 /// <summary>How the claims of one Service stand.</summary>
-internal sealed record Standing(string Uid, ImmutableArray<PortStanding> Ports)
+/// <param name="Problems">Of its annotations.</param>
+internal sealed record Standing(string Uid, ImmutableArray<PortStanding> Ports, ImmutableArray<string> Problems)
 {
     /// <param name="failures">Of the listeners that could not be opened.</param>
     public static Standing Of(ServiceRoutes routes, RouteTable table, IReadOnlyDictionary<ListenerKey, BindFailure> failures)
@@ -27,7 +28,7 @@ internal sealed record Standing(string Uid, ImmutableArray<PortStanding> Ports)
                 else ports.Add(new(claim.Purpose, claim.Listener.Port, port.Protocol, "", ""));
             }
         }
-        return new(routes.Uid, ports.ToImmutable());
+        return new(routes.Uid, ports.ToImmutable(), [.. routes.Ports.SelectMany(x => x.Settings.Problems).Distinct()]);
     }
 }
 

@@ -12,20 +12,25 @@ namespace Declarative.Lb.Status;
 internal static class StatusPlan
 {
     private const string PortAvailable = "PortAvailable";
+    private const string SettingsValid = "SettingsValid";
 
     public static Plan Compute(Service service, Standing standing, LbOptions options, DateTimeOffset now)
     {
         var ingress = Wanted(service, standing, options);
         var condition = Wanted(service, standing, now);
         var before = service.Status.Conditions.FirstOrDefault(x => x.Type == PortAvailable);
+        var settings = Settings(service, standing, now);
+        var settingsBefore = service.Status.Conditions.FirstOrDefault(x => x.Type == SettingsValid);
         var sameIngress = Same(service.Status.LoadBalancer, ingress);
-        if (sameIngress && condition == before) return Plan.Nothing;
+        var sameConditions = condition == before && settings == settingsBefore;
+        if (sameIngress && sameConditions) return Plan.Nothing;
 
         var events = new List<EventNote>();
         var about = Body.Reference(Kind.Service, service);
         // That a cluster IP cannot be listened on is the rule where the process may not open low ports: a condition tells it, no alarm.
         var alarming = standing.Ports.Any(x => x.Reason.Length > 0 && x.Purpose != ListenerPurpose.ClusterIp);
         if (alarming && condition is { IsTrue: false } && before?.Message != condition.Message) events.Add(EventNote.Warning(about, "PortUnavailable", condition.Message));
+        if (settings is { IsTrue: false } && settings.Message != settingsBefore?.Message) events.Add(EventNote.Warning(about, settings.Reason, settings.Message));
         if (!sameIngress && ingress is not null)
         {
             events.Add(EventNote.Normal(about, "EnsuredLoadBalancer", "Listening on " + string.Join(", ", ingress.Ports.Where(x => x.Error.Length == 0).Select(x => $"{ingress.Ip}:{x.Port}"))));
@@ -33,8 +38,8 @@ internal static class StatusPlan
         var patch = Body.Status(json =>
         {
             if (!sameIngress) json.Object("loadBalancer", x => WriteIngress(x, ingress));
-            if (condition == before) return;
-            json.Conditions([.. service.Status.Conditions.Where(x => x.Type != PortAvailable), .. condition is null ? Array.Empty<Condition>() : [condition]]);
+            if (sameConditions) return;
+            json.Conditions([.. service.Status.Conditions.Where(x => x.Type is not (PortAvailable or SettingsValid)), .. new[] { condition, settings }.OfType<Condition>()]);
         });
         return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Service, service.Namespace, service.Name), patch, "status")], Events = events };
     }
@@ -69,6 +74,16 @@ internal static class StatusPlan
         if (problems.Count == 0 && !RouteBuilder.IsOurs(service)) return null;
         if (before is not null && before.Status == status && before.Reason == reason && before.Message == message) return before;
         return new() { Type = PortAvailable, Status = status, Reason = reason, Message = message, LastTransitionTime = before?.Status == status ? before.LastTransitionTime : now };
+    }
+
+    /// <summary>Nothing is said of a Service whose annotations were always right.</summary>
+    private static Condition? Settings(Service service, Standing standing, DateTimeOffset now)
+    {
+        var before = service.Status.Conditions.FirstOrDefault(x => x.Type == SettingsValid);
+        if (standing.Problems.IsEmpty && before is null) return null;
+        var (status, reason, message) = standing.Problems.IsEmpty ? ("True", "AllRead", "") : ("False", "InvalidSetting", string.Join("; ", standing.Problems));
+        if (before is not null && before.Status == status && before.Message == message) return before;
+        return new() { Type = SettingsValid, Status = status, Reason = reason, Message = message, LastTransitionTime = before?.Status == status ? before.LastTransitionTime : now };
     }
 
     private static string Advertised(LbOptions options) =>

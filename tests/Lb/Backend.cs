@@ -31,6 +31,9 @@ internal sealed class Backend : IAsyncDisposable
     public int Port { get; private set; }
     public int Requests => Volatile.Read(ref _requests);
 
+    /// <summary>What <c>/health</c> says.</summary>
+    public bool Healthy { get; set; } = true;
+
     /// <summary>Requests that are being answered now.</summary>
     public int Inside => Volatile.Read(ref _inside);
 
@@ -95,7 +98,17 @@ internal sealed class Backend : IAsyncDisposable
                 break;
             case "/seen":
                 var features = context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!;
-                await response.WriteAsync($"{request.Protocol} {request.Host} {features.RawTarget}\n" + string.Join('\n', request.Headers.Where(x => x.Key.StartsWith("X-", StringComparison.Ordinal)).Select(x => $"{x.Key}: {x.Value}")));
+                await response.WriteAsync($"{request.Protocol} {request.Host} {features.RawTarget}\n" + string.Join('\n', request.Headers.Where(x => x.Key.StartsWith("X-", StringComparison.Ordinal) || x.Key is "Forwarded" or "Via").Select(x => $"{x.Key}: {x.Value}")));
+                break;
+            case "/redirect":
+                response.Redirect(request.Query["to"].ToString());
+                break;
+            case "/status":
+                response.StatusCode = int.Parse(request.Query["code"].ToString(), System.Globalization.CultureInfo.InvariantCulture);
+                await response.WriteAsync(Name);
+                break;
+            case "/health":
+                response.StatusCode = Healthy ? 200 : 503;
                 break;
             case "/drop":
                 context.Abort();

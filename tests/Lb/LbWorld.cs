@@ -22,7 +22,7 @@ internal sealed class LbWorld : IAsyncDisposable
     public InProcessApi Server { get; private init; } = null!;
     public LbPart Lb { get; private init; } = null!;
     public LbOptions Options { get; private init; } = null!;
-    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1) });
+    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1) });
     public IApi Api => Server.Admin;
 
     public static async Task<LbWorld> Start(Func<LbOptions, LbOptions>? with = null, IReadOnlyDictionary<int, string>? platformPorts = null, ILoggerFactory? loggers = null)
@@ -85,6 +85,30 @@ internal sealed class LbWorld : IAsyncDisposable
             {"apiVersion":"v1","kind":"Service","metadata":{"name":"{{name}}","namespace":"default"},
              "spec":{"type":"{{type}}","selector":{"app":"{{name}}"},"ports":[{"port":{{port}}{{Field("name", portName)}}{{Field("appProtocol", appProtocol)}} }]} }
             """));
+
+    /// <summary>Sets annotations of the balancer on a Service or an Ingress (names without the prefix; null = away) and waits until they are in the table.</summary>
+    public async Task Settings(Kind kind, string name, params (string Name, string? Value)[] settings)
+    {
+        var annotations = new JsonObject(settings.Select(x => KeyValuePair.Create("declarative.mesos/lb-" + x.Name, (JsonNode?)x.Value)));
+        var written = await Patch(kind, name, new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = annotations } }.ToJsonString());
+        await Eventually.True(() => Lb.Routes.Applied >= written.Revision, "the settings are in the table");
+    }
+
+    public Task Settings(string service, params (string Name, string? Value)[] settings) => Settings(Kind.Service, service, settings);
+
+    /// <summary>Status, space, body.</summary>
+    public async Task<string> Ask(int port, string path = "/", Action<HttpRequestMessage>? with = null)
+    {
+        using var answer = await Send(port, path, with);
+        return $"{(int)answer.StatusCode} {(await answer.Content.ReadAsStringAsync()).TrimEnd()}";
+    }
+
+    public async Task<HttpResponseMessage> Send(int port, string path = "/", Action<HttpRequestMessage>? with = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port}{path}");
+        with?.Invoke(request);
+        return await Http.SendAsync(request);
+    }
 
     public readonly record struct Ep(string Pod, int Port, bool Ready = true, bool Terminating = false, string Address = "127.0.0.1");
 
