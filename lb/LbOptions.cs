@@ -23,8 +23,17 @@ public sealed record LbOptions
     /// <summary>Ingress over TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2 by ALPN.</summary>
     public int HttpsPort { get; init; } = 9443;
 
-    /// <summary><c>/metrics</c>, <c>/readyz</c>, <c>/_haproxy_health_check</c>.</summary>
+    /// <summary><c>/metrics</c>, <c>/readyz</c>, <c>/haproxy?stats</c>, <c>/_haproxy_…</c>.</summary>
     public int AdminPort { get; init; } = 9090;
+
+    /// <summary>marathon-lb's <c>--group</c>: of Services with labels <c>HAPROXY_…</c> only those of these groups, <c>*</c> = every one; empty = no label of a group is needed.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
+    /// <summary>Where one JSON line per request and connection is written: a file, or <c>-</c> for standard output; "" = nowhere.</summary>
+    public string AccessLog { get; init; } = "";
+
+    /// <summary>Above it lines are left out and counted.</summary>
+    public int AccessLogLinesPerSecond { get; init; } = 1000;
 
     /// <summary>Cluster IPs inside this network are listened on; others belong to somebody else.</summary>
     public IPNetwork ClusterIps { get; init; } = IPNetwork.Parse("127.64.0.0/12");

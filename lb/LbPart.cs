@@ -16,6 +16,7 @@ public sealed class LbPart : IDisposable
     private readonly LbOptions _options;
     private readonly ListenerSockets _sockets;
     private readonly HttpEdge _http;
+    private readonly AccessLog? _log;
     private bool _open;
 
     public LbPart(LbOptions options, ILoggerFactory? loggers = null)
@@ -30,8 +31,9 @@ public sealed class LbPart : IDisposable
             Leave = Leave,
             IngressPorts = ingress => [.. Shared(options.HttpPort), .. ingress.Spec.Tls.Count > 0 ? Shared(options.HttpsPort) : []],
         };
-        _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers);
-        _sockets.Http = _http;
+        if (options.AccessLog.Length > 0) _log = new(options.AccessLog, options.AccessLogLinesPerSecond);
+        _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers) { Log = _log };
+        (_sockets.Http, _sockets.Log) = (_http, _log);
     }
 
     public LbRoutes Routes { get; }
@@ -81,5 +83,6 @@ public sealed class LbPart : IDisposable
         var drained = _sockets.Drain(atOnce.Token);
         await _http.Stop(atOnce.Token);
         await drained;
+        if (_log is not null) await _log.DisposeAsync();
     }
 }

@@ -109,12 +109,13 @@ internal static class LbCommand
     public static Command Make(Machine machine)
     {
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
-        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level };
+        var access = new Option<string>("--access-log") { Description = "One JSON line per request and connection into this file, - = standard output", HelpName = "FILE", DefaultValueFactory = _ => "" };
+        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level, access };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
-            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop);
+            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop, parsed.GetValue(access)!);
             return await RoleCommand.UntilStopped($"Load balancer at http://127.0.0.1:{ports.LbHttp}, admin at {ports.LbAdmin}.", role.Running, [role], stop);
         }));
         return command;

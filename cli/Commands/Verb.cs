@@ -22,6 +22,7 @@ internal static class Verb
         ScaleCommand.Make(machine),
         RolloutCommand.Make(machine),
         WhyCommand.Make(machine),
+        TopCommand.Make(machine),
     ];
 
     /// <summary>Adds the common options to a command and gives it its action.</summary>

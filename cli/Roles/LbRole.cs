@@ -17,11 +17,12 @@ internal sealed class LbRole : IAsyncDisposable
 
     public bool IsReady => _part.IsReady;
 
-    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, Machine machine, ILoggerFactory logs, CancellationToken stop)
+    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, Machine machine, ILoggerFactory logs, CancellationToken stop, string accessLog = "")
     {
         var part = new LbPart(new LbOptions
         {
             PortOffset = ports.Offset,
+            AccessLog = accessLog,
             Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
             PlatformPorts = ports.All(agents).Where(x => !x.Use.StartsWith("load balancer", StringComparison.Ordinal)).ToDictionary(x => x.Port, x => x.Use),
         }, logs);

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Declarative.Lb.Proxy;
 
-/// <summary>The admin port: <c>/readyz</c>, <c>/_haproxy_health_check</c> (marathon-lb) and <c>/metrics</c> (Prometheus text format 0.0.4).</summary>
+/// <summary>The admin port: <c>/readyz</c>, <c>/metrics</c> (Prometheus text format 0.0.4), and what marathon-lb has there.</summary>
 internal static class Admin
 {
     public static Task Answer(HttpContext context, LbRoutes routes, ListenerSockets sockets)
@@ -16,8 +16,16 @@ internal static class Admin
                 return routes.IsServing ? Answers.Text(context, 200, "ok\n") : Answers.Text(context, 503, "not ready: services and endpoints have not been read yet, or the balancer is stopping\n");
             case "/metrics":
                 return Answers.Text(context, 200, Metrics(routes.Table, routes.Applied, sockets), "text/plain; version=0.0.4; charset=utf-8");
+            case "/haproxy" when context.Request.QueryString.Value is "?stats;csv":
+                return Answers.Text(context, 200, Statistics.Csv(routes.Table), "text/csv; charset=utf-8");
+            case "/haproxy" when context.Request.QueryString.Value is "?stats":
+                return Answers.Text(context, 200, Statistics.Html(routes.Table), "text/html; charset=utf-8");
+            case "/_haproxy_getvhostmap":
+                return Answers.Text(context, 200, Statistics.HostMap(routes.Table));
+            case "/_haproxy_getappmap":
+                return Answers.Text(context, 200, Statistics.AppMap(routes.Table));
             default:
-                return Answers.Text(context, 404, "here are /readyz, /_haproxy_health_check and /metrics\n");
+                return Answers.Text(context, 404, "here are /readyz, /metrics, /haproxy?stats, /haproxy?stats;csv, /_haproxy_health_check, /_haproxy_getvhostmap and /_haproxy_getappmap\n");
         }
     }
 
@@ -38,6 +46,14 @@ internal static class Admin
         Series("declarative_lb_failures_total", "counter", "Requests and connections that an endpoint did not answer.", x => x.Counts.Failures);
         Series("declarative_lb_refusals_total", "counter", "Requests and connections answered by the balancer itself: not allowed, too many, too large, not authenticated, redirected.", x => x.Counts.Refusals);
         Series("declarative_lb_ejections_total", "counter", "Times that an endpoint was left out because it failed again and again.", x => x.Counts.Ejections);
+        Head("declarative_lb_answers_total", "counter", "HTTP answers by the first digit of their status.");
+        foreach (var cluster in clusters)
+        {
+            for (var digit = 1; digit < 6; digit++)
+            {
+                if (cluster.Counts.Answers(digit) is > 0 and var count) text.Append("declarative_lb_answers_total{").Append(Labels(cluster)).Append(CultureInfo.InvariantCulture, $",code=\"{digit}xx\"}} {count}\n");
+            }
+        }
         Series("declarative_lb_endpoints_ready", "gauge", "Endpoints that take new requests.", x => x.ReadyCount);
         Head("declarative_lb_in_flight", "gauge", "Requests and connections in flight by endpoint.");
         foreach (var cluster in clusters)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using Declarative.Lb.Routes;
@@ -12,29 +13,34 @@ internal sealed class EdgeSteps(Credentials credentials)
 {
     private const string Basic = "Basic";
 
-    /// <returns>null = go on; else the balancer's own answer.</returns>
-    public Task? Admit(HttpContext context, EdgeSettings edge, ClientConnection client)
+    /// <param name="answer">The balancer's own one, already on its way.</param>
+    /// <returns>False = go on.</returns>
+    public bool IsAnswered(HttpContext context, EdgeSettings edge, ClientConnection client, [NotNullWhen(true)] out Task? answer)
     {
-        if (edge.Closed.Length > 0) return Answers.Text(context, StatusCodes.Status503ServiceUnavailable, $"Nobody is let in: {edge.Closed}.\n");
-        if (!MayCome(edge, client.Client)) return Answers.Text(context, StatusCodes.Status403Forbidden, $"{client.ClientAddress} is not among the clients that are allowed here.\n");
-        if (edge.Hsts.Length > 0 || !edge.ResponseHeaders.IsEmpty || edge.StripPrefix.Length > 0 || edge.AddPrefix.Length > 0)
+        answer = null;
+        if (edge.Closed.Length > 0) answer = Answers.Text(context, StatusCodes.Status503ServiceUnavailable, $"Nobody is let in: {edge.Closed}.\n");
+        else if (!MayCome(edge, client.Client)) answer = Answers.Text(context, StatusCodes.Status403Forbidden, $"{client.ClientAddress} is not among the clients that are allowed here.\n");
+        if (answer is not null) return true;
+        if (edge.Hsts.Length > 0 || !edge.ResponseHeaders.IsEmpty || edge.StripPrefix.Length > 0 || edge.AddPrefix.Length > 0 || edge.LocationPrefix.Length > 0)
         {
             context.Response.OnStarting(static state => Answering(((HttpContext, EdgeSettings))state), (context, edge));
         }
-        if (edge.Redirect is { } redirect && (!redirect.Https || !context.Request.IsHttps)) return Redirected(context, redirect, client);
-        if (edge.Rate is { } rate && !rate.TryTake(client.Client, Now()))
+        if (edge.Redirect is { } redirect && (!redirect.Https || !context.Request.IsHttps)) answer = Redirected(context, redirect, client);
+        else if (edge.RootRedirect.Length > 0 && context.Request.Path == "/") answer = Moved(context, edge.RootRedirect + context.Request.QueryString.ToUriComponent());
+        else if (edge.Rate is { } rate && !rate.TryTake(client.Client, Now()))
         {
             context.Response.Headers.RetryAfter = "1";
-            return Answers.Text(context, StatusCodes.Status429TooManyRequests, $"{client.ClientAddress} asks more often than is allowed here.\n");
+            answer = Answers.Text(context, StatusCodes.Status429TooManyRequests, $"{client.ClientAddress} asks more often than is allowed here.\n");
         }
-        if (!edge.AuthSecrets.IsEmpty && Unauthenticated(context, edge) is { } answer) return answer;
-        if (edge.BodyBytesMax is { } max)
+        else if ((!edge.AuthSecrets.IsEmpty || edge.AuthUser is not null) && !IsKnown(context, edge)) answer = Unauthenticated(context, edge);
+        else if (edge.BodyBytesMax is { } max)
         {
-            if (context.Request.ContentLength > max) return TooLarge(context, max);
-            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = Math.Min(max, limit.MaxRequestBodySize ?? long.MaxValue);
+            if (context.Request.ContentLength > max) answer = TooLarge(context, max);
+            else if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = Math.Min(max, limit.MaxRequestBodySize ?? long.MaxValue);
         }
+        if (answer is not null) return true;
         foreach (var rule in edge.RequestHeaders) Apply(rule, context.Request.Headers);
-        return null;
+        return false;
     }
 
     /// <summary>The path as the endpoint shall see it.</summary>
@@ -68,16 +74,23 @@ internal sealed class EdgeSteps(Credentials credentials)
     public static Task TooLarge(HttpContext context, long max) =>
         Answers.Text(context, StatusCodes.Status413PayloadTooLarge, string.Create(CultureInfo.InvariantCulture, $"The request is larger than the {max} bytes that are allowed here.\n"));
 
-    private Task? Unauthenticated(HttpContext context, EdgeSettings edge)
+    private bool IsKnown(HttpContext context, EdgeSettings edge) =>
+        Credentials.Read(context.Request.Headers.Authorization) is { } given && ((edge.AuthUser?.Is(given) ?? false) || credentials.IsKnown(given, edge.AuthSecrets));
+
+    private Task Unauthenticated(HttpContext context, EdgeSettings edge)
     {
-        foreach (var secret in edge.AuthSecrets)
+        if (edge.AuthUser is null && !edge.AuthSecrets.Any(credentials.Has))
         {
-            if (!credentials.Has(secret)) continue;
-            if (credentials.IsKnown(context.Request.Headers.Authorization, edge.AuthSecrets)) return null;
-            context.Response.Headers.WWWAuthenticate = $"{Basic} realm=\"{edge.AuthRealm}\", charset=\"UTF-8\"";
-            return Answers.Text(context, StatusCodes.Status401Unauthorized, "User and password are needed here.\n");
+            return Answers.Text(context, StatusCodes.Status503ServiceUnavailable, $"Nobody is let in: Secret {edge.AuthSecrets[0]} of type {Credentials.Type} does not exist or has no username and password.\n");
         }
-        return Answers.Text(context, StatusCodes.Status503ServiceUnavailable, $"Nobody is let in: Secret {edge.AuthSecrets[0]} of type {Credentials.Type} does not exist or has no username and password.\n");
+        context.Response.Headers.WWWAuthenticate = $"{Basic} realm=\"{edge.AuthRealm}\", charset=\"UTF-8\"";
+        return Answers.Text(context, StatusCodes.Status401Unauthorized, "User and password are needed here.\n");
+    }
+
+    private static Task Moved(HttpContext context, string to)
+    {
+        context.Response.Headers.Location = to;
+        return Answers.Text(context, StatusCodes.Status301MovedPermanently, "");
     }
 
     private static Task Redirected(HttpContext context, Redirect redirect, ClientConnection client)
@@ -98,7 +111,7 @@ internal sealed class EdgeSteps(Credentials credentials)
         var (context, edge) = state;
         var headers = context.Response.Headers;
         if (edge.Hsts.Length > 0 && context.Request.IsHttps) headers.StrictTransportSecurity = edge.Hsts;
-        if ((edge.StripPrefix.Length > 0 || edge.AddPrefix.Length > 0) && headers.Location is [{ Length: > 0 } location]) headers.Location = Outside(location, context.Request, edge);
+        if ((edge.StripPrefix.Length > 0 || edge.AddPrefix.Length > 0 || edge.LocationPrefix.Length > 0) && headers.Location is [{ Length: > 0 } location]) headers.Location = Outside(location, context.Request, edge);
         foreach (var rule in edge.ResponseHeaders) Apply(rule, headers);
         return Task.CompletedTask;
     }
@@ -119,6 +132,7 @@ internal sealed class EdgeSteps(Credentials credentials)
             if (!location.StartsWith(edge.AddPrefix, StringComparison.Ordinal) || (location.Length > edge.AddPrefix.Length && location[edge.AddPrefix.Length] is not ('/' or '?'))) return origin + location;
             location = location[edge.AddPrefix.Length..];
         }
+        if (edge.LocationPrefix.Length > 0) return origin + (location.StartsWith(edge.LocationPrefix, StringComparison.Ordinal) ? location : edge.LocationPrefix + location);
         return origin + edge.StripPrefix + (location.Length == 0 && edge.StripPrefix.Length == 0 ? "/" : location);
     }
 

@@ -24,8 +24,8 @@ internal sealed class ForwardTransformer(bool rawTarget, ForwardedHeaders forwar
         var request = httpContext.Request;
         var client = httpContext.Features.Get<ClientConnection>()!;
         var headers = proxyRequest.Headers;
-        if ((forwarded & ForwardedHeaders.Forwarded) != 0) Forwarded(httpContext, headers, client);
-        if ((forwarded & ForwardedHeaders.XForwarded) != 0) XForwarded(request, headers, client);
+        if (forwarded.HasFlag(ForwardedHeaders.Forwarded)) Forwarded(httpContext, headers, client);
+        if (forwarded.HasFlag(ForwardedHeaders.XForwarded)) XForwarded(request, headers, client);
         if (rawTarget && httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget is ['/', ..] target)
         {
             proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsIs);

@@ -47,11 +47,18 @@ internal sealed class Forwarder : IDisposable
         _transformers = [.. Enumerable.Range(0, 16).Select(x => new ForwardTransformer(rawTarget: (x & 1) == 0, (ForwardedHeaders)(x >> 1 & 3), timed: (x & 8) != 0))];
     }
 
+    /// <param name="note">For the log; null = there is none.</param>
     /// <param name="byPath">The path decided the route, or has been rewritten.</param>
-    public async Task Send(HttpContext context, ClientConnection client, Cluster cluster, bool byPath)
+    public async Task Send(HttpContext context, ClientConnection client, Cluster cluster, AccessNote? note, bool byPath)
     {
         Interlocked.Increment(ref cluster.Counts.RequestCount);
-        var settings = cluster.Settings;
+        await Send(context, client, cluster, cluster.Settings, note, byPath);
+        cluster.Counts.Answered(context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted ? 0 : context.Response.StatusCode);
+    }
+
+    private async Task Send(HttpContext context, ClientConnection client, Cluster cluster, BackendSettings settings, AccessNote? note, bool byPath)
+    {
+        if (note is not null) note.Cluster = cluster;
         var hash = settings.Balance == Balance.Source ? Mixing.Hash(client.Client) : 0;
         var destination = settings.Cookie.Length > 0 ? Sticky(context, cluster, settings, hash) : cluster.Pick(but: null, hash);
         if (destination is null)
@@ -61,6 +68,7 @@ internal sealed class Forwarder : IDisposable
         }
         for (var attempt = 0; ; attempt++)
         {
+            if (note is not null) (note.Destination, note.Attempts) = (destination, attempt + 1);
             var error = await SendOnce(context, cluster, destination, settings, byPath);
             if (settings.Outlier is not null && !IsClients(error, context)) cluster.Outcome(destination, error != ForwarderError.None || context.Response.StatusCode is 502 or 503 or 504);
             if (error == ForwarderError.None) return;

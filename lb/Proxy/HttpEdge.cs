@@ -62,6 +62,9 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     /// <summary>Of names that no Ingress has a certificate for. Set before the first TLS listener is opened.</summary>
     public TlsCertificate? DefaultCertificate { get; set; }
 
+    /// <summary>null = nothing is logged.</summary>
+    public AccessLog? Log { get; init; }
+
     public Task Start(CancellationToken stop) => _server.StartAsync(this, stop);
 
     /// <summary>Lets requests in flight end until the token says that it has been long enough.</summary>
@@ -91,13 +94,32 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     public Task ProcessRequestAsync(DefaultHttpContext context)
     {
         var client = context.Features.Get<ClientConnection>()!;
+        return Log is null || client.Listener.Target == ListenerTarget.Admin ? Route(context, client, null) : Logged(context, client, Log);
+    }
+
+    private async Task Logged(DefaultHttpContext context, ClientConnection client, AccessLog log)
+    {
+        var since = AccessLog.Now();
+        var note = new AccessNote(context.Request.Path.Value ?? "");
+        try
+        {
+            await Route(context, client, note);
+        }
+        finally
+        {
+            log.Request(context, client, note, since);
+        }
+    }
+
+    private Task Route(HttpContext context, ClientConnection client, AccessNote? note)
+    {
         var listener = client.Listener;
         return listener.Target switch
         {
-            ListenerTarget.Service when listener.Cluster is { } cluster => Send(context, client, cluster, null, byPath: false),
+            ListenerTarget.Service when listener.Cluster is { } cluster => Send(context, client, cluster, null, note, byPath: false),
             ListenerTarget.Service => Gone(context),
             ListenerTarget.IngressTls when !context.Request.IsHttps => Plain(context, listener),
-            ListenerTarget.Ingress or ListenerTarget.IngressTls => ByHostAndPath(context, client),
+            ListenerTarget.Ingress or ListenerTarget.IngressTls => ByHostAndPath(context, client, note),
             _ => _admin(context),
         };
     }
@@ -129,38 +151,39 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         ClientCertificateRequired = false,
     };
 
-    private Task ByHostAndPath(HttpContext context, ClientConnection client)
+    private Task ByHostAndPath(HttpContext context, ClientConnection client, AccessNote? note)
     {
         var table = _routes.Table;
         var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
         if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");
-        if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return Send(context, client, cluster, rule.Edge, byPath: true);
-        if (rule.Edge is { } edge && _edge.Admit(context, edge, client) is { } answer) return answer;
+        if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return Send(context, client, cluster, rule.Edge, note, byPath: true);
+        if (rule.Edge is { } edge && _edge.IsAnswered(context, edge, client, out var answer)) return answer;
         var port = rule.Port == 0 ? $"\"{rule.PortName}\"" : rule.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
         return Answers.Text(context, 503, $"An Ingress sends this to Service {rule.Service} port {port}, which does not exist.\n");
     }
 
     /// <param name="edge">Of the Ingress that the request came by; what the Service itself asks for comes after it.</param>
-    private Task Send(HttpContext context, ClientConnection client, Cluster cluster, EdgeSettings? edge, bool byPath)
+    private Task Send(HttpContext context, ClientConnection client, Cluster cluster, EdgeSettings? edge, AccessNote? note, bool byPath)
     {
-        if (edge is null && cluster.Edge is null) return _forwarder.Send(context, client, cluster, byPath);
+        if (edge is null && cluster.Edge is null) return _forwarder.Send(context, client, cluster, note, byPath);
+        Cluster? from = null;
         for (var hop = 0; hop <= Limits.SplitHopsMax + 1; hop++)
         {
             if (edge is not null)
             {
-                if (_edge.Admit(context, edge, client) is { } answer)
+                if (_edge.IsAnswered(context, edge, client, out var answer))
                 {
                     Interlocked.Increment(ref cluster.Counts.RefusalCount);
                     return answer;
                 }
                 byPath |= EdgeSteps.Rewrite(context, edge);
-                var next = edge.Split.IsEmpty ? cluster : Splits.Next(context, cluster, edge, _routes.Table);
+                var next = !edge.Divides ? cluster : Splits.Next(context, cluster, edge, _routes.Table, from);
                 // Its own settings come once the way leads elsewhere, or after those of the Ingress.
-                if (next == cluster && ReferenceEquals(edge, cluster.Edge)) return _forwarder.Send(context, client, cluster, byPath);
-                cluster = next;
+                if (next == cluster && ReferenceEquals(edge, cluster.Edge)) return _forwarder.Send(context, client, cluster, note, byPath);
+                if (next != cluster) (from, cluster) = (cluster, next);
             }
             edge = cluster.Edge;
-            if (edge is null) return _forwarder.Send(context, client, cluster, byPath);
+            if (edge is null) return _forwarder.Send(context, client, cluster, note, byPath);
         }
         return Answers.Text(context, StatusCodes.Status508LoopDetected, $"The traffic is split more than {Limits.SplitHopsMax} times; the last Service is {cluster.Service}.\n");
     }

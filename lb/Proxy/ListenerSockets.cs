@@ -26,6 +26,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     /// <summary>Set before the first listener is opened.</summary>
     public HttpEdge Http { get; set; } = null!;
 
+    public AccessLog? Log { get; set; }
+
     public int Count => _loops.Count;
 
     public int OpenConnections => _connections.Count;
@@ -145,13 +147,13 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
-        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, table(), options);
+        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, table(), Log, options);
         switch (first)
         {
             case FirstBytes.Closed or FirstBytes.Silent:
                 return false;
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
-                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, cluster, table(), options);
+                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, listener, cluster, table(), Log, options);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
                 Http.Take(socket, listener, Wire.Tls);

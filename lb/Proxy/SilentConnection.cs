@@ -21,7 +21,7 @@ internal static class SilentConnection
     }
 
     /// <returns>What the client said first; Closed where the connection has been dealt with.</returns>
-    public static async Task<FirstBytes> Settle(Socket client, OpenListener listener, RouteTable table, LbOptions options)
+    public static async Task<FirstBytes> Settle(Socket client, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options)
     {
         while (listener.Cluster is { } wanted)
         {
@@ -38,6 +38,7 @@ internal static class SilentConnection
                 case Speaker.Client:
                     return await Sniffer.Look(client, options.SniffTimeout);
                 case Speaker.Server when destination!.TryEnter():
+                    var (since, address) = (AccessLog.Now(), TcpTunnel.Address(client));
                     try
                     {
                         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
@@ -46,6 +47,7 @@ internal static class SilentConnection
                     finally
                     {
                         destination.Release();
+                        log?.Connection(address, listener, cluster, destination, since);
                     }
                     return FirstBytes.Closed;
                 case Speaker.Nobody:

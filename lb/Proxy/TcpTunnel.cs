@@ -12,13 +12,16 @@ internal static class TcpTunnel
     private const int ChunkBytes = 64 * 1024;
 
     /// <param name="table">To find the other Services of a split.</param>
-    public static async Task Run(Socket client, Cluster cluster, RouteTable table, LbOptions options)
+    /// <param name="log">null = nothing is logged.</param>
+    public static async Task Run(Socket client, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options)
     {
+        var since = AccessLog.Now();
+        var address = Address(client);
         if (Admit(client, cluster, table) is not { } target) return;
         cluster = target;
         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
         var settings = cluster.Settings;
-        var source = settings.Balance == Balance.Source ? Mixing.Hash(Address(client)) : 0;
+        var source = settings.Balance == Balance.Source ? Mixing.Hash(address) : 0;
         var destination = cluster.Pick(but: null, source);
         if (destination is null)
         {
@@ -49,6 +52,7 @@ internal static class TcpTunnel
         finally
         {
             destination.Release();
+            log?.Connection(address, listener, cluster, destination, since);
         }
     }
 
@@ -56,6 +60,7 @@ internal static class TcpTunnel
     /// <returns>The cluster that the connection is for; null = not let in.</returns>
     public static Cluster? Admit(Socket client, Cluster cluster, RouteTable table)
     {
+        Cluster? from = null;
         for (var hop = 0; cluster.Edge is { } edge; hop++)
         {
             if (hop > Limits.SplitHopsMax || edge.Closed.Length > 0 || !EdgeSteps.MayCome(edge, Address(client)) || (edge.Rate is { } rate && !rate.TryTake(Address(client), EdgeSteps.Now())))
@@ -63,9 +68,9 @@ internal static class TcpTunnel
                 Interlocked.Increment(ref cluster.Counts.RefusalCount);
                 return null;
             }
-            var next = edge.Split.IsEmpty ? cluster : Splits.Next(null, cluster, edge, table);
+            var next = !edge.Divides ? cluster : Splits.Next(null, cluster, edge, table, from);
             if (next == cluster) return cluster;
-            cluster = next;
+            (from, cluster) = (cluster, next);
         }
         return cluster;
     }

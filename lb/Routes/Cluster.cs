@@ -45,6 +45,9 @@ public sealed class Cluster
     /// <summary>null = nothing is done with a request before an endpoint is chosen.</summary>
     public EdgeSettings? Edge => Volatile.Read(ref _snapshot).Edge;
 
+    /// <summary>0–<see cref="Limits.WeightMax"/>, as the settings have it.</summary>
+    internal int WeightOf(Destination destination) => ClusterSnapshot.WeightOf(destination, Settings);
+
     internal RetryBudget Retries { get; }
 
     /// <summary>

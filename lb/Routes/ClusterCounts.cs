@@ -12,6 +12,13 @@ public sealed class ClusterCounts
     internal long EjectionCount;
     internal long RefusalCount;
 
+    private readonly long[] _answers = new long[6];
+
+    /// <summary>HTTP answers whose status begins with this digit; 0 = any other, or none.</summary>
+    public long Answers(int digit) => Volatile.Read(ref _answers[digit]);
+
+    internal void Answered(int status) => Interlocked.Increment(ref _answers[status is >= 100 and < 600 ? status / 100 : 0]);
+
     public long Requests => Volatile.Read(ref RequestCount);
 
     /// <summary>TCP connections passed through.</summary>

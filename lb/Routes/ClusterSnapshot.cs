@@ -51,7 +51,7 @@ internal sealed class ClusterSnapshot
         return at < 0 ? ~at : at;
     }
 
-    private static int WeightOf(Destination destination, BackendSettings settings) =>
+    public static int WeightOf(Destination destination, BackendSettings settings) =>
         settings.Weights.TryGetValue(destination.PodName, out var weight) || settings.Weights.TryGetValue(destination.EndPoint.ToString(), out weight)
         || settings.Weights.TryGetValue(destination.Address, out weight) ? weight : 1;
 }

@@ -13,6 +13,7 @@ public sealed class Destination
     // The count, below zero (offset by int.MinValue) once the destination is closed: one word, so that a request that
     // arrives while the destination is closed is either counted before the first zero is seen or turned away.
     private int _state;
+    private long _total;
     private readonly Action<Destination> _drained;
 
     internal Destination(EndpointRoute route, Action<Destination> drained)
@@ -42,6 +43,9 @@ public sealed class Destination
 
     internal EndpointHealth Health { get; } = new();
 
+    /// <summary>Requests and connections since it exists, those in flight included.</summary>
+    public long Total => Volatile.Read(ref _total);
+
     public int InFlight => Volatile.Read(ref _state) & int.MaxValue;
 
     /// <summary>Takes no new requests: its pod is terminating or gone.</summary>
@@ -50,7 +54,11 @@ public sealed class Destination
     /// <summary>Counts one request, unless the destination is closed.</summary>
     internal bool TryEnter()
     {
-        if (Interlocked.Increment(ref _state) > 0) return true;
+        if (Interlocked.Increment(ref _state) > 0)
+        {
+            Interlocked.Increment(ref _total);
+            return true;
+        }
         Release();
         return false;
     }

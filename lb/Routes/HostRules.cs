@@ -12,16 +12,25 @@ internal sealed record HostRule(string Host, string Path, bool Exact, ServiceKey
     /// <summary>Of the Ingress; null = nothing.</summary>
     public EdgeSettings? Edge { get; init; }
 
+    /// <summary>The prefix is one of text and not of path segments, as marathon-lb has it.</summary>
+    public bool IsText { get; init; }
+
+    public bool IgnoreCase { get; init; }
+
+    /// <summary>Large before small, before everything else.</summary>
+    public int Weight { get; init; }
+
     public bool Matches(ReadOnlySpan<char> path)
     {
-        if (!path.StartsWith(Path, StringComparison.Ordinal)) return false;
-        return path.Length == Path.Length || (!Exact && path[Path.Length] == '/');
+        if (!path.StartsWith(Path, IgnoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal)) return false;
+        return path.Length == Path.Length || IsText || (!Exact && path[Path.Length] == '/');
     }
 
     /// <summary>Long before short, exact before prefix (Kubernetes doc "Ingress": multiple matches), old before young.</summary>
     public int CompareTo(HostRule? other)
     {
         if (other is null) return 1;
+        if (Weight != other.Weight) return other.Weight.CompareTo(Weight);
         if (Path.Length != other.Path.Length) return other.Path.Length.CompareTo(Path.Length);
         if (Exact != other.Exact) return Exact ? -1 : 1;
         if (Created.CompareTo(other.Created) is var age and not 0) return age;
@@ -33,6 +42,8 @@ internal sealed record HostRule(string Host, string Path, bool Exact, ServiceKey
 /// <summary>All Ingress rules by host; immutable, a change costs the hosts of one Ingress.</summary>
 internal sealed class HostRules
 {
+    private const string OfService = "service/";
+
     private readonly ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> _ingresses;
 
     private HostRules(ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> ingresses, ImmutableSortedDictionary<string, ImmutableArray<HostRule>> hosts) =>
@@ -47,7 +58,12 @@ internal sealed class HostRules
     /// <summary>What the Ingress asks to be done with requests; the same for all its rules.</summary>
     public EdgeSettings? EdgeOf(ServiceKey ingress) => _ingresses.TryGetValue(ingress, out var rules) && rules.Length > 0 ? rules[0].Edge : null;
 
-    public IEnumerable<ServiceKey> Ingresses => _ingresses.Keys;
+    public IEnumerable<ServiceKey> Ingresses => _ingresses.Keys.Where(static x => !x.Name.StartsWith(OfService, StringComparison.Ordinal));
+
+    /// <summary>Under which the rules of a Service's own labels stand: no Ingress has such a name.</summary>
+    public static ServiceKey KeyOf(ServiceKey service) => new(service.Namespace, OfService + service.Name);
+
+    public bool Has(ServiceKey ingress) => _ingresses.ContainsKey(ingress);
 
     /// <summary>The rules of one Ingress; its default backend is the shortest prefix of any host.</summary>
     /// <param name="edge">What its annotations ask for.</param>

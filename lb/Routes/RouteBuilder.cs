@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Declarative.Api.Kinds;
+using Declarative.Lb.Marathon;
 using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
@@ -17,23 +18,41 @@ internal static class RouteBuilder
         var created = service.Metadata.CreationTimestamp ?? DateTimeOffset.MaxValue;
         if (service.Spec.Type == "ExternalName" || service.Metadata.IsDeleting) return new(key, service.Uid, created, []);
         var ports = ImmutableArray.CreateBuilder<PortRoute>(service.Spec.Ports.Count);
-        foreach (var port in service.Spec.Ports)
+        if (!MarathonLabels.Has(service))
         {
-            var (claims, refusals) = Listeners(service, port, options);
-            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices, leaving) : [];
-            ports.Add(new(port.Name, port.Port, port.Protocol, PortModes.Of(port), claims, refusals, endpoints) { Settings = SettingsReader.Read(service, port) });
+            foreach (var port in service.Spec.Ports) ports.Add(PortOf(service, port, MarathonPort.None, SettingsReader.Read(service, port)));
+            return new(key, service.Uid, created, ports.ToImmutable());
         }
-        return new(key, service.Uid, created, ports.ToImmutable());
+        var rules = ImmutableArray.CreateBuilder<HostRule>();
+        var problems = ImmutableArray.CreateBuilder<string>();
+        var member = MarathonLabels.Member(service, problems);
+        for (var i = 0; i < service.Spec.Ports.Count; i++)
+        {
+            var draft = new SettingsDraft(service.Namespace);
+            var labels = MarathonLabels.Read(service, i, draft, options, problems);
+            if (member is not null) draft.Edge = draft.Edge with { Group = member.Group };
+            rules.AddRange(labels.Rules);
+            ports.Add(PortOf(service, service.Spec.Ports[i], labels, SettingsReader.Read(service, service.Spec.Ports[i], draft, problems)));
+            problems.Clear();
+        }
+        return new(key, service.Uid, created, ports.ToImmutable()) { Rules = rules.ToImmutable(), Member = member };
+
+        PortRoute PortOf(Service service, ServicePort port, MarathonPort labels, PortSettings settings)
+        {
+            var (claims, refusals) = Listeners(service, port, labels.Port, options);
+            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices, leaving) : [];
+            return new(port.Name, port.Port, port.Protocol, labels.Mode ?? PortModes.Of(port), claims, refusals, endpoints) { Settings = settings };
+        }
     }
 
     /// <summary>True where the Service is this balancer's to publish.</summary>
     public static bool IsOurs(Service service) => service.Spec.Type == "LoadBalancer" && service.Spec.LoadBalancerClass is "" or Class;
 
-    private static (ImmutableArray<Claim> Claims, ImmutableArray<Refusal> Refusals) Listeners(Service service, ServicePort port, LbOptions options)
+    private static (ImmutableArray<Claim> Claims, ImmutableArray<Refusal> Refusals) Listeners(Service service, ServicePort port, int labelled, LbOptions options)
     {
         var claims = ImmutableArray.CreateBuilder<Claim>();
         var refusals = ImmutableArray.CreateBuilder<Refusal>();
-        if (IsOurs(service)) Add(ListenerPurpose.LoadBalancer, options.Address.ToString(), port.Port + options.PortOffset);
+        if (IsOurs(service) || labelled > 0) Add(ListenerPurpose.LoadBalancer, options.Address.ToString(), (labelled > 0 ? labelled : port.Port) + options.PortOffset);
         if (port.NodePort > 0 && service.Spec.Type is "LoadBalancer" or "NodePort") Add(ListenerPurpose.NodePort, options.Address.ToString(), port.NodePort);
         foreach (var ip in service.Spec.ClusterIPs.Count > 0 ? service.Spec.ClusterIPs : [service.Spec.ClusterIP])
         {

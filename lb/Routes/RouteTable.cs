@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Declarative.Lb.Marathon;
 using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
@@ -14,15 +15,20 @@ public sealed class RouteTable
     private readonly ImmutableSortedSet<ServiceKey> _checked;
 
     private RouteTable(
-        ImmutableSortedDictionary<ServiceKey, Entry> services, ImmutableSortedSet<ServiceKey> withChecks, ImmutableSortedDictionary<ListenerKey, Listener> listeners, HostRules hosts) =>
-        (_services, _checked, Listeners, Hosts) = (services, withChecks, listeners, hosts);
+        ImmutableSortedDictionary<ServiceKey, Entry> services, ImmutableSortedSet<ServiceKey> withChecks, ImmutableSortedDictionary<ListenerKey, Listener> listeners, HostRules hosts,
+        ImmutableSortedDictionary<ServiceKey, ImmutableSortedSet<DeploymentMember>> groups) =>
+        (_services, _checked, Listeners, Hosts, Groups) = (services, withChecks, listeners, hosts, groups);
 
     public static RouteTable Empty { get; } = new(
-        ImmutableSortedDictionary<ServiceKey, Entry>.Empty, [], ImmutableSortedDictionary<ListenerKey, Listener>.Empty, HostRules.Empty);
+        ImmutableSortedDictionary<ServiceKey, Entry>.Empty, [], ImmutableSortedDictionary<ListenerKey, Listener>.Empty, HostRules.Empty,
+        ImmutableSortedDictionary<ServiceKey, ImmutableSortedSet<DeploymentMember>>.Empty);
 
     public ImmutableSortedDictionary<ListenerKey, Listener> Listeners { get; }
 
     internal HostRules Hosts { get; }
+
+    /// <summary>Blue/green deployments, each with its colours, the old one first.</summary>
+    internal ImmutableSortedDictionary<ServiceKey, ImmutableSortedSet<DeploymentMember>> Groups { get; }
 
     public IEnumerable<ServiceKey> Services => _services.Keys;
 
@@ -47,7 +53,7 @@ public sealed class RouteTable
 
     internal ServiceRoutes? Routes(ServiceKey service) => _services.GetValueOrDefault(service)?.Routes;
 
-    internal RouteTable With(HostRules hosts) => new(_services, _checked, Listeners, hosts);
+    internal RouteTable With(HostRules hosts) => new(_services, _checked, Listeners, hosts, Groups);
 
     internal RouteTable Without(ServiceKey service, RouteChanges changes) =>
         _services.TryGetValue(service, out var old) ? With(new(service, "", old.Routes.Created, []), changes) : this;
@@ -65,9 +71,18 @@ public sealed class RouteTable
             foreach (var gone in old.Clusters.Where(x => !clusters.Contains(x))) Fill(gone, [], PortSettings.Default, changes);
         }
         var services = routes.Ports.IsEmpty ? _services.Remove(routes.Service) : _services.SetItem(routes.Service, new(routes, clusters));
+        var groups = Groups;
+        if (old?.Routes.Member is { } before)
+        {
+            var left = groups[before.Group].Remove(before);
+            groups = left.IsEmpty ? groups.Remove(before.Group) : groups.SetItem(before.Group, left);
+        }
+        if (routes.Member is { } member) groups = groups.SetItem(member.Group, (groups.GetValueOrDefault(member.Group) ?? []).Add(member));
+        var hosts = Hosts;
+        if (!routes.Rules.IsEmpty || hosts.Has(HostRules.KeyOf(routes.Service))) hosts = hosts.With(HostRules.KeyOf(routes.Service), routes.Rules);
         var withChecks = routes.Ports.Any(x => x.Settings.Backend.Health is not null) ? _checked.Add(routes.Service) : _checked.Remove(routes.Service);
         var listeners = old is not null && SameClaims(old, routes, clusters) ? Listeners : Claim(old, routes, clusters, changes);
-        return new(services, withChecks, listeners, Hosts);
+        return new(services, withChecks, listeners, hosts, groups);
     }
 
     private static Cluster ClusterOf(Entry? old, ServiceKey service, PortRoute port, TimeProvider? time)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Declarative.Lb.Marathon;
 using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Routes;
@@ -13,7 +14,14 @@ public enum ListenerPurpose
 
 /// <summary>What one Service and its slices ask of the balancer: the outcome of <see cref="RouteBuilder"/>.</summary>
 /// <param name="Created">Of claims to one address the one that has it wins, then the oldest, then the one with the smaller <paramref name="Uid"/>.</param>
-internal sealed record ServiceRoutes(ServiceKey Service, string Uid, DateTimeOffset Created, ImmutableArray<PortRoute> Ports);
+internal sealed record ServiceRoutes(ServiceKey Service, string Uid, DateTimeOffset Created, ImmutableArray<PortRoute> Ports)
+{
+    /// <summary>Hosts and paths that the Service's own labels name.</summary>
+    public ImmutableArray<HostRule> Rules { get; init; } = [];
+
+    /// <summary>null = no blue/green deployment.</summary>
+    public DeploymentMember? Member { get; init; }
+}
 
 /// <param name="Claims">The addresses that this port wants.</param>
 /// <param name="Refusals">The addresses that it cannot have, whoever else wants them.</param>

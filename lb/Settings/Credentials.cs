@@ -26,16 +26,21 @@ internal sealed class Credentials
 
     public bool Has(ServiceKey secret) => Volatile.Read(ref _users).ContainsKey(secret);
 
-    /// <summary>RFC 7617 section 2: "Basic", base64 of user-id ":" password.</summary>
-    public bool IsKnown(string? authorization, ImmutableArray<ServiceKey> secrets)
+    /// <summary>RFC 7617 section 2: "Basic", base64 of user-id ":" password; null where there is none.</summary>
+    public static byte[]? Read(string? authorization)
     {
         const string Scheme = "Basic ";
-        if (authorization is null || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) return false;
+        if (authorization is null || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) return null;
         var text = authorization.AsSpan(Scheme.Length).Trim();
         var bytes = new byte[Encoding.ASCII.GetMaxByteCount(text.Length)];
-        if (!Convert.TryFromBase64Chars(text, bytes, out var count)) return false;
+        return Convert.TryFromBase64Chars(text, bytes, out var count) ? bytes[..count] : null;
+    }
+
+    /// <param name="given">user-id ":" password.</param>
+    public bool IsKnown(ReadOnlySpan<byte> given, ImmutableArray<ServiceKey> secrets)
+    {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes.AsSpan(0, count), hash);
+        SHA256.HashData(given, hash);
         var users = Volatile.Read(ref _users);
         var known = false;
         // All of them in every case: how long it takes tells nothing.

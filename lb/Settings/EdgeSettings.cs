@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Declarative.Lb.Marathon;
 using Declarative.Lb.Routes;
 
 namespace Declarative.Lb.Settings;
@@ -24,6 +25,9 @@ public sealed record EdgeSettings
     /// <summary>Secrets of type kubernetes.io/basic-auth, each with one user; empty = no authentication.</summary>
     public ImmutableArray<ServiceKey> AuthSecrets { get; init; } = [];
 
+    /// <summary>The one user of a label of marathon-lb; null = none.</summary>
+    public LabelUser? AuthUser { get; init; }
+
     public string AuthRealm { get; init; } = "restricted";
 
     /// <summary>null = no limit.</summary>
@@ -38,6 +42,17 @@ public sealed record EdgeSettings
     public string StripPrefix { get; init; } = "";
 
     public string AddPrefix { get; init; } = "";
+
+    /// <summary>Put before the path of Location where it is not there yet; "" = nothing but <see cref="StripPrefix"/>.</summary>
+    public string LocationPrefix { get; init; } = "";
+
+    /// <summary>Where <c>/</c> leads, by 301; "" = nowhere else.</summary>
+    public string RootRedirect { get; init; } = "";
+
+    /// <summary>The blue/green deployment that the Service is a colour of.</summary>
+    public ServiceKey? Group { get; init; }
+
+    internal bool Divides => !Split.IsEmpty || Group is not null;
 
     public ImmutableArray<HeaderRule> RequestHeaders { get; init; } = [];
 

@@ -11,12 +11,14 @@ internal static class SettingsReader
     /// Of one port: <c>declarative.mesos/lb-NAME.PORT</c> with the port's name or number goes before <c>declarative.mesos/lb-NAME</c>. The
     /// problems of names are told with the first port alone.
     /// </summary>
-    public static PortSettings Read(Service service, ServicePort port)
+    /// <param name="draft">What labels have asked for.</param>
+    /// <param name="problems">Those of the labels.</param>
+    public static PortSettings Read(Service service, ServicePort port, SettingsDraft? draft = null, ImmutableArray<string>.Builder? problems = null)
     {
-        if (!Has(service)) return PortSettings.Default;
-        var problems = ImmutableArray.CreateBuilder<string>();
-        if (port == service.Spec.Ports[0]) CheckNames(service, SettingScope.Service, service.Spec.Ports, problems);
-        return Read(service, SettingScope.Service, [.. Suffixes(port), ""], problems);
+        if (!Has(service) && draft is null) return PortSettings.Default;
+        problems ??= ImmutableArray.CreateBuilder<string>();
+        if (ReferenceEquals(port, service.Spec.Ports[0])) CheckNames(service, SettingScope.Service, service.Spec.Ports, problems);
+        return Read(service, SettingScope.Service, [.. Suffixes(port), ""], draft ?? new(service.Namespace), problems);
     }
 
     public static PortSettings Read(Ingress ingress)
@@ -24,7 +26,7 @@ internal static class SettingsReader
         if (!Has(ingress)) return PortSettings.Default;
         var problems = ImmutableArray.CreateBuilder<string>();
         CheckNames(ingress, SettingScope.Ingress, [], problems);
-        return Read(ingress, SettingScope.Ingress, [""], problems);
+        return Read(ingress, SettingScope.Ingress, [""], new(ingress.Namespace), problems);
     }
 
     private static bool Has(ApiObject thing)
@@ -36,19 +38,16 @@ internal static class SettingsReader
         return false;
     }
 
-    private static PortSettings Read(ApiObject thing, SettingScope scope, string[] suffixes, ImmutableArray<string>.Builder problems)
+    private static PortSettings Read(ApiObject thing, SettingScope scope, string[] suffixes, SettingsDraft draft, ImmutableArray<string>.Builder problems)
     {
-        var draft = new SettingsDraft(thing.Namespace);
-        var any = false;
         var closed = "";
         foreach (var setting in SettingTable.All)
         {
-            if ((setting.Scope & scope) == 0) continue;
+            if (!setting.Scope.HasFlag(scope)) continue;
             foreach (var suffix in suffixes)
             {
                 var name = SettingTable.Prefix + setting.Name + suffix;
                 if (!thing.Metadata.Annotations.TryGetValue(name, out var value)) continue;
-                any = true;
                 if (!setting.Apply(draft, value.Trim()))
                 {
                     problems.Add($"metadata.annotations[{name}]: \"{value}\", expected {setting.Form}" + (setting.Guards ? ": nobody is let in" : ""));
@@ -57,7 +56,6 @@ internal static class SettingsReader
                 break;
             }
         }
-        if (!any) return PortSettings.Default with { Problems = problems.ToImmutable() };
         if (closed.Length > 0) draft.Edge = draft.Edge with { Closed = closed };
         return new(draft.Backend, draft.Edge == EdgeSettings.Nothing ? null : draft.Edge, problems.ToImmutable());
     }
@@ -75,7 +73,7 @@ internal static class SettingsReader
                 var near = Names.Nearest(name, SettingTable.All.Select(x => x.Name));
                 problems.Add($"metadata.annotations[{full}]: no such setting" + (near is null ? "" : $", the nearest is {SettingTable.Prefix}{near}"));
             }
-            else if ((setting.Scope & scope) == 0) problems.Add($"metadata.annotations[{full}]: belongs on a Service");
+            else if (!setting.Scope.HasFlag(scope)) problems.Add($"metadata.annotations[{full}]: belongs on a Service");
             else if (suffix.Length > 0 && !ports.Any(x => Suffixes(x).Contains(suffix)))
             {
                 problems.Add($"metadata.annotations[{full}]: no port is called {suffix[1..]}" + (ports.Count == 0 ? "" : $", there are {string.Join(", ", ports.Select(x => x.Name.Length > 0 ? x.Name : $"{x.Port}"))}"));

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
-using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Tests.Client;
 using Xunit;

@@ -47,7 +47,7 @@ internal static class RouteCase
         Section("unavailable", table.Services.Select(x => (x.ToString(), (JsonNode)new JsonArray([.. Standing.Of(table.Routes(x)!, table, new Dictionary<ListenerKey, BindFailure>()).Ports
             .Where(y => y.Reason.Length > 0).Select(y => JsonValue.Create($"{y.Purpose} {y.Port}/{y.Protocol}: {y.Reason}: {y.Message}"))]))).Where(x => x.Item2.AsArray().Count > 0));
         Section("hosts", table.Hosts.ByHost.Select(x => (x.Key.Length == 0 ? "(any)" : x.Key, (JsonNode)new JsonArray([.. x.Value.Select(y =>
-            JsonValue.Create($"{(y.Exact ? "exact" : "prefix")} {(y.Path.Length == 0 ? "/" : y.Path)} {y.Service}:{(y.Port == 0 ? y.PortName : y.Port)}"))]))));
+            JsonValue.Create($"{(y.Exact ? "exact" : y.IsText ? "text" : "prefix")} {(y.Path.Length == 0 ? "/" : y.Path)} {y.Service}:{(y.Port == 0 ? y.PortName : y.Port)}"))]))));
         return json.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }) + "\n";
 
         void Section(string name, IEnumerable<(string Key, JsonNode Value)> lines)
