@@ -88,8 +88,11 @@ internal sealed class Cluster : IDisposable
         _running.Add(Agents[index].Run(stop.Token));
     }
 
-    public Task<Stored> CordonByTaint(string node) => Api.Patch(ResourceKey.Of(Kind.Node, "", node), PatchKind.Merge,
+    public Task<Stored> CloseByTaint(string node) => Api.Patch(ResourceKey.Of(Kind.Node, "", node), PatchKind.Merge,
         Encoding.UTF8.GetBytes("""{"spec":{"taints":[{"key":"full","effect":"NoSchedule"}]}}"""));
+
+    public Task<Stored> LabelNode(string node, string key, string value) => Api.Patch(ResourceKey.Of(Kind.Node, "", node), PatchKind.Merge,
+        Encoding.UTF8.GetBytes($$$"""{"metadata":{"labels":{"{{{key}}}":"{{{value}}}"} } }"""));
 
     public void StartPlacement(Func<IApi, IApi>? wrap = null)
     {

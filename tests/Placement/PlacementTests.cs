@@ -278,11 +278,41 @@ public class PlacementTests
     {
         await x.CreatePod("web");
         var pod = await x.WaitRunning("web");
-        await x.CordonByTaint("agent-0");
-        x.Agents[0].Exit($"{pod.Uid}.0", 1);
+        await x.CreatePod("all", container: ""","resources":{"requests":{"cpu":"8"}}""");
+        x.Agents[0].Exit($"{pod.Uid}.0", 1); // the first restart is at once, the second after 10 s: meanwhile the other takes all
+        pod = await x.WaitRunning("web", attempt: 1);
+        x.Agents[0].Exit($"{pod.Uid}.1", 1);
+        await x.WaitRunning("all");
         pod = await x.WaitPod("web", y => y.Status.Phase == "Failed", seconds: 120);
         Assert.Equal("ResourcesTaken", pod.Status.Reason);
     });
+
+    [Fact]
+    public void A_pod_restarts_on_its_agent_though_that_takes_no_new_pods() => Cluster.Run(async x =>
+    {
+        await x.CreatePod("web");
+        var pod = await x.WaitRunning("web");
+        await x.CloseByTaint("agent-0");
+        x.Agents[0].Exit($"{pod.Uid}.0", 1);
+        await x.WaitRunning("web", attempt: 1);
+        await x.CreatePod("new");
+        await x.WaitPod("new", y => y.Status.Conditions.Any(z => z.Message.Contains("1 have a taint", StringComparison.Ordinal)), seconds: 30);
+    });
+
+    [Fact]
+    public void An_agent_that_offers_nothing_keeps_its_host_and_zone_from_pods_that_stay_apart() => Cluster.Run(async x =>
+    {
+        const string Apart = ""","affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"site","labelSelector":{"matchLabels":{"app":"db"}}}]}}""";
+        await x.CreatePod("first", container: ""","resources":{"requests":{"cpu":"8"}}""", spec: Apart, metadata: ""","labels":{"app":"db"}""");
+        var first = await x.WaitRunning("first");
+        await x.LabelNode("agent-0", "site", "one");
+        await x.LabelNode("agent-1", "site", "one");
+        await x.CreatePod("second", spec: Apart, metadata: ""","labels":{"app":"db"}""");
+        var second = await x.WaitPod("second", y => y.Status.Conditions.Any(z => z.Message.Contains("pod to stay away from", StringComparison.Ordinal)), seconds: 30);
+        Assert.Contains("0/2 agents fit: 2 have a pod to stay away from", second.Status.Conditions[0].Message, StringComparison.Ordinal);
+        await x.LabelNode(first.Spec.NodeName == "agent-0" ? "agent-1" : "agent-0", "site", "two");
+        Assert.NotEqual(first.Spec.NodeName, (await x.WaitRunning("second")).Spec.NodeName);
+    }, agents: 2);
 
     [Fact]
     public void The_whole_history_is_the_same_for_the_same_seed()

@@ -74,7 +74,7 @@ internal sealed partial class PlacementDesk
         {
             _news = false;
             var slots = Slots(now);
-            matcher = new(slots, new Lazily(PlacedPods), _repelling.Values.Select(Placed).ToList(), _parts.Random);
+            matcher = new(slots, _nodesByName, _placed, _parts.Random);
             if (slots.Count > 0)
             {
                 var result = matcher.Run(_waiting.Select(x => x.Waiting!));
@@ -110,10 +110,6 @@ internal sealed partial class PlacementDesk
         return new(held.AgentId, node, held.Free, ports) { Pods = ledger.Pods };
     }
 
-    private IEnumerable<PlacedPod> PlacedPods() => _records.Values.Where(x => x.Taken != default).Select(Placed);
-
-    private static PlacedPod Placed(PodRecord record) => new(record.Pod, record.Node.Length > 0 ? record.Node : record.Pod.Spec.NodeName);
-
     private void ReviveOrSuppress(DateTimeOffset now)
     {
         if (!_subscribed || _waiting.Count > 0 || _suppressed) _suppressDue = null;
@@ -143,15 +139,5 @@ internal sealed partial class PlacementDesk
         Count("revives");
         _reviveDue = now + _reviveBackoff;
         _reviveBackoff = _reviveBackoff * 2 > ReviveMax ? ReviveMax : _reviveBackoff * 2;
-    }
-
-    /// <summary>A collection whose members are only enumerated when a pod's affinity asks for them.</summary>
-    private sealed class Lazily(Func<IEnumerable<PlacedPod>> members) : IReadOnlyCollection<PlacedPod>
-    {
-        public int Count => members().Count();
-
-        public IEnumerator<PlacedPod> GetEnumerator() => members().GetEnumerator();
-
-        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

@@ -29,6 +29,7 @@ internal sealed partial class PlacementDesk
         }
         record.Pod = pod;
         record.Revision = change.Revision;
+        Stand(record);
         Step(record);
     }
 
@@ -240,7 +241,20 @@ internal sealed partial class PlacementDesk
         FreeRoom(record);
         _records.Remove(record.Uid);
         _draining.Remove(record);
-        _repelling.Remove(record.Uid);
+        _placed.Remove(record.Uid);
+    }
+
+    /// <summary>
+    /// Keeps the account of what stands where, for affinity and spread: what takes room, and what has a node and is to run (again) there, also
+    /// where another scheduler has put it.
+    /// </summary>
+    private void Stand(PodRecord record)
+    {
+        var pod = record.Pod;
+        var node = record.Node.Length > 0 ? record.Node : pod.Spec.NodeName;
+        var isOver = record.Gone || pod.IsFinished || record.Phase is LaunchPhase.Ended && record.Verdict.Outcome is not Outcome.Restart;
+        if (node.Length > 0 && (record.Taken != default || pod.Spec.NodeName.Length > 0 && !isOver)) _placed.Put(pod, node);
+        else _placed.Remove(record.Uid);
     }
 
     private void TakeRoom(PodRecord record, Amounts amounts)
@@ -250,7 +264,7 @@ internal sealed partial class PlacementDesk
         var ledger = Ledger(record.Agent);
         ledger.Taken += amounts;
         ledger.Pods++;
-        if (record.Pod.Spec.Affinity?.PodAntiAffinity is not null) _repelling[record.Uid] = record;
+        Stand(record);
     }
 
     private void FreeRoom(PodRecord record)
@@ -260,6 +274,6 @@ internal sealed partial class PlacementDesk
         ledger.Taken -= record.Taken;
         ledger.Pods--;
         record.Taken = default;
-        _repelling.Remove(record.Uid);
+        Stand(record);
     }
 }

@@ -35,7 +35,7 @@ internal sealed partial class PlacementDesk
             byClass ??= new(StringComparer.Ordinal);
             if (!byClass.TryGetValue(waiting.Class, out var refusal))
             {
-                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), new Lazily(PlacedPods), [.. _repelling.Values.Select(Placed)], _parts.Random).Explain(waiting);
+                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), _nodesByName, _placed, _parts.Random).Explain(waiting);
             }
             Tell(record, refusal);
         }

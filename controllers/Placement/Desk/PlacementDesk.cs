@@ -39,8 +39,9 @@ internal sealed partial class PlacementDesk : IDisposable
     private readonly Agenda _agenda = new();
     private readonly Dictionary<string, PodRecord> _records = new(StringComparer.Ordinal);
     private readonly SortedSet<PodRecord> _waiting = new(WaitingOrder.Instance);
-    private readonly Dictionary<string, PodRecord> _repelling = new(StringComparer.Ordinal);
+    private readonly PlacedPods _placed = new();
     private readonly Dictionary<string, AgentNode> _nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AgentNode> _nodesByName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _agentOfNode = new(StringComparer.Ordinal);
     private readonly Dictionary<string, AgentLedger> _ledger = new(StringComparer.Ordinal);
     private readonly HashSet<string> _superseded = new(StringComparer.Ordinal);
@@ -157,12 +158,13 @@ internal sealed partial class PlacementDesk : IDisposable
         if (change.Old is { } old && AgentId(old) is { Length: > 0 } before && (change.New is null || AgentId(change.New) != before))
         {
             _nodes.Remove(before);
+            _nodesByName.Remove(old.Name);
             if (_book.Agent(before) is { } held) held.Slot = null;
         }
         if (change.New is not { } node) return; // what stands in _agentOfNode tells a new agent of that name from the former one
         var agent = AgentId(node);
         if (agent.Length == 0) return;
-        _nodes[agent] = AgentNode.Of(node);
+        _nodes[agent] = _nodesByName[node.Name] = AgentNode.Of(node);
         if (_agentOfNode.TryGetValue(node.Name, out var former) && former != agent) Supersede(former);
         _agentOfNode[node.Name] = agent;
         if (_book.Agent(agent) is { } slot)

@@ -20,6 +20,7 @@ internal static class AgentFilter
             yield break;
         }
         if (!agent.Offered) yield return new(RefusalKind.NoOffer, $"{node.Name} offers nothing now", "free resources there, or wait for its next offer");
+        if (waiting.IsBound) yield break; // what decided for the node is not asked again (a cordon, a taint or a label may have come since)
         if (node.Unschedulable && !Tolerated(spec, Cordoned)) yield return new(RefusalKind.Unschedulable, $"{node.Name} is cordoned", $"kubectl uncordon {node.Name}");
         foreach (var taint in node.Taints)
         {
@@ -35,7 +36,7 @@ internal static class AgentFilter
             var found = has is null ? "no such label" : $"{key}={has}";
             yield return new(RefusalKind.NodeSelector, $"nodeSelector asks for {key}={value}, {node.Name} has {found}", $"kubectl label node {node.Name} {key}={value}");
         }
-        if (spec.Affinity?.NodeAffinity?.RequiredDuringSchedulingIgnoredDuringExecution is { } required && !Any(required, node))
+        if (!Affine(spec, node))
         {
             yield return new(RefusalKind.NodeAffinity, $"no term of the required node affinity matches {node.Name}", "change the affinity or the node's labels");
         }
@@ -79,6 +80,16 @@ internal static class AgentFilter
         return any <= agent.Ports.Count;
     }
 
+    /// <summary>nodeSelector and required node affinity allow the node.</summary>
+    public static bool Selects(PodSpec spec, AgentNode node)
+    {
+        foreach (var (key, value) in spec.NodeSelector)
+        {
+            if (!node.Labels.TryGetValue(key, out var has) || has != value) return false;
+        }
+        return Affine(spec, node);
+    }
+
     /// <summary>0 … 1: how much of the preferred node affinity an agent meets, less its PreferNoSchedule taints.</summary>
     public static double Preference(WaitingPod waiting, AgentNode node)
     {
@@ -111,6 +122,8 @@ internal static class AgentFilter
         }
         return false;
     }
+
+    private static bool Affine(PodSpec spec, AgentNode node) => spec.Affinity?.NodeAffinity?.RequiredDuringSchedulingIgnoredDuringExecution is not { } required || Any(required, node);
 
     private static bool Any(NodeSelectorSpec required, AgentNode node)
     {

@@ -8,22 +8,29 @@ internal sealed record Match(WaitingPod Pod, AgentSlot Agent, IReadOnlyDictionar
 internal sealed record MatchResult(IReadOnlyList<Match> Matches, IReadOnlyList<WaitingPod> Refused);
 
 /// <summary>
-/// Puts waiting pods on offered agents, the least loaded first. Pods that cannot be told apart (<see cref="WaitingPod.Class"/>) share one
-/// filtered heap of agents, so a pod costs O(log agents) and an agent is filtered once per class and round.
+/// Puts waiting pods on offered agents, the least loaded first, in sight of every known node and of every pod that stands on one. Pods that
+/// cannot be told apart (<see cref="WaitingPod.Class"/>) share one <see cref="AgentTree"/>: an agent is filtered once per class and round.
 /// </summary>
-/// <param name="placed">All pods that have a place; enumerated only for classes that have affinity or spread terms.</param>
-/// <param name="repelling">Those of them with required anti-affinity.</param>
-internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyCollection<PlacedPod> placed, IReadOnlyCollection<PlacedPod> repelling, Random random)
+/// <param name="agents">The agents that offer something; others among them take part in refusals only.</param>
+/// <param name="nodes">Every known node by name, with offers or without.</param>
+/// <param name="placed">Every pod that has a place on one of them.</param>
+internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictionary<string, AgentNode> nodes, PlacedPods placed, Random random)
 {
     /// <summary>Weight of the preferred affinity against the load: a full match outweighs any load.</summary>
     private const double PreferenceWeight = 2;
 
-    private readonly Dictionary<string, ClassAgents> _classes = new(StringComparer.Ordinal);
-    private readonly List<PlacedPod> _placedNow = [];
-    private readonly List<PlacedPod> _repellingNow = [];
-    private Dictionary<string, AgentNode>? _nodes;
+    private readonly Dictionary<string, Class> _classes = new(StringComparer.Ordinal);
+    private readonly PlacedPods _placedNow = new();
 
-    private sealed record ClassAgents(PriorityQueue<int, (double Load, int Pods, int Index)> Heap, double[] Preference, Neighbours Neighbours);
+    private sealed record Class(WaitingPod Sample, Neighbours Neighbours, AgentTree Agents)
+    {
+        /// <summary>Which of the first <see cref="Known"/> classes mind a pod of this one.</summary>
+        public List<Class> MindedBy { get; } = [];
+        public int Known { get; set; }
+    }
+
+    /// <summary>Branches looked at in the search for places: the part of the cost that depends on how many pods there are.</summary>
+    public long Looks => _classes.Values.Sum(x => x.Agents.Looks);
 
     /// <param name="pods">In the order in which they are served (by priority, then by age).</param>
     public MatchResult Run(IEnumerable<WaitingPod> pods)
@@ -58,57 +65,36 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyCollecti
 
     private Match? Place(WaitingPod pod)
     {
-        var candidates = _classes.TryGetValue(pod.Class, out var known) ? known : _classes[pod.Class] = Candidates(pod);
-        List<int>? aside = null;
-        Match? match = null;
-        while (match is null && candidates.Heap.TryDequeue(out var index, out var rank))
+        var ofClass = _classes.TryGetValue(pod.Class, out var known) ? known : _classes[pod.Class] = ClassOf(pod);
+        while (ofClass.Agents.Best() is { } best)
         {
-            var agent = agents[index];
-            if (!AgentFilter.Fits(pod, agent)) continue; // what is free only shrinks in a round: this agent is out for the whole class
-            var now = Rank(pod, agent, index, candidates.Preference[index]);
-            if (now.CompareTo(rank) > 0)
-            {
-                candidates.Heap.Enqueue(index, now); // another class has taken from it since
-                continue;
-            }
-            if (!candidates.Neighbours.IsEmpty && candidates.Neighbours.Reasons(agent.Node).Any())
-            {
-                (aside ??= []).Add(index);
-                continue;
-            }
-            match = Take(pod, agent);
-            if (match is null) continue;
-            candidates.Heap.Enqueue(index, Rank(pod, agent, index, candidates.Preference[index]));
+            if (Take(pod, ofClass, agents[best.Index]) is { } match) return match;
+            best.IsOut = true;
         }
-        foreach (var index in aside ?? []) candidates.Heap.Enqueue(index, Rank(pod, agents[index], index, candidates.Preference[index]));
-        return match;
+        return null;
     }
 
-    private Match? Take(WaitingPod pod, AgentSlot agent)
+    private Match? Take(WaitingPod pod, Class ofClass, AgentSlot agent)
     {
         var ports = ObjectPorts(pod, agent);
         if (ports is null) return null;
         agent.Free -= pod.Demand.Total;
         agent.Pods++;
-        var here = new PlacedPod(pod.Pod, agent.Node.Name);
-        var repels = pod.Pod.Spec.Affinity?.PodAntiAffinity is not null;
-        _placedNow.Add(here);
-        if (repels) _repellingNow.Add(here);
-        foreach (var other in _classes.Values)
-        {
-            if (!other.Neighbours.IsEmpty) other.Neighbours.Count(pod.Pod, agent.Node.Name);
-        }
-        // Its anti-affinity may keep classes away that were filtered before: they look again.
-        if (repels) DropOtherClasses(pod.Class);
+        _placedNow.Put(pod.Pod, agent.Node.Name);
+        foreach (var other in MindedBy(ofClass)) other.Neighbours.Count(pod.Pod, agent.Node);
         return new(pod, agent, ports);
     }
 
-    private void DropOtherClasses(string keep)
+    /// <summary>Asked of each pair of classes once, not of each placement.</summary>
+    private List<Class> MindedBy(Class placing)
     {
-        if (_classes.Count <= 1) return;
-        var kept = _classes[keep];
-        _classes.Clear();
-        _classes.Add(keep, kept);
+        if (placing.Known == _classes.Count) return placing.MindedBy;
+        foreach (var other in _classes.Values.Skip(placing.Known))
+        {
+            if (other.Neighbours.Minds(placing.Sample.Pod)) placing.MindedBy.Add(other);
+        }
+        placing.Known = _classes.Count;
+        return placing.MindedBy;
     }
 
     private static readonly Dictionary<string, int> NoPorts = [];
@@ -134,30 +120,26 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyCollecti
         return ports;
     }
 
-    private ClassAgents Candidates(WaitingPod pod)
+    private Class ClassOf(WaitingPod pod)
     {
+        var neighbours = NeighboursOf(pod);
         var preference = new double[agents.Count];
-        var ranked = new List<(int, (double, int, int))>(agents.Count);
+        var candidates = new List<(int, Rank)>(agents.Count);
         for (var i = 0; i < agents.Count; i++)
         {
             var agent = agents[i];
-            if (!agent.Offered || !AgentFilter.Fits(pod, agent) || AgentFilter.Fixed(pod, agent).Any()) continue;
+            if (!agent.Offered || !AgentFilter.Fits(pod, agent) || neighbours.IsClosed(agent.Node) || AgentFilter.Fixed(pod, agent).Any()) continue;
             preference[i] = AgentFilter.Preference(pod, agent.Node);
-            ranked.Add((i, Rank(pod, agent, i, preference[i])));
+            candidates.Add((i, RankOf(pod, agent, i, preference[i])));
         }
-        return new(new(ranked), preference, NeighboursOf(pod));
+        return new(pod, neighbours, new(neighbours.Gates, candidates, (i, gate) => agents[i].Node.Labels.GetValueOrDefault(gate.Key), RankNow));
+
+        // What is free only shrinks in a round, and what is closed stays so: an agent that is out is out for the whole class.
+        Rank? RankNow(int i) => AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) ? RankOf(pod, agents[i], i, preference[i]) : null;
     }
 
-    private Neighbours NeighboursOf(WaitingPod pod) => new(pod.Pod, placed.Concat(_placedNow), repelling.Concat(_repellingNow), Nodes);
+    private Neighbours NeighboursOf(WaitingPod pod) => new(pod, nodes, placed, _placedNow);
 
-    private Dictionary<string, AgentNode> Nodes()
-    {
-        if (_nodes is not null) return _nodes;
-        _nodes = new(agents.Count, StringComparer.Ordinal);
-        foreach (var agent in agents) _nodes[agent.Node.Name] = agent.Node;
-        return _nodes;
-    }
-
-    private static (double Load, int Pods, int Index) Rank(WaitingPod pod, AgentSlot agent, int index, double preference) =>
-        (agent.LoadWith(pod.Demand.Total) - PreferenceWeight * preference, agent.Pods, index);
+    private static Rank RankOf(WaitingPod pod, AgentSlot agent, int index, double preference) =>
+        new(agent.LoadWith(pod.Demand.Total) - PreferenceWeight * preference, agent.Pods, index);
 }

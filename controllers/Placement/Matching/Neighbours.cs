@@ -3,114 +3,137 @@ using Declarative.Api.Objects;
 
 namespace Declarative.Controllers.Placement.Matching;
 
-/// <summary>A pod that has its place.</summary>
-internal readonly record struct PlacedPod(Pod Pod, string Node);
-
 /// <summary>
-/// Required pod affinity and anti-affinity (both directions) and DoNotSchedule topology spread of one class of pods: for each term the
-/// number of matching pods per topology value, counted once per round and kept up to date as the round places pods.
+/// What the pods that stand somewhere mean for one class of waiting pods: required pod affinity, anti-affinity in both directions, and
+/// DoNotSchedule topology spread. Counted once per round over all known nodes, and kept up to date as the round places pods. In a round
+/// counts only grow: what anti-affinity closes stays closed, while a <see cref="Gate"/> may open and close.
 /// </summary>
 internal sealed class Neighbours
 {
-    private readonly List<Term> _terms = [];
-    private readonly Func<Dictionary<string, AgentNode>> _nodes;
+    private readonly Pod _pod;
+    private readonly List<Gate> _gates = [];
+    private readonly List<(PodAffinityTerm Term, LabelSelector Selector)> _avoids = [];
+    private readonly Dictionary<string, HashSet<string>> _closed = new(StringComparer.Ordinal);
 
-    private sealed record Term(RefusalKind Kind, string Key, LabelSelector Selector, IReadOnlyList<string> Namespaces, int MaxSkew)
+    /// <param name="nodes">Every known node by name, with offers or without.</param>
+    public Neighbours(WaitingPod waiting, IReadOnlyDictionary<string, AgentNode> nodes, params ReadOnlySpan<PlacedPods> placed)
     {
-        public Dictionary<string, int> Counts { get; } = new(StringComparer.Ordinal);
-        public bool SelfMatches { get; init; }
-
-        public bool Selects(Pod pod) => Namespaces.Contains(pod.Namespace) && Selector.Matches(pod.Metadata.Labels);
+        _pod = waiting.Pod;
+        // "IgnoredDuringExecution": a pod that has its node is not judged again when it restarts there.
+        if (waiting.IsBound) return;
+        foreach (var term in _pod.Spec.Affinity?.PodAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) _gates.Add(new AffinityGate(term, _pod));
+        foreach (var constraint in _pod.Spec.TopologySpreadConstraints)
+        {
+            if (constraint.WhenUnsatisfiable != "ScheduleAnyway") _gates.Add(new SpreadGate(constraint, _pod, nodes.Values));
+        }
+        foreach (var term in PlacedGroup.RepelTermsOf(_pod)) _avoids.Add((term, SelectorOf(term)));
+        foreach (var pods in placed)
+        {
+            foreach (var group in pods.Groups) Count(group, nodes);
+        }
+        foreach (var gate in _gates) gate.Counted();
     }
 
-    /// <param name="repelling">The placed pods that have required anti-affinity of their own.</param>
-    public Neighbours(Pod pod, IEnumerable<PlacedPod> placed, IEnumerable<PlacedPod> repelling, Func<Dictionary<string, AgentNode>> nodes)
+    /// <summary>Conditions that may come to hold for a domain in the course of a round.</summary>
+    public IReadOnlyList<Gate> Gates => _gates;
+
+    /// <summary>Anti-affinity, this class's own or that of a pod that stands there, keeps the class away from a node for the rest of the round.</summary>
+    public bool IsClosed(AgentNode node)
     {
-        _nodes = nodes;
-        var affinity = pod.Spec.Affinity;
-        foreach (var term in affinity?.PodAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Add(RefusalKind.PodAffinity, term, pod);
-        foreach (var term in affinity?.PodAntiAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Add(RefusalKind.PodAntiAffinity, term, pod);
-        foreach (var constraint in pod.Spec.TopologySpreadConstraints)
+        foreach (var (key, values) in _closed)
         {
-            if (constraint.WhenUnsatisfiable == "ScheduleAnyway") continue;
-            var selector = constraint.LabelSelector?.ToSelector() ?? LabelSelector.Nothing;
-            var term = new Term(RefusalKind.TopologySpread, constraint.TopologyKey, selector, [pod.Namespace], Math.Max(1, constraint.MaxSkew)) { SelfMatches = selector.Matches(pod.Metadata.Labels) };
-            foreach (var node in nodes().Values)
-            {
-                if (node.Labels.TryGetValue(constraint.TopologyKey, out var value)) term.Counts.TryAdd(value, 0);
-            }
-            _terms.Add(term);
+            if (node.Labels.TryGetValue(key, out var value) && values.Contains(value)) return true;
         }
-        if (_terms.Count > 0)
-        {
-            foreach (var other in placed) Count(other.Pod, other.Node);
-        }
-        foreach (var other in repelling) Repel(other, pod);
+        return false;
     }
 
-    public bool IsEmpty => _terms.Count == 0;
-
-    /// <summary>Counts a pod that stands, or was just put, on a node.</summary>
-    public void Count(Pod pod, string nodeName)
+    /// <summary>A pod of this kind, placed somewhere, would change what is possible for the class.</summary>
+    public bool Minds(Pod placed)
     {
-        if (!_nodes().TryGetValue(nodeName, out var node)) return;
-        foreach (var term in _terms)
+        foreach (var gate in _gates)
         {
-            if (!node.Labels.TryGetValue(term.Key, out var value) || !term.Selects(pod)) continue;
-            term.Counts[value] = term.Counts.GetValueOrDefault(value) + 1;
+            if (gate.Selects(placed)) return true;
         }
+        foreach (var (term, selector) in _avoids)
+        {
+            if (Selects(term, selector, _pod, placed)) return true;
+        }
+        foreach (var term in PlacedGroup.RepelTermsOf(placed))
+        {
+            if (Selects(term, SelectorOf(term), placed, _pod)) return true;
+        }
+        return false;
     }
 
-    /// <summary>A pod just placed, whose own anti-affinity keeps others of the class away.</summary>
-    public void Repel(PlacedPod other, Pod pod)
+    /// <summary>Counts a pod that was just put on a node.</summary>
+    public void Count(Pod placed, AgentNode node)
     {
-        if (!_nodes().TryGetValue(other.Node, out var node)) return;
-        foreach (var term in other.Pod.Spec.Affinity?.PodAntiAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? [])
+        foreach (var gate in _gates)
         {
-            var selector = term.LabelSelector?.ToSelector() ?? LabelSelector.Nothing;
-            IReadOnlyList<string> namespaces = term.Namespaces.Count > 0 ? term.Namespaces : [other.Pod.Namespace];
-            if (!namespaces.Contains(pod.Namespace) || !selector.Matches(pod.Metadata.Labels) || !node.Labels.TryGetValue(term.TopologyKey, out var value)) continue;
-            var repelled = new Term(RefusalKind.PodAntiAffinity, term.TopologyKey, LabelSelector.Nothing, [], 0);
-            repelled.Counts[value] = 1;
-            _terms.Add(repelled);
+            if (node.Labels.TryGetValue(gate.Key, out var value) && gate.Selects(placed)) gate.Raise(value);
+        }
+        foreach (var (term, selector) in _avoids)
+        {
+            if (Selects(term, selector, _pod, placed)) Close(term.TopologyKey, node);
+        }
+        foreach (var term in PlacedGroup.RepelTermsOf(placed))
+        {
+            if (Selects(term, SelectorOf(term), placed, _pod)) Close(term.TopologyKey, node);
         }
     }
 
     public IEnumerable<Reason> Reasons(AgentNode node)
     {
-        foreach (var term in _terms)
+        foreach (var gate in _gates)
         {
-            if (!node.Labels.TryGetValue(term.Key, out var value))
-            {
-                if (term.Kind != RefusalKind.PodAntiAffinity) yield return new(term.Kind, $"{node.Name} has no label {term.Key}", $"label the node with {term.Key}");
-                continue;
-            }
-            var count = term.Counts.GetValueOrDefault(value);
-            switch (term.Kind)
-            {
-                case RefusalKind.PodAntiAffinity when count > 0:
-                    yield return new(term.Kind, $"anti-affinity: a pod that must not be near is in {term.Key}={value}", $"add a node with another {term.Key}");
-                    break;
-                case RefusalKind.PodAffinity when count == 0 && !(term.SelfMatches && term.Counts.Count == 0):
-                    yield return new(term.Kind, $"affinity: no pod matches {term.Selector} in {term.Key}={value}", "place such a pod there first");
-                    break;
-                case RefusalKind.TopologySpread:
-                    var least = term.Counts.Values.DefaultIfEmpty(0).Min();
-                    var skew = count + (term.SelfMatches ? 1 : 0) - least;
-                    if (skew > term.MaxSkew)
-                    {
-                        yield return new(term.Kind, $"topology spread: {term.Key}={value} would have {skew} more than the least ({least}), at most {term.MaxSkew}", $"raise maxSkew or add a node in another {term.Key}");
-                    }
-                    break;
-            }
+            if (!node.Labels.TryGetValue(gate.Key, out var value)) yield return new(gate.Kind, $"{node.Name} has no label {gate.Key}", $"label the node with {gate.Key}");
+            else if (gate.Refuses(value) is { } reason) yield return reason;
+        }
+        foreach (var (key, values) in _closed)
+        {
+            if (!node.Labels.TryGetValue(key, out var value) || !values.Contains(value)) continue;
+            yield return new(RefusalKind.PodAntiAffinity, $"anti-affinity: a pod that must not be near is in {key}={value}", $"add a node with another {key}");
         }
     }
 
-    private void Add(RefusalKind kind, PodAffinityTerm term, Pod pod)
+    private void Count(PlacedGroup group, IReadOnlyDictionary<string, AgentNode> nodes)
     {
-        var selector = term.LabelSelector?.ToSelector() ?? LabelSelector.Nothing;
-        IReadOnlyList<string> namespaces = term.Namespaces.Count > 0 ? term.Namespaces : [pod.Namespace];
-        // The first pod of a group may start where none is yet, if it matches its own term.
-        _terms.Add(new(kind, term.TopologyKey, selector, namespaces, 0) { SelfMatches = namespaces.Contains(pod.Namespace) && selector.Matches(pod.Metadata.Labels) });
+        foreach (var gate in _gates)
+        {
+            if (!gate.Selects(group.Sample)) continue;
+            foreach (var (name, count) in group.Nodes)
+            {
+                if (nodes.TryGetValue(name, out var node) && node.Labels.TryGetValue(gate.Key, out var value)) gate.Raise(value, count);
+            }
+        }
+        foreach (var (term, selector) in _avoids)
+        {
+            if (Selects(term, selector, _pod, group.Sample)) Close(term.TopologyKey, group, nodes);
+        }
+        foreach (var term in PlacedGroup.RepelTermsOf(group.Sample))
+        {
+            if (Selects(term, SelectorOf(term), group.Sample, _pod)) Close(term.TopologyKey, group, nodes);
+        }
     }
+
+    private void Close(string key, PlacedGroup group, IReadOnlyDictionary<string, AgentNode> nodes)
+    {
+        foreach (var (name, _) in group.Nodes)
+        {
+            if (nodes.TryGetValue(name, out var node)) Close(key, node);
+        }
+    }
+
+    private void Close(string key, AgentNode node)
+    {
+        if (!node.Labels.TryGetValue(key, out var value)) return;
+        if (!_closed.TryGetValue(key, out var values)) _closed.Add(key, values = new(StringComparer.Ordinal));
+        values.Add(value);
+    }
+
+    internal static LabelSelector SelectorOf(PodAffinityTerm term) => term.LabelSelector?.ToSelector() ?? LabelSelector.Nothing;
+
+    /// <summary>A term without namespaces looks at its owner's namespace.</summary>
+    internal static bool Selects(PodAffinityTerm term, LabelSelector selector, Pod owner, Pod other) =>
+        (term.Namespaces.Count > 0 ? term.Namespaces.Contains(other.Namespace) : other.Namespace == owner.Namespace) && selector.Matches(other.Metadata.Labels);
 }

@@ -22,6 +22,9 @@ internal sealed class WaitingPod
     /// <summary>Only this agent: the pod has run there before. "" = any.</summary>
     public string PinnedAgent { get; }
 
+    /// <summary>The pod has its node already, from a manifest or an earlier attempt: only room and offers are asked for.</summary>
+    public bool IsBound => Pod.Spec.NodeName.Length > 0;
+
     /// <summary>Ports of an intent that was never sent; they are taken again where they are still free.</summary>
     public IReadOnlyDictionary<string, int>? KeptPorts { get; }
 
@@ -38,6 +41,7 @@ internal sealed class WaitingPod
             if (port.HostPort > 0) text.Append('h').Append(port.HostPort);
         }
         if (demand.Image.Length > 0) text.Append('i');
+        if (spec.NodeName.Length > 0) text.Append('b');
         if (pinnedAgent.Length > 0) text.Append('@').Append(pinnedAgent);
         foreach (var (key, value) in spec.NodeSelector) text.Append('|').Append(key).Append('=').Append(value);
         foreach (var toleration in spec.Tolerations) text.Append('~').Append(toleration);
@@ -66,6 +70,6 @@ internal sealed class WaitingPod
         foreach (var x in term.MatchFields) text.Append("f:").Append(x.Key).Append(x.Operator).AppendJoin(',', x.Values).Append(';');
     }
 
-    private static void Append(StringBuilder text, PodAffinityTerm term) =>
+    internal static void Append(StringBuilder text, PodAffinityTerm term) =>
         text.Append(term.TopologyKey).Append(' ').Append(term.LabelSelector?.ToSelector()).Append(' ').AppendJoin(',', term.Namespaces);
 }
