@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
 using Declarative.ApiServer;
 using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Sqlite;
