@@ -8,6 +8,9 @@ public sealed class ApiException(Status status) : Exception(status.Message)
     public Status Status { get; } = status;
     public int Code => Status.Code;
 
+    /// <summary>The server said nothing: it could not be reached, or went away before its answer.</summary>
+    public bool IsOutOfReach { get; init; }
+
     /// <summary>409 because the object has changed (not because it exists already).</summary>
     public bool IsConflict => Status.Reason == StatusReason.Conflict;
     public bool IsNotFound => Status.Code == 404;

@@ -80,6 +80,12 @@ public sealed record ApiServerOptions
     /// <summary>Node ports of Services, first and last.</summary>
     public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
 
+    /// <summary>
+    /// Moves where in both ranges the first free one is looked for. Platforms that share a machine share the default ranges; with different
+    /// numbers they give out different addresses until one has very many Services.
+    /// </summary>
+    public int ServiceRangesFrom { get; init; }
+
     /// <summary>Events are removed after this time (Kubernetes: 1 h).</summary>
     public TimeSpan EventsKeptFor { get; init; } = TimeSpan.FromHours(1);
 

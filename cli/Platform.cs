@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Client.Reconcile;
 using Declarative.Controllers;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
@@ -14,9 +15,15 @@ internal static class Platform
 {
     /// <summary>The controllers, in the order of the data flow.</summary>
     /// <param name="agents">The agents as the master tells them; null where only offers tell.</param>
-    public static IReadOnlyList<Part> Controllers(PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs) =>
+    /// <param name="identity">
+    /// Each controller runs while this identity holds its Lease <c>kube-system/NAME</c>, so that any number of processes may run; null where
+    /// there is one of each (Placement takes its Lease whatever this is).
+    /// </param>
+    public static IReadOnlyList<Part> Controllers(
+        PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null) =>
     [
-        .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) => row.Run(api, time, random, stop))),
+        .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
+            Led(row.Name, identity, api, time, random, logs, term => row.Run(api, time, new Random(random.Next()), term), stop))),
         new("placement", User.Placement, (api, master, time, random, stop) =>
         {
             // Both see the same agents: what Placement learns from offers becomes Node objects, on which it places.
@@ -24,9 +31,13 @@ internal static class Platform
             var logger = logs.CreateLogger("placement");
             return Task.WhenAll(
                 new PlacementController(placement, feed) { Logger = logger }.Run(api, master, time, random, stop),
-                new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), stop));
+                Led("node-controller", identity, api, time, random, logs, term => new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), term), stop));
         }),
     ];
+
+    private static Task Led(
+        string name, string? identity, IApi api, TimeProvider time, Random random, ILoggerFactory logs, Func<CancellationToken, Task> run, CancellationToken stop) =>
+        identity is null ? run(stop) : new LeaderLease(api, "kube-system", name, identity, time, random) { Logger = logs.CreateLogger(name) }.Run(run, stop);
 
     /// <summary>
     /// Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS with emulated clients in

@@ -86,7 +86,7 @@ public sealed class Pki : IDisposable
 
     private static IReadOnlyList<StaticToken> OpenTokens(string path)
     {
-        var tokens = File.Exists(path) ? StaticToken.Read(File.ReadAllText(path)) : [];
+        var tokens = File.Exists(path) ? StaticToken.Read(path, File.ReadAllText(path)) : [];
         var missing = Identity.All.Where(identity => tokens.All(x => x.User.Name != identity.User.Name)).ToList();
         if (missing.Count == 0) return tokens;
         tokens = [.. tokens, .. missing.Select(x => new StaticToken(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(TokenBytes)), x.User))];
@@ -105,7 +105,17 @@ public sealed class Pki : IDisposable
     private static X509Certificate2? Load(string directory, string stem)
     {
         var (certificate, key) = (Path.Combine(directory, stem + ".crt"), Path.Combine(directory, stem + ".key"));
-        return File.Exists(certificate) && File.Exists(key) ? X509Certificate2.CreateFromPemFile(certificate, key) : null;
+        if (!File.Exists(certificate) || !File.Exists(key)) return null;
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(certificate, key);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException($"{certificate} and {key} are no certificate with its key ({e.Message.TrimEnd('.')}); restore both from a backup, or remove both: {(stem == "ca"
+                ? "a new authority is made then, and copies of the kubeconfig elsewhere end to work"
+                : "they are made anew")}", e);
+        }
     }
 
     private static CertificateAuthority Keep(string directory, string stem, CertificateAuthority authority)

@@ -15,14 +15,17 @@ internal sealed class StaticToken(string text, User user)
     /// <summary>Takes the same time whether the first or the last byte differs.</summary>
     public bool Matches(ReadOnlySpan<byte> hash) => CryptographicOperations.FixedTimeEquals(_hash, hash);
 
-    public static IReadOnlyList<StaticToken> Read(string file)
+    /// <param name="path">Named in the error.</param>
+    public static IReadOnlyList<StaticToken> Read(string path, string file)
     {
         var tokens = new List<StaticToken>();
-        foreach (var line in file.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        var number = 0;
+        foreach (var line in file.Split('\n', StringSplitOptions.TrimEntries))
         {
-            if (line.StartsWith('#')) continue;
+            number++;
+            if (line.Length == 0 || line.StartsWith('#')) continue;
             var cells = line.Split(',', 4);
-            if (cells.Length < 3) throw new InvalidDataException("a line of the token file is not of the form token,user,uid[,\"group1,group2\"]");
+            if (cells.Length < 3) throw new InvalidDataException($"{path}, line {number}: expected token,user,uid[,\"group1,group2\"]");
             var groups = cells.Length < 4 ? [] : cells[3].Trim().Trim('"').Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             tokens.Add(new(cells[0], new User(cells[1], [.. groups, User.Authenticated])));
         }

@@ -368,6 +368,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         if (write.Warnings is not { } warnings) return;
         if (key.Kind.Support == KindSupport.Stored && write.Subresource.Length == 0) warnings.Add($"{key.Kind.Name}.{key.Kind.ApiVersion} is stored, but nothing acts on it here");
         strategy.Warn(wanted, old, warnings);
+        if (key.Kind.Support == KindSupport.Stored || write.Subresource.Length > 0 || (old is not null && JsonNode.DeepEquals(old["spec"], wanted["spec"]))) return;
+        var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);
+        foreach (var warning in NoEffect.In(type, wanted, "").Take(Limits.WarningsMax)) warnings.Add(warning);
     }
 
     private async Task ExpireEvents(CancellationToken stop)

@@ -20,8 +20,8 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
     private readonly Dictionary<int, string> _ports = [];
     private readonly IPNetwork _range = IPNetwork.Parse(options.ServiceClusterIpRange);
     private bool _read;
-    private uint _nextOffset = FirstDynamicOffset;
-    private int _nextPort = options.ServiceNodePortRange.First;
+    private uint _nextOffset = FirstDynamicOffset + (uint)Start(options, Size(options) - FirstDynamicOffset - 1);
+    private int _nextPort = options.ServiceNodePortRange.First + (int)Start(options, options.ServiceNodePortRange.Last - options.ServiceNodePortRange.First + 1);
 
     /// <summary>Fills in what is missing and takes what the object names. Throws 422 where an address or port is taken or out of range.</summary>
     public void Take(JsonObject service, JsonObject? old)
@@ -76,7 +76,7 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
         }
         else
         {
-            var size = 1u << (32 - _range.PrefixLength);
+            var size = Size(options);
             offset = _nextOffset;
             while (_addresses.ContainsKey(offset))
             {
@@ -120,6 +120,11 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
             }
         }
     }
+
+    private static uint Size(ApiServerOptions options) => 1u << (32 - IPNetwork.Parse(options.ServiceClusterIpRange).PrefixLength);
+
+    /// <summary>Multiples of the golden ratio spread evenly whatever the numbers are that people choose, round ones above all.</summary>
+    private static long Start(ApiServerOptions options, long count) => (long)(options.ServiceRangesFrom * 0.6180339887 % 1 * count);
 
     private void ReadStored()
     {

@@ -52,11 +52,13 @@ internal static class DnsCommand
                 RatePerSecond = parsed.GetValue(rate),
                 Tls = parsed.GetValue(certificate) is { } pem ? Tls(pem, parsed.GetValue(key), parsed.GetValue(offset)) : null,
             };
+            var directory = DataDirectory.At(parsed.GetValue(data)!);
             IApi? api = null;
             if (parsed.GetValue(config) is { } file)
                 given = MesosDns(file, given, logs.CreateLogger("dns"));
             else
-                api = RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "dns", machine);
+                api = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "dns", machine, logs);
+            using var instance = RoleInstance.Hold(directory, "dns");
             var role = await DnsRole.Start(api, given, machine, logs);
             return await RoleCommand.UntilStopped($"DNS at {given.Listen}, {(given.Http is { } http ? $"HTTP API at {http}" : "no HTTP API")}.", role.Running, [role], stop);
         }));

@@ -5,7 +5,7 @@ using Declarative.Mesos.Mini.Agents;
 
 namespace Declarative.Cli.Commands;
 
-/// <summary><c>declarative down</c>: ends a running <c>up</c> of the directory, then the workloads it left.</summary>
+/// <summary><c>declarative down</c>: ends what runs on the directory, <c>up</c> or separate roles, then the workloads it left.</summary>
 internal static class DownCommand
 {
     private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(20);
@@ -13,7 +13,7 @@ internal static class DownCommand
     public static Command Make(Machine machine)
     {
         var data = CommonOptions.Data();
-        var command = new Command("down", "Stop a running up of this directory, then its workloads.") { data };
+        var command = new Command("down", "Stop what runs on this directory, up or separate roles, then its workloads.") { data };
         command.SetAction((parsed, stop) => CommonOptions.Guard(() => Run(parsed.GetValue(data)!, machine, stop)));
         return command;
     }
@@ -22,6 +22,7 @@ internal static class DownCommand
     {
         var data = DataDirectory.At(path);
         if (!Directory.Exists(data.Path)) throw new UsageException($"--data {path}: there is no such directory");
+        foreach (var role in RoleInstance.Running(data)) await role.StopHolder(StopWithin, machine.Time, stop);
         await data.StopHolder(StopWithin, machine.Time, stop);
         await DataDirectory.At(data.Mesos).StopHolder(StopWithin, machine.Time, stop);
         // Held, so that no up begins while its tasks are ended.

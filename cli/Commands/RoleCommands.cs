@@ -24,11 +24,11 @@ internal static class RoleCommand
     }
 
     /// <summary>The API as a role's own identity, over HTTPS.</summary>
-    public static IApi Remote(string? kubeconfig, DataDirectory data, string role, Machine machine)
+    public static IApi Remote(string? kubeconfig, DataDirectory data, string role, Machine machine, ILoggerFactory logs)
     {
         var path = kubeconfig ?? data.RoleKubeconfig(role);
         if (!File.Exists(path)) throw new UsageException($"{path}: no kubeconfig there; the API server writes it (declarative apiserver --data DIR), or give --kubeconfig");
-        return new HttpApi(Kubeconfig.Load(path), machine.Time);
+        return new HttpApi(Kubeconfig.Load(path), machine.Time) { Logger = logs.CreateLogger(role) };
     }
 
     public static Option<string?> KubeconfigOption() => new("--kubeconfig") { Description = "Credentials of this role; default: DIR/pki/ROLE.kubeconfig", HelpName = "FILE" };
@@ -60,16 +60,17 @@ internal static class ApiServerCommand
     public static Command Make(Machine machine)
     {
         var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
-        var clusterIps = new Option<string>("--service-cluster-ip-range") { Description = "Cluster IPs of Services", HelpName = "CIDR", DefaultValueFactory = _ => "127.64.0.0/12" };
+        var (clusterIps, nodePorts) = (CommonOptions.ClusterIps(), CommonOptions.NodePorts());
         var tokens = new Option<string>("--token-auth-file") { Description = "More bearer tokens, one a line: token,user,uid,\"group,group\"", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, tokens, level };
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.Hold(parsed.GetValue(data)!);
             try
             {
-                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)).Api) { ServiceClusterIpRange = parsed.GetValue(clusterIps)!, TokenFile = parsed.GetValue(tokens)! }, machine, logs, [], stop);
+                var ranges = new ServiceRanges(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value);
+                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)), ranges) { TokenFile = parsed.GetValue(tokens)! }, machine, logs, [], stop);
                 return await RoleCommand.UntilStopped($"API server at {role.Url}, kubeconfig {directory.Kubeconfig}.", role.Running, [role], stop);
             }
             finally
@@ -94,10 +95,11 @@ internal static class ControllersCommand
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.At(parsed.GetValue(data)!);
-            var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine);
-            var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine);
+            var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
+            var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
             var urls = parsed.GetValue(masters)!.Select(x => Uri.TryCreate(x, UriKind.Absolute, out var url) ? url : throw new UsageException($"--master {x}: expected http://HOST:PORT")).ToList();
-            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, urls, machine, logs);
+            using var instance = RoleInstance.Hold(directory, "controllers");
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, urls, instance.Identity, machine, logs);
             return await RoleCommand.UntilStopped($"Controllers on {string.Join(", ", urls)}.", role.Running, [role], stop);
         }));
         return command;
@@ -109,13 +111,17 @@ internal static class LbCommand
     public static Command Make(Machine machine)
     {
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
+        var clusterIps = CommonOptions.ClusterIps();
         var access = new Option<string>("--access-log") { Description = "One JSON line per request and connection into this file, - = standard output", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level, access };
+        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, clusterIps, level, access };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
-            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop, parsed.GetValue(access)!);
+            var directory = DataDirectory.At(parsed.GetValue(data)!);
+            var api = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "lb", machine, logs);
+            using var instance = RoleInstance.Hold(directory, "lb");
+            var role = await LbRole.Start(api, ports, 1, parsed.GetValue(clusterIps)!, machine, logs, stop, parsed.GetValue(access)!);
             return await RoleCommand.UntilStopped($"Load balancer at http://127.0.0.1:{ports.LbHttp}, admin at {ports.LbAdmin}.", role.Running, [role], stop);
         }));
         return command;

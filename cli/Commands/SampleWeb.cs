@@ -7,7 +7,7 @@ using System.Text;
 namespace Declarative.Cli.Commands;
 
 /// <summary>
-/// The tiny web server of the example manifests: answers with its pod's name. <c>/</c> and any other path 200, <c>/healthz</c> 200,
+/// The tiny web server of the example manifests: answers with its pod's name. <c>/</c> and any other path 200, <c>/healthz</c> 200 and not logged,
 /// <c>/slow?ms=N</c> after N milliseconds, <c>/exit?code=N</c> answers and ends with that code. Plain sockets, because it is started many
 /// times and has to be ready at once in little memory.
 /// </summary>
@@ -158,7 +158,8 @@ internal sealed class SampleWeb
             + $"Connection: {(keeps ? "keep-alive" : "close")}\r\n\r\n{(request.Method == "HEAD" ? "" : body)}";
         await socket.SendAsync(Encoding.UTF8.GetBytes(text), SocketFlags.None);
         var took = _time.GetElapsedTime(began).TotalMilliseconds;
-        await _output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{request.Method} {request.Target} {status[..3]} {took:0.0} ms"));
+        // Its probes ask every second or so: they would hide the requests of users.
+        if (request.Path != "/healthz") await _output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{request.Method} {request.Target} {status[..3]} {took:0.0} ms"));
         if (ends)
         {
             _exitCode = request.Number("code") ?? 0;

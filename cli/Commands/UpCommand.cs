@@ -23,14 +23,16 @@ internal static class UpCommand
         {
             if (!CommonOptions.IsWithin(result, 1, 100)) result.AddError("--agents: expected a number from 1 to 100");
         });
+        var (clusterIps, nodePorts) = (CommonOptions.ClusterIps(), CommonOptions.NodePorts());
         var apply = new Option<string[]>("--apply") { Description = "File, directory or - to apply once the platform is ready; may be given again", HelpName = "PATH", DefaultValueFactory = _ => [] };
-        var command = new Command("up", "Run everything in this process, on an embedded one-machine Mesos.") { data, agents, apply, offset, level };
+        var command = new Command("up", "Run everything in this process, on an embedded one-machine Mesos.") { data, agents, apply, offset, clusterIps, nodePorts, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(() => Run(
-            new(parsed.GetValue(data)!, parsed.GetValue(agents), parsed.GetValue(apply)!, new Ports(parsed.GetValue(offset)), parsed.GetValue(level)!), machine, stop)));
+            new(parsed.GetValue(data)!, parsed.GetValue(agents), parsed.GetValue(apply)!, new Ports(parsed.GetValue(offset)),
+            new(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value), parsed.GetValue(level)!), machine, stop)));
         return command;
     }
 
-    private sealed record Settings(string Data, int Agents, IReadOnlyList<string> Apply, Ports Ports, string Level);
+    private sealed record Settings(string Data, int Agents, IReadOnlyList<string> Apply, Ports Ports, ServiceRanges Ranges, string Level);
 
     private static async Task<int> Run(Settings settings, Machine machine, CancellationToken stop)
     {
@@ -41,14 +43,16 @@ internal static class UpCommand
         if (settings.Ports.Taken(settings.Agents) is { } taken) throw new UsageException(taken);
         var data = DataDirectory.Hold(settings.Data);
         using var logs = CommonOptions.Loggers(settings.Level);
+        var instance = RoleInstance.Hold(data, "controllers");
         // Ended in the reverse order: the balancer first, Mesos last.
         var roles = new Stack<IAsyncDisposable>();
         var clean = true;
         try
         {
-            var running = await Start(settings, data, roles, machine, logs, stop);
+            var running = await Start(settings, data, instance, roles, machine, logs, stop);
             if (settings.Apply.Count > 0) await ApplyInput.Apply(settings.Apply, data.Kubeconfig, machine, Console.Out, stop);
-            await Console.Out.WriteLineAsync(Greeting(settings, data, machine.Time.GetElapsedTime(started)));
+            await Console.Out.WriteLineAsync(await Greeting.Text(
+                roles.OfType<ApiServerRole>().Single().As(User.ApiServer), settings.Ports, settings.Agents, data.Kubeconfig, settings.Data, machine.Time.GetElapsedTime(started), stop));
             await Console.Out.FlushAsync(stop);
             var ended = await Task.WhenAny([.. running, Stopped(stop)]);
             clean = stop.IsCancellationRequested;
@@ -62,6 +66,7 @@ internal static class UpCommand
         {
             var tasks = roles.OfType<MesosRole>().FirstOrDefault()?.RunningTasks ?? 0;
             while (roles.TryPop(out var role)) await role.DisposeAsync();
+            instance.Dispose();
             data.Release();
             if (stop.IsCancellationRequested)
             {
@@ -75,7 +80,7 @@ internal static class UpCommand
         return clean ? 0 : 1;
     }
 
-    private static async Task<Task[]> Start(Settings settings, DataDirectory data, Stack<IAsyncDisposable> roles, Machine machine, ILoggerFactory logs, CancellationToken stop)
+    private static async Task<Task[]> Start(Settings settings, DataDirectory data, RoleInstance instance, Stack<IAsyncDisposable> roles, Machine machine, ILoggerFactory logs, CancellationToken stop)
     {
         var ports = settings.Ports;
         LbRole? lb = null;
@@ -83,7 +88,7 @@ internal static class UpCommand
         DnsRole? dns = null;
         var mesos = await MesosRole.Start(new(data.Mesos, ports.Master, ports.FirstAgent, settings.Agents) { ClusterDns = () => dns?.ClusterAddress }, machine, logs, stop);
         roles.Push(mesos);
-        var api = await ApiServerRole.Start(new(data, ports.Api), machine, logs,
+        var api = await ApiServerRole.Start(new(data, ports, settings.Ranges), machine, logs,
         [
             Check("mesos", () => mesos.IsReady, "agents have not registered"),
             Check("dns", () => dns is { IsReady: true }, "zones are not loaded"),
@@ -92,11 +97,11 @@ internal static class UpCommand
         ], stop);
         roles.Push(api);
         reader = api.As(User.ApiServer);
-        var controllers = new ControllersRole(api.As, [mesos.Master], machine, logs);
+        var controllers = new ControllersRole(api.As, [mesos.Master], instance.Identity, machine, logs);
         roles.Push(controllers);
         dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master]), machine, logs);
         roles.Push(dns);
-        lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, machine, logs, stop);
+        lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, settings.Ranges.ClusterIps, machine, logs, stop);
         roles.Push(lb);
 
         using var late = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -120,24 +125,5 @@ internal static class UpCommand
         var stopped = Completion.New();
         stop.Register(() => stopped.TrySetResult());
         return stopped.Task;
-    }
-
-    private static string Greeting(Settings settings, DataDirectory data, TimeSpan took)
-    {
-        var ports = settings.Ports;
-        return string.Create(CultureInfo.InvariantCulture, $"""
-            Declarative {Version.Number} is ready ({took.TotalSeconds:0.0} s).
-
-              API            https://127.0.0.1:{ports.Api}      kubeconfig {data.Kubeconfig}
-              Mesos          http://127.0.0.1:{ports.Master}       {settings.Agents} agent{(settings.Agents == 1 ? "" : "s")} from port {ports.FirstAgent}
-              DNS            127.0.0.1:{ports.Dns}              Mesos-DNS API http://127.0.0.1:{ports.DnsHttp}
-              load balancer  http://127.0.0.1:{ports.LbHttp}       admin http://127.0.0.1:{ports.LbAdmin}
-
-            Try:
-              kubectl --kubeconfig {data.Kubeconfig} get pods -w
-              curl http://127.0.0.1:{9001 + ports.Offset}/
-              dig @127.0.0.1 -p {ports.Dns} _hello._tcp.declarative.mesos SRV
-            Stop with Ctrl-C; workloads run on until: declarative down --data {settings.Data}
-            """);
     }
 }

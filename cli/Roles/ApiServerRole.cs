@@ -39,8 +39,9 @@ internal sealed class ApiServerRole : IAsyncDisposable
         {
             Authorize = authorizer.Check,
             CheckGrant = authorizer.CheckGrant,
-            ServiceClusterIpRange = settings.ServiceClusterIpRange,
-            ServiceNodePortRange = settings.ServiceNodePortRange,
+            ServiceClusterIpRange = settings.Ranges.ClusterIps,
+            ServiceNodePortRange = settings.Ranges.NodePorts,
+            ServiceRangesFrom = settings.Ports.Offset,
             BootstrapObjects = BootstrapPolicy.Objects,
         }, machine.Time, machine.NewRandom(), stop);
         var role = new ApiServerRole(journal, server, authorizer, machine.Time);
@@ -50,12 +51,12 @@ internal sealed class ApiServerRole : IAsyncDisposable
             role._face = await HttpFace.Start(server.As, authorizer, new HttpOptions
             {
                 Address = IPAddress.Loopback,
-                Port = settings.Port,
+                Port = settings.Ports.Api,
                 Directory = settings.Data.Path,
                 Version = Version.Number,
                 Kinds = server.Kinds,
                 ServesTasks = true,
-                ServiceAddresses = [FirstAddress(settings.ServiceClusterIpRange)],
+                ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],
                 TokenFile = settings.TokenFile,
                 Readiness = readiness,
                 Log = logs,
@@ -87,11 +88,11 @@ internal sealed class ApiServerRole : IAsyncDisposable
     }
 }
 
-internal sealed record ApiServerSettings(DataDirectory Data, int Port)
+internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, ServiceRanges Ranges)
 {
-    public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
-    public (int First, int Last) ServiceNodePortRange { get; init; } = (30000, 30999);
-
     /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
     public string TokenFile { get; init; } = "";
 }
+
+/// <param name="ClusterIps">CIDR.</param>
+internal sealed record ServiceRanges(string ClusterIps, (int First, int Last) NodePorts);

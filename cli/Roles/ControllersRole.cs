@@ -15,11 +15,15 @@ internal sealed class ControllersRole : IAsyncDisposable
     private readonly Task _running;
 
     /// <param name="api">The API bound to a user; users differ by part.</param>
-    public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, Machine machine, ILoggerFactory logs)
+    /// <param name="masters">One of them leads.</param>
+    /// <param name="identity">Under which this process takes leases.</param>
+    /// <param name="machine">Clock and chance.</param>
+    /// <param name="logs">Where to.</param>
+    public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, string identity, Machine machine, ILoggerFactory logs)
     {
         var options = new HttpMasterOptions { Masters = masters };
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(new PlacementOptions(), new AgentWatch(_operator).Agents, logs);
+        var parts = Platform.Controllers(new PlacementOptions { Identity = identity }, new AgentWatch(_operator).Agents, logs, identity);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

@@ -1,3 +1,4 @@
+using System.Net;
 using Declarative.Api;
 using Declarative.Lb;
 using Microsoft.Extensions.Logging;
@@ -17,11 +18,12 @@ internal sealed class LbRole : IAsyncDisposable
 
     public bool IsReady => _part.IsReady;
 
-    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, Machine machine, ILoggerFactory logs, CancellationToken stop, string accessLog = "")
+    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, string clusterIps, Machine machine, ILoggerFactory logs, CancellationToken stop, string accessLog = "")
     {
         var part = new LbPart(new LbOptions
         {
             PortOffset = ports.Offset,
+            ClusterIps = IPNetwork.Parse(clusterIps),
             AccessLog = accessLog,
             Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
             PlatformPorts = ports.All(agents).Where(x => !x.Use.StartsWith("load balancer", StringComparison.Ordinal)).ToDictionary(x => x.Port, x => x.Use),

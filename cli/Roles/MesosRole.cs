@@ -35,7 +35,7 @@ internal sealed class MesosRole : IAsyncDisposable
     {
         var registryFile = Path.Combine(settings.Directory, "registry");
         var held = DataDirectory.Hold(settings.Directory);
-        var registry = File.Exists(registryFile) ? Registry.Parser.ParseFrom(await File.ReadAllBytesAsync(registryFile, stop)) : null;
+        var registry = File.Exists(registryFile) ? Read(registryFile, await File.ReadAllBytesAsync(registryFile, stop)) : null;
         var master = await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, settings.MasterPort), port => new MiniMaster(
             new MasterOptions { Port = port, Cluster = "declarative" }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
         var agents = Options(settings).Select(x => new ProcessAgent(x, machine.Time, machine.NewRandom(), logs.CreateLogger(x.Hostname))).ToList();
@@ -61,6 +61,18 @@ internal sealed class MesosRole : IAsyncDisposable
         await _master.DisposeAsync();
         _held.Release();
         _stop.Dispose();
+    }
+
+    private static Registry Read(string file, byte[] bytes)
+    {
+        try
+        {
+            return Registry.Parser.ParseFrom(bytes);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new InvalidDataException($"{file}: damaged ({e.Message}); restore it from a backup, or remove it: agents register anew then and what they ran is replaced", e);
+        }
     }
 
     /// <summary>Written beside and moved into place: a crash leaves the old registry or the new one.</summary>

@@ -6,6 +6,8 @@ using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Client.Reconcile;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Client.Http;
 
@@ -20,8 +22,12 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly Connection _connection = new(config, userAgent);
+    private readonly Reach _reach = new();
 
     public Uri Server => config.Server;
+
+    /// <summary>Is told once when the server is lost and once when it is back.</summary>
+    public ILogger Logger { get; init; } = NullLogger.Instance;
 
     public async Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default) =>
         StoredJson.Read(key, await Send(HttpMethod.Get, RequestUrl.Object(key, subresource), null, null, stop));
@@ -126,6 +132,7 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
             using var request = new HttpRequestMessage(HttpMethod.Get, url.ToString());
             if (accept.Length > 0) request.Headers.Accept.ParseAdd(accept);
             var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            _reach.Answered(Logger, config.Server, time);
             if (response.IsSuccessStatusCode) return response;
             using (response) throw new ApiException(Status.Read((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(stop)));
         }
@@ -179,6 +186,7 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
         {
             using var request = new HttpRequestMessage(method, url.ToString()) { Content = content };
             using var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            _reach.Answered(Logger, config.Server, time);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token);
             if (warnings is not null) TakeWarnings(response.Headers, warnings);
             return response.IsSuccessStatusCode ? body : throw new ApiException(Status.Read((int)response.StatusCode, body));
@@ -197,7 +205,8 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     {
         var cause = e;
         while (cause.InnerException is { } inner) cause = inner;
-        return Status.Unavailable($"{config.Server}: {cause.Message}");
+        _reach.Lost(Logger, config.Server, time, cause.Message);
+        return new(Status.Unavailable($"{config.Server}: {cause.Message}").Status) { IsOutOfReach = true };
     }
 
     /// <summary><c>Warning: 299 - "text"</c> (RFC 7234 section 5.5).</summary>

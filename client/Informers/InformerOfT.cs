@@ -137,7 +137,7 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             }
             catch (Exception e) // the informer's bulkhead: a broken connection has many types, and none may end the view
             {
-                Log.Broken(Logger, Kind.Plural, e.Message);
+                Log.Broken(Logger, ConnectionLoss.Level(e), Kind.Plural, e.Message);
             }
             if (from > 0) from = Math.Max(from, Revision);
             if (Revision > seen) backoff.Reset();

@@ -82,7 +82,8 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             catch (Exception e) // the worker's bulkhead: one key's bug or outage never stops the others
             {
                 Interlocked.Increment(ref _failures);
-                Log.ReconcileFailed(Logger, name, key, e);
+                if (e is ApiException { IsOutOfReach: true }) Log.Waiting(Logger, name, key, e.Message);
+                else Log.ReconcileFailed(Logger, name, key, e);
                 Queue.Retry(key);
             }
             finally

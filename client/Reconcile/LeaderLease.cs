@@ -88,7 +88,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
             }
             catch (Exception e) // the lease's bulkhead: an outage of the API only means that nobody can take it now
             {
-                Log.LeaseFailed(Logger, _key.ToString(), e.Message);
+                Log.LeaseFailed(Logger, ConnectionLoss.Level(e), _key.ToString(), e.Message);
             }
             if (!await Pause(stop)) return false;
         }
@@ -115,7 +115,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
             }
             catch (Exception e) when (!term.IsCancellationRequested) // an outage; the deadline decides
             {
-                Log.LeaseFailed(Logger, _key.ToString(), e.Message);
+                Log.LeaseFailed(Logger, ConnectionLoss.Level(e), _key.ToString(), e.Message);
                 if (time.GetUtcNow() - renewed < TimeSpan.FromSeconds(_options.RenewDeadlineSeconds)) continue;
                 why = $"not renewed for {_options.RenewDeadlineSeconds} s";
             }
@@ -199,7 +199,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
         }
         catch (Exception e) // it runs out by itself
         {
-            Log.LeaseFailed(Logger, _key.ToString(), e.Message);
+            Log.LeaseFailed(Logger, ConnectionLoss.Level(e), _key.ToString(), e.Message);
         }
     }
 

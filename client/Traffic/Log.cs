@@ -4,6 +4,6 @@ namespace Declarative.Client.Traffic;
 
 internal static partial class Log
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "traffic report {Name} could not be written, again in {Seconds} s: {Why}")]
-    public static partial void NotReported(ILogger logger, string name, double seconds, string why);
+    [LoggerMessage(Message = "traffic report {Name} could not be written, again in {Seconds} s: {Why}")]
+    public static partial void NotReported(ILogger logger, LogLevel level, string name, double seconds, string why);
 }

@@ -106,7 +106,7 @@ public sealed class TrafficReporter(string role, string id)
                 // Gone, refused or out of reach: all end in the same way, asking again from the start.
                 (renewAt, retry) = (DateTimeOffset.MinValue, retry == TimeSpan.Zero ? RetryFirst : retry * 2 < RenewEvery ? retry * 2 : RenewEvery);
                 writeAt = now + retry;
-                Log.NotReported(Logger, Name, retry.TotalSeconds, e.Message);
+                Log.NotReported(Logger, ConnectionLoss.Level(e), Name, retry.TotalSeconds, e.Message);
             }
         }
         using var last = new CancellationTokenSource(CallTimeout, time);

@@ -7,6 +7,15 @@ namespace Declarative.Tests.Api;
 public sealed class SchemaTableTests
 {
     [Fact]
+    public void Fields_without_effect_are_fields_of_the_table()
+    {
+        var fields = NoEffect.Fields.ToList();
+        Assert.NotEmpty(fields);
+        Assert.Equal(fields.Count, fields.Distinct().Count());
+        Assert.All(fields, x => Assert.NotNull(TypeTable.Type(x.Type)?.Find(x.Field)));
+    }
+
+    [Fact]
     public void Every_type_parses_and_finds_its_fields()
     {
         var fields = 0;

@@ -217,6 +217,9 @@ public abstract class ApiContract : IAsyncLifetime
     [InlineData("\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]", "", "spec.volumes")]
     [InlineData("\"securityContext\":{\"runAsUser\":1000}", "", "spec.securityContext")]
     [InlineData("\"hostNetwork\":true", "", "spec.hostNetwork")]
+    [InlineData("\"dnsPolicy\":\"None\"", "", "spec.dnsPolicy: stored, but has no effect: the process resolves")]
+    [InlineData("", "\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":1}}}", "spec.containers[0].lifecycle")]
+    [InlineData("", "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fileKeyRef\":{\"volumeName\":\"v\",\"path\":\"p\",\"key\":\"k\"}}}]", "spec.containers[0].env[0].valueFrom.fileKeyRef")]
     [InlineData("", "\"readinessProbe\":{\"grpc\":{\"port\":80}}", "readinessProbe.grpc")]
     [InlineData("", "\"readinessProbe\":{\"httpGet\":{\"port\":\"htp\"}},\"ports\":[{\"name\":\"http\",\"containerPort\":80}]", "did you mean \"http\"")]
     public async Task What_has_no_effect_is_said(string spec, string container, string told)
@@ -226,6 +229,19 @@ public abstract class ApiContract : IAsyncLifetime
         var warnings = new List<string>();
         await Api.Create(new(Kind.Pod, "default", "p"), Encoding.UTF8.GetBytes(json), new() { Warnings = warnings }, Stop);
         Assert.Contains(warnings, x => x.Contains(told, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_has_its_effect_anyway_and_what_was_said_before_is_not_said()
+    {
+        var key = new ResourceKey(Kind.Service, "default", "quiet");
+        var warnings = new List<string>();
+        await Api.Create(key, """{"metadata":{"name":"quiet"},"spec":{"type":"LoadBalancer","sessionAffinity":"None","internalTrafficPolicy":"Cluster","ports":[{"port":80}],"selector":{"a":"b"}}}"""u8.ToArray(), new() { Warnings = warnings }, Stop);
+        Assert.Empty(warnings);
+        await Api.Patch(key, PatchKind.Merge, """{"spec":{"loadBalancerSourceRanges":["10.0.0.0/8"]}}"""u8.ToArray(), new() { Warnings = warnings }, Stop);
+        Assert.Contains("whoever reaches the address is served", Assert.Single(warnings), StringComparison.Ordinal);
+        await Api.Patch(key, PatchKind.Merge, """{"metadata":{"labels":{"a":"b"}}}"""u8.ToArray(), new() { Warnings = warnings }, Stop);
+        Assert.Single(warnings);
     }
 
     [Fact]

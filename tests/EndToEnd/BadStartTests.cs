@@ -44,6 +44,10 @@ public sealed class BadStartTests
     [InlineData("--agents=0", "--agents")]
     [InlineData("--port-offset=60000", "--port-offset")]
     [InlineData("--log-level=loud", "--log-level")]
+    [InlineData("--service-cluster-ip-range=foo", "--service-cluster-ip-range foo")]
+    [InlineData("--service-cluster-ip-range=127.64.0.0/30", "/8 to /27")]
+    [InlineData("--service-node-port-range=30999-30000", "FIRST-LAST")]
+    [InlineData("--service-node-port-range=30500-31500", "the ports of tasks")]
     public Task A_wrong_option(string option, string named) => RunningPlatform.With(async platform =>
     {
         (await Up(platform, option)).Fails(named);
@@ -66,6 +70,40 @@ public sealed class BadStartTests
         Assert.Equal("ok", (await platform.Kubectl("get", "--raw", "/readyz")).Succeeds().Output.Trim());
         Assert.False(up.HasExited);
     });
+
+    [Fact]
+    public Task A_damaged_file_is_named_and_what_to_do() => RunningPlatform.With(async platform =>
+    {
+        await UpAndDown(platform);
+        foreach (var (file, content) in ((string, string)[])
+        [
+            ("pki/ca.key", ""),
+            ("pki/ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            ("pki/lb.key", "no key"),
+            ("pki/tokens.csv", "token\n"),
+            ("mesos/registry", "no registry"),
+            ("state.db", new string('x', 8192)),
+        ])
+        {
+            var path = Path.Combine(platform.Data, file);
+            var before = await File.ReadAllBytesAsync(path);
+            await File.WriteAllTextAsync(path, content);
+            var said = (await Up(platform)).Fails(path);
+            Assert.DoesNotContain("   at ", said.Errors, StringComparison.Ordinal);
+            await File.WriteAllBytesAsync(path, before);
+        }
+        await UpAndDown(platform);
+    });
+
+    private static async Task UpAndDown(RunningPlatform platform)
+    {
+        var up = await platform.Up();
+        Assert.Contains($"https://127.0.0.1:{platform.Ports.LbHttps}", up.Output, StringComparison.Ordinal);
+        // Nothing is there to be asked.
+        Assert.DoesNotContain("curl", up.Output, StringComparison.Ordinal);
+        up.Terminate();
+        (await up.Ended()).Succeeds();
+    }
 
     private static Task<Said> Up(RunningPlatform platform, params string[] more) => RunningPlatform.Run(["up", "--data", platform.Data, "--port-offset", platform.Offset, .. more]);
 

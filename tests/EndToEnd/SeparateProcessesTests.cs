@@ -127,6 +127,42 @@ public sealed class SeparateProcessesTests
         Assert.Empty(before.Select(x => (x.Id, x.StartTicks)).Except(now.Select(x => (x.Id, x.StartTicks))));
     });
 
+    [Fact]
+    public Task Of_two_processes_of_controllers_one_works_and_down_ends_every_part() => RunningPlatform.With(async platform =>
+    {
+        var parts = await Start(platform);
+        var second = platform.Start(parts[2].Arguments);
+        await Says(second, "Controllers on");
+        (await platform.Kubectl("apply", "-f", Installation.Hello)).Succeeds();
+        (await platform.RolledOut("hello")).Succeeds();
+        var leases = (await platform.Get("leases", "--namespace", "kube-system"))["items"]!.AsArray();
+        var holders = leases.Where(x => (string)x!["metadata"]!["name"]! != "lb-status").Select(x => (string?)x!["spec"]!["holderIdentity"]).ToList();
+        Assert.True(holders.Count >= 7, $"{holders.Count} leases");
+        Assert.Single(holders.Distinct());
+
+        parts[2].Terminate();
+        (await parts[2].Ended()).Succeeds();
+        (await platform.Kubectl("scale", "deployment/hello", "--replicas=4")).Succeeds();
+        (await platform.RolledOut("hello")).Succeeds();
+        Assert.Equal(4, platform.WebServers.Count);
+
+        // While the API server is away each part says so once, and once that it is back.
+        parts[3].Kill();
+        await parts[3].Ended();
+        await RunningPlatform.Until(() => parts[0].Output.Contains("out of reach", StringComparison.Ordinal), "the balancer misses the API server");
+        var api = platform.Start(parts[3].Arguments);
+        await Says(api, "API server at");
+        await RunningPlatform.Until(() => parts[0].Output.Contains("answers again", StringComparison.Ordinal), "the balancer has found the API server");
+        Assert.InRange(parts[0].Output.Split('\n').Count(x => x.Contains("warn:", StringComparison.Ordinal) || x.Contains("fail:", StringComparison.Ordinal)), 2, 6);
+
+        (await platform.Down()).Succeeds();
+        foreach (var part in (ChildProcess[])[second, parts[0], parts[1], parts[4], api])
+        {
+            await RunningPlatform.Until(() => part.HasExited, string.Join(' ', part.Arguments) + " has ended");
+            Assert.True((await part.Ended()).Code == 0, $"{part.Output}\n{part.Errors}");
+        }
+    });
+
     [Theory]
     [InlineData("mesos", "--agents")]
     [InlineData("apiserver", "--service-cluster-ip-range")]

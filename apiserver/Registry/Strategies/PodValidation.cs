@@ -25,22 +25,15 @@ internal static class PodValidation
         HostPorts(containers, path, causes);
     }
 
+    /// <summary>What depends on more than the field itself; the others are rows of no-effect.tsv.</summary>
     public static void Warn(JsonObject spec, string path, ICollection<string> warnings)
     {
         if (spec.List("initContainers") is { Count: > 0 }) warnings.Add($"{path}.initContainers: not supported: the pod will not start, because a Mesos task or task group has no init containers");
-        foreach (var name in (ReadOnlySpan<string>)["hostPID", "hostIPC", "hostNetwork"])
-        {
-            if (spec.Flag(name)) warnings.Add($"{path}.{name}: stored, but has no effect here");
-        }
-        if (spec.List("volumes") is { Count: > 0 }) warnings.Add($"{path}.volumes: stored, but nothing is mounted: volumes are not supported yet");
-        if (spec.Object("securityContext") is { Count: > 0 }) warnings.Add($"{path}.securityContext: stored, but has no effect: the process runs as the agent's user");
         var containers = spec.List("containers") ?? [];
         for (var i = 0; i < containers.Count; i++)
         {
             if (containers[i] is not JsonObject container) continue;
             var at = $"{path}.containers[{i}]";
-            if (container.Object("lifecycle") is not null) warnings.Add($"{at}.lifecycle: stored, but has no effect: Mesos' executors run no hooks");
-            if (container.Object("securityContext") is { Count: > 0 }) warnings.Add($"{at}.securityContext: stored, but has no effect: the process runs as the agent's user");
             foreach (var name in (ReadOnlySpan<string>)["livenessProbe", "readinessProbe", "startupProbe"])
             {
                 if (container.Object(name) is { } probe) WarnProbe(container, probe, $"{at}.{name}", warnings);

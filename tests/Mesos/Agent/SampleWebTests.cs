@@ -18,7 +18,7 @@ public sealed class SampleWebTests : IDisposable
     }
 
     [Fact]
-    public async Task It_answers_with_its_name_and_prints_a_line_per_request()
+    public async Task It_answers_with_its_name_and_prints_a_line_per_request_but_for_its_probes()
     {
         var (serving, address) = Start();
         Assert.Equal("web-1\n", await client.GetStringAsync(address, TestContext.Current.CancellationToken));
@@ -31,8 +31,9 @@ public sealed class SampleWebTests : IDisposable
         var lines = output.ToString().Split('\n');
         Assert.StartsWith("web-1 listens on 127.0.0.1:", lines[0], StringComparison.Ordinal);
         Assert.StartsWith("GET / 200 ", lines[1], StringComparison.Ordinal);
-        Assert.StartsWith("POST /a 200 ", lines[3], StringComparison.Ordinal);
-        Assert.Equal("web-1 ends", lines[5]);
+        Assert.StartsWith("POST /a 200 ", lines[2], StringComparison.Ordinal);
+        Assert.StartsWith("GET /b 200 ", lines[3], StringComparison.Ordinal);
+        Assert.Equal("web-1 ends", lines[4]);
     }
 
     [Fact]
