@@ -37,7 +37,10 @@ internal static class EndpointsPlan
 
         var writes = new List<Change>();
         var removals = new List<Change>();
-        var wanted = pods.Where(HasEndpoint).Select(pod => (Ports: PodPorts.Of(service, pod), Pod: pod)).GroupBy(x => PortsText(x.Ports)).ToList();
+        // A pod that goes away and stands in no slice takes requests from nobody. To name it now would give balancers and DNS something to wait for
+        // that Placement may not have waited for: it has perhaps looked already.
+        var standing = live.SelectMany(x => x.Endpoints).Select(x => x.TargetRef?.Uid ?? "").ToHashSet(StringComparer.Ordinal);
+        var wanted = pods.Where(x => HasEndpoint(x) && (!x.Metadata.IsDeleting || standing.Contains(x.Uid))).Select(pod => (Ports: PodPorts.Of(service, pod), Pod: pod)).GroupBy(x => PortsText(x.Ports)).ToList();
         foreach (var group in wanted)
         {
             var same = live.Where(x => x.AddressType == "IPv4" && PortsText(x.Ports) == group.Key).ToList();
