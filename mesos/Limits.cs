@@ -21,6 +21,9 @@ public static class Limits
     /// <summary>A refusal lasts at most this long, as in Mesos.</summary>
     public const int RefuseSecondsMax = 365 * 24 * 3600;
 
+    /// <summary>Nested containers that have ended and whose exit an agent still tells.</summary>
+    public const int NestedContainersEndedMax = 1_000;
+
     /// <summary>One record of a container's output; agents send what one read of a pipe gives, at most 64 KiB.</summary>
     public const int ProcessIoBytesMax = 1024 * 1024;
 }

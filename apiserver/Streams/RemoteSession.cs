@@ -6,6 +6,7 @@ using Declarative.Mesos.AgentClient;
 using Declarative.Mesos.Protocol.AgentApi;
 using CommandInfo = Declarative.Mesos.Protocol.CommandInfo;
 using ContainerID = Declarative.Mesos.Protocol.ContainerID;
+using TTYInfo = Declarative.Mesos.Protocol.TTYInfo;
 
 namespace Declarative.ApiServer.Streams;
 
@@ -14,6 +15,7 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
 {
     private const int SwitchboardDisabled = 500;
     private static readonly Status Success = new(200, "", "");
+    private static readonly TimeSpan SizeWithin = TimeSpan.FromSeconds(1);
     private readonly AgentContainers _containers = new(agent);
 
     /// <summary>Runs the command beside the task; it ends with its connection.</summary>
@@ -22,11 +24,24 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
         var session = new ContainerID { Value = Guid.NewGuid().ToString(), Parent = container };
         var command = new CommandInfo { Shell = false, Value = request.Command[0] };
         command.Arguments.Add(request.Command);
-        await using (var output = await _containers.Launch(session, command, request.Tty, stop))
+        var terminal = request.Tty ? await FirstSize(stop) : null;
+        await using (var output = await _containers.Launch(session, command, request.Tty ? terminal ?? new() : null, stop))
         {
             await Join(session, output, feeds: true, stop);
         }
         return Result(await _containers.Wait(session, stop));
+    }
+
+    /// <summary>
+    /// Clients tell the size of their terminal as soon as they are connected: a command that asks for it at once must see it. What comes before
+    /// it, and a client that is silent, are not waited for longer than a blink.
+    /// </summary>
+    private async Task<TTYInfo?> FirstSize(CancellationToken stop)
+    {
+        using var within = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        within.CancelAfter(SizeWithin);
+        if (!await ClientGone.Ends(async () => await io.Input.WaitToReadAsync(within.Token))) return null;
+        return io.Input.TryPeek(out var first) && first.Size is { } size ? new() { WindowSize = new() { Columns = (uint)size.Columns, Rows = (uint)size.Rows } } : null;
     }
 
     /// <summary>The task's own terminal where it has one; else its output files, as they grow.</summary>

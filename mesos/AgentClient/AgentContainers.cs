@@ -29,12 +29,12 @@ public sealed class AgentContainers(AgentClient agent)
     }
 
     /// <summary>Starts a process inside the container that is <paramref name="session"/>'s parent; it lives no longer than the output is held.</summary>
-    /// <param name="tty">It gets a terminal of its own.</param>
-    public Task<ContainerOutput> Launch(ContainerID session, CommandInfo command, bool tty, CancellationToken stop)
+    /// <param name="terminal">It gets a terminal of its own; null for pipes.</param>
+    public Task<ContainerOutput> Launch(ContainerID session, CommandInfo command, TTYInfo? terminal, CancellationToken stop)
     {
         var call = new Call { Type = CallType.LaunchNestedContainerSession, LaunchNestedContainerSession = new() { ContainerId = session, Command = command } };
-        if (tty)
-            call.LaunchNestedContainerSession.Container = new() { Type = ContainerInfo.Types.Type.Mesos, TtyInfo = new() };
+        if (terminal is not null)
+            call.LaunchNestedContainerSession.Container = new() { Type = ContainerInfo.Types.Type.Mesos, TtyInfo = terminal };
         return Open(call, stop);
     }
 

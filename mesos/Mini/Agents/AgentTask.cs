@@ -46,6 +46,10 @@ internal sealed class AgentTask
     public int Group { get; }
     public string RecordDirectory { get; }
     public string Sandbox => run.SandboxOf(this);
+
+    /// <summary>What the agent gives, without the task's own.</summary>
+    public IReadOnlyList<(string Name, string Value)> Environment => run.EnvironmentOf(this, Sandbox);
+
     public bool? Healthy { get; private set; }
     public CheckStatusInfo? CheckStatus { get; private set; }
     public RunningProcess? Process => process;
@@ -112,7 +116,7 @@ internal sealed class AgentTask
             Post(TaskState.TaskRunning);
         var started = Started();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var checks = new TaskChecks(this, world, run.EnvironmentOf(this, Sandbox), Sandbox);
+        var checks = new TaskChecks(this, world, Environment, Sandbox);
         List<Task> beside = [];
         if (Info.HealthCheck is { } health)
             beside.Add(checks.Health(health, started, ended.Token));

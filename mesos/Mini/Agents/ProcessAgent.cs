@@ -33,11 +33,15 @@ public sealed class ProcessAgent
         this.time = time;
         this.log = log ?? NullLogger.Instance;
         world = new AgentWorld(options, time, random, this.log, Send);
+        Nested = new NestedContainers(this, world);
         Started = time.GetUtcNow();
     }
 
     public AgentOptions Options => options;
     public DateTimeOffset Started { get; }
+
+    /// <summary>Processes beside its tasks: exec sessions and the like.</summary>
+    internal NestedContainers Nested { get; }
 
     internal TimeSpan Uptime => time.GetUtcNow() - Started;
 
@@ -88,6 +92,7 @@ public sealed class ProcessAgent
         finally
         {
             ended.Cancel();
+            Nested.KillAll();
             world.Dispose();
             await cleaning;
             await world.Settled();

@@ -14,6 +14,12 @@ internal static class AgentCalls
 {
     public static async Task Handle(HttpContext context, ProcessAgent agent)
     {
+        if (NestedCalls.IsInput(context.Request))
+        {
+            await NestedCalls.Input(context, agent);
+            return;
+        }
+
         if (await ApiCall.Read<Call>(context) is not { } call)
             return;
         if (Missing(call) is { } what)
@@ -22,6 +28,8 @@ internal static class AgentCalls
             return;
         }
 
+        if (await NestedCalls.Handle(context, call, agent))
+            return;
         if (MediaTypes.OfAccept(context.Request) is not { } accept)
         {
             await Answer.Text(context, 406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'");
@@ -48,7 +56,9 @@ internal static class AgentCalls
                 await Answer.Empty(context, 404);
                 break;
             default:
-                if (Read(call, agent) is { } response)
+                if (call.Type == CallType.PruneImages)
+                    await Answer.Empty(context, 200); // it keeps none
+                else if (Read(call, agent) is { } response)
                     await Answer.Message(context, response, accept);
                 else
                     await Answer.Text(context, 501, $"This agent does not support {StateJson.Name(call.Type)}");
@@ -64,6 +74,17 @@ internal static class AgentCalls
             { Type: CallType.GetMetrics, GetMetrics: null } => "get_metrics",
             { Type: CallType.ListFiles, ListFiles: null } => "list_files",
             { Type: CallType.ReadFile, ReadFile: null } => "read_file",
+#pragma warning disable CS0612 // Answered by every agent all the same
+            { Type: CallType.LaunchNestedContainer, LaunchNestedContainer: null } => "launch_nested_container",
+            { Type: CallType.LaunchNestedContainerSession, LaunchNestedContainerSession: null } => "launch_nested_container_session",
+            { Type: CallType.WaitNestedContainer, WaitNestedContainer: null } => "wait_nested_container",
+            { Type: CallType.KillNestedContainer, KillNestedContainer: null } => "kill_nested_container",
+            { Type: CallType.RemoveNestedContainer, RemoveNestedContainer: null } => "remove_nested_container",
+#pragma warning restore CS0612
+            { Type: CallType.WaitContainer, WaitContainer: null } => "wait_container",
+            { Type: CallType.KillContainer, KillContainer: null } => "kill_container",
+            { Type: CallType.RemoveContainer, RemoveContainer: null } => "remove_container",
+            { Type: CallType.AttachContainerOutput, AttachContainerOutput: null } => "attach_container_output",
             _ => null,
         };
 

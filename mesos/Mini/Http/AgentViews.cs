@@ -63,7 +63,21 @@ internal static class AgentViews
                     ResourceStatistics = Statistics(agent, running),
                 }
             );
-            if (!nested || run.Executor is null)
+            if (!nested)
+                continue;
+            foreach (var beside in agent.Nested.Running.Where(beside => running.Exists(task => task.Container.Equals(beside.Id.Parent))))
+            {
+                containers.Add(
+                    new()
+                    {
+                        ContainerId = new ContainerID { Value = beside.Id.Value },
+                        ContainerStatus = new() { ContainerId = beside.Id, ExecutorPid = (uint)beside.Pid },
+                        ResourceStatistics = new() { Timestamp = agent.Now },
+                    }
+                );
+            }
+
+            if (run.Executor is null)
                 continue;
             foreach (var task in running)
             {

@@ -13,7 +13,13 @@ internal static class Posix
     public const int NoSuchProcess = 3;
     public const int NoChild = 10;
 
+    public const int InputOutputError = 5;
+    public const int Again = 11;
+    public const int Interrupted = 4;
+
     public const int OpenWrite = 0x1;
+    public const int OpenReadWrite = 0x2;
+    public const int OpenNoTerminal = 0x100;
     public const int OpenCreate = 0x40;
     public const int OpenTruncate = 0x200;
     public const int OpenAppend = 0x400;
@@ -29,6 +35,11 @@ internal static class Posix
     public const int DescriptorCloseOnExec = 1;
 
     public const int PollIn = 1;
+    public const int PollOut = 4;
+    public const int SetStatusFlags = 4;
+    public const int NonBlocking = 0x800;
+    public const nuint SetWindowSize = 0x5414; // TIOCSWINSZ
+    public const int TerminalNameBytesMax = 64;
     public const int EdgeTriggered = 1 << 31;
     public const int EpollAdd = 1;
     public const int EpollDelete = 2;
@@ -75,6 +86,36 @@ internal static class Posix
     [DllImport("libc", EntryPoint = "posix_spawn_file_actions_addchdir_np")]
     public static extern int FileActionsAddChangeDirectory(nint actions, string path);
 
+    [DllImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
+    public static extern int FileActionsAddDuplicate(nint actions, int from, int to);
+
+    [DllImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    public static extern int Pipe([Out] int[] ends, int flags);
+
+    [DllImport("libc", EntryPoint = "read", SetLastError = true)]
+    public static extern nint Read(int fd, byte[] bytes, nint count);
+
+    [DllImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static extern nint Write(int fd, in byte first, nint count);
+
+    [DllImport("libc", EntryPoint = "poll", SetLastError = true)]
+    public static extern int Poll([In, Out] PollDescriptor[] descriptors, nuint count, int timeoutMilliseconds);
+
+    [DllImport("libc", EntryPoint = "posix_openpt", SetLastError = true)]
+    public static extern int OpenTerminal(int flags);
+
+    [DllImport("libc", EntryPoint = "grantpt", SetLastError = true)]
+    public static extern int GrantTerminal(int fd);
+
+    [DllImport("libc", EntryPoint = "unlockpt", SetLastError = true)]
+    public static extern int UnlockTerminal(int fd);
+
+    [DllImport("libc", EntryPoint = "ptsname_r", SetLastError = true)]
+    public static extern int TerminalName(int fd, byte[] name, nint bytes);
+
+    [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static extern int Control(int fd, nuint request, in WindowSize size);
+
     [DllImport("libc", EntryPoint = "sigfillset")]
     public static extern int SignalSetFill(nint set);
 
@@ -120,6 +161,25 @@ internal static class Posix
 
     [DllImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static extern long Syscall(long number, long first, long second);
+
+    /// <summary>struct pollfd.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Wanted;
+        public short Seen;
+    }
+
+    /// <summary>struct winsize; the pixels are nobody's business.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct WindowSize
+    {
+        public ushort Rows;
+        public ushort Columns;
+        public ushort HorizontalPixels;
+        public ushort VerticalPixels;
+    }
 
     public static string Describe(int error) => Marshal.PtrToStringUTF8(ErrorText(error)) ?? $"error {error}";
 }

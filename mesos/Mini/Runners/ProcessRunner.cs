@@ -102,6 +102,11 @@ internal sealed class ProcessRunner : IDisposable
         }
     }
 
+    /// <summary>Starts a process to talk to, beside a task.</summary>
+    /// <returns>The process, or why it could not be started.</returns>
+    public (SessionProcess? Process, string? Error) Start(SessionLaunch launch) =>
+        SessionProcess.Start(launch, pid => watch.Exited(ProcessIdentity.Of(pid) ?? new(pid, 0)), time);
+
     public void Dispose() => watch.Dispose();
 
     // The directory too: two platforms on one machine may give the same name (seeded ids do), and must not kill each other's processes.

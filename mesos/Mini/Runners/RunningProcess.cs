@@ -26,6 +26,9 @@ internal sealed class RunningProcess
     /// </summary>
     public Task<ProcessExit> Ended { get; }
 
+    /// <summary>The files into which a process that runs beside this one writes 0 to count with it.</summary>
+    public IReadOnlyList<string> JoinFiles => cgroup.JoinFiles;
+
     /// <summary>The session's leader, the parent of <see cref="Pid"/>.</summary>
     public int KeeperPid => keeper.Pid;
 

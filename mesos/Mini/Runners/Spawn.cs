@@ -19,6 +19,9 @@ internal sealed record Spawn(
     IReadOnlyList<(int Descriptor, string Path, int Flags)> Files
 )
 {
+    /// <summary>Descriptors that the child takes over from us, after its files are opened: its number, ours.</summary>
+    public IReadOnlyList<(int Descriptor, int From)> Descriptors { get; init; } = [];
+
     private const uint FileMode = 0x1A4; // rw-r--r--
 
     /// <returns>The pid, or the text of the error.</returns>
@@ -42,6 +45,8 @@ internal sealed record Spawn(
             Posix.SpawnAttributesSetSignalMask(attributes, signals);
             foreach (var (descriptor, path, flags) in Files)
                 Posix.FileActionsAddOpen(actions, descriptor, path, flags, FileMode);
+            foreach (var (descriptor, from) in Descriptors)
+                Posix.FileActionsAddDuplicate(actions, from, descriptor);
             Posix.FileActionsAddChangeDirectory(actions, WorkingDirectory);
             var error = Posix.Spawn(out var pid, Path, actions, attributes, block.Strings(Arguments), block.Strings(Environment));
             return error == 0 ? (pid, null) : (0, Posix.Describe(error));
