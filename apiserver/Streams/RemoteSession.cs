@@ -15,8 +15,10 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
 {
     private const int SwitchboardDisabled = 500;
     private static readonly Status Success = new(200, "", "");
-    private static readonly TimeSpan SizeWithin = TimeSpan.FromSeconds(1);
+    private const int EarlyInputsMax = 16;
+    private static readonly TimeSpan SizeWithin = TimeSpan.FromSeconds(2);
     private readonly AgentContainers _containers = new(agent);
+    private readonly Queue<RemoteInput> _early = new();
 
     /// <summary>Runs the command beside the task; it ends with its connection.</summary>
     public async Task<Status> Exec(CancellationToken stop)
@@ -33,15 +35,26 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
     }
 
     /// <summary>
-    /// Clients tell the size of their terminal as soon as they are connected: a command that asks for it at once must see it. What comes before
-    /// it, and a client that is silent, are not waited for longer than a blink.
+    /// Clients tell the size of their terminal as soon as they are connected: a command that asks for it at once must see it. A client that is
+    /// silent about it is not waited for longer than <see cref="SizeWithin"/>; what it types meanwhile is kept.
     /// </summary>
     private async Task<TTYInfo?> FirstSize(CancellationToken stop)
     {
         using var within = CancellationTokenSource.CreateLinkedTokenSource(stop);
         within.CancelAfter(SizeWithin);
-        if (!await ClientGone.Ends(async () => await io.Input.WaitToReadAsync(within.Token))) return null;
-        return io.Input.TryPeek(out var first) && first.Size is { } size ? new() { WindowSize = new() { Columns = (uint)size.Columns, Rows = (uint)size.Rows } } : null;
+        while (_early.Count < EarlyInputsMax && await HasInput(within.Token))
+        {
+            if (!io.Input.TryRead(out var input)) continue;
+            if (input.Size is { } size) return new() { WindowSize = new() { Columns = (uint)size.Columns, Rows = (uint)size.Rows } };
+            _early.Enqueue(input);
+        }
+        return null;
+    }
+
+    private async Task<bool> HasInput(CancellationToken within)
+    {
+        var has = false;
+        return await ClientGone.Ends(async () => has = await io.Input.WaitToReadAsync(within)) && has;
     }
 
     /// <summary>The task's own terminal where it has one; else its output files, as they grow.</summary>
@@ -97,9 +110,9 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
     {
         // Without stdin a command reads the end of a file, as from /dev/null. What is attached keeps the stdin it has.
         if (!request.Stdin && request.Command.Count > 0) yield return Typed(default);
-        while (await io.Input.WaitToReadAsync(stop))
+        while (_early.Count > 0 || await io.Input.WaitToReadAsync(stop))
         {
-            while (io.Input.TryRead(out var input))
+            while (_early.TryDequeue(out var input) || io.Input.TryRead(out input))
             {
                 if (input.Size is { } size) yield return Resized(size);
                 else if (request.Stdin) yield return Typed(input.Data);

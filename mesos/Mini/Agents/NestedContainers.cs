@@ -60,11 +60,12 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
         var terminal = info?.TtyInfo is not null;
         var (process, error) = world.Runner.Start(
             new SessionLaunch(Name(id), file, arguments, [.. variables.Select(variable => $"{variable.Name}={variable.Value}")], task.Sandbox, parent.JoinFiles, terminal)
+            {
+                TerminalSize = info?.TtyInfo?.WindowSize is { } size ? ((int)size.Columns, (int)size.Rows) : null,
+            }
         );
         if (process is null)
             return (NestedLaunch.Refused, null, error);
-        if (info?.TtyInfo?.WindowSize is { } size)
-            process.Resize((int)size.Columns, (int)size.Rows);
         var container = new NestedContainer(id, process, terminal, toFiles ? Files(Path.Combine(task.Sandbox, "containers", id.Value)) : null);
         lock (gate)
             containers[Name(id)] = container;

@@ -6,6 +6,8 @@ using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.AgentApi;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using CallType = Declarative.Mesos.Protocol.AgentApi.Call.Types.Type;
 using DataType = Declarative.Mesos.Protocol.AgentApi.ProcessIO.Types.Data.Types.Type;
 using InputType = Declarative.Mesos.Protocol.AgentApi.Call.Types.AttachContainerInput.Types.Type;
@@ -68,6 +70,11 @@ internal static class NestedCalls
             return;
         }
 
+        // Typed by a person, or a file of any size: each record is bounded, the stream is not.
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            size.MaxRequestBodySize = null;
+        if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
+            rate.MinDataRate = null;
         await using var records = new RecordReader(context.Request.BodyReader, Limits.ProcessIoBytesMax);
         NestedContainer? container = null;
         while (await records.Read(context.RequestAborted) is { } record)
@@ -208,7 +215,9 @@ internal static class NestedCalls
             response.Headers["Message-Content-Type"] = form.Type.Name();
         try
         {
+            // The caller sends no input before it has the headers, and without input there may be no output: they go at once.
             await response.StartAsync(context.RequestAborted);
+            await response.BodyWriter.FlushAsync(context.RequestAborted);
             while (await listener.Reader.WaitToReadAsync(context.RequestAborted))
             {
                 while (listener.Reader.TryRead(out var piece))

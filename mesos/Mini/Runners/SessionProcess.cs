@@ -8,7 +8,11 @@ namespace Declarative.Mesos.Mini.Runners;
 /// <summary>What to run beside a task. All paths are absolute.</summary>
 /// <param name="Arguments">With argv[0].</param>
 /// <param name="JoinFiles">The cgroup.procs files of the task: what runs beside it counts with it and ends with it.</param>
-internal sealed record SessionLaunch(string Name, string File, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, string WorkingDirectory, IReadOnlyList<string> JoinFiles, bool HasTerminal);
+internal sealed record SessionLaunch(string Name, string File, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, string WorkingDirectory, IReadOnlyList<string> JoinFiles, bool HasTerminal)
+{
+    /// <summary>The size of the terminal from the first moment on; null = the system's, which is 0 × 0.</summary>
+    public (int Columns, int Rows)? TerminalSize { get; init; }
+}
 
 /// <summary>
 /// A process that is talked to: pipes or a terminal instead of files. Unlike <see cref="RunningProcess"/> it is not found again after a crash
@@ -87,6 +91,8 @@ internal sealed class SessionProcess
     private static (SessionProcess?, string?) WithTerminal(SessionLaunch launch, Func<int, Task<int?>> exited, TimeProvider time)
     {
         var opened = Terminal.Open();
+        if (launch.TerminalSize is { } size)
+            opened.Resize(size.Columns, size.Rows);
         // The first terminal that the leader of a session opens becomes its controlling one.
         var (pid, error) = SpawnOf(launch, [(0, opened.Path, Posix.OpenReadWrite), (1, opened.Path, Posix.OpenReadWrite), (2, opened.Path, Posix.OpenReadWrite)], []).Start();
         if (error is not null)

@@ -78,7 +78,7 @@ public sealed class ExecTests : IAsyncLifetime
         Assert.Equal(0, size.Code);
 
         // Typed: a word that is echoed and read, then control-C for a command that would never end, then control-D for the shell.
-        var typed = await InTerminal(version, "KUBECTL exec -it worker -- sh -c 'read word; echo got-$word; sleep 1000; echo code $?; exec cat'", "hello\n", "got-hello", "\x03", "code 130", "\x04");
+        var typed = await InTerminal(version, "KUBECTL exec -it worker -- sh -c 'trap : INT; read word; echo got-$word; sleep 1000; echo code $?; exec cat'", "hello\n", "got-hello", "\x03", "code 130", "\x04");
         Assert.Contains("got-hello", typed.Output, StringComparison.Ordinal);
         Assert.Equal(0, typed.Code);
     }
@@ -133,7 +133,7 @@ public sealed class ExecTests : IAsyncLifetime
     {
         var kubectl = Make(version);
         var id = await RunningPod.Make(_server, "talker", "agent-0") + ".0";
-        _bench.Master.Run(AgentBench.Shell(id, "echo before; while [ ! -e go ]; do sleep 0.05; done; echo out; echo err >&2"));
+        _bench.Master.Run(AgentBench.Shell(id, "echo before; while [ ! -e go ]; do sleep 0.05; done; while [ ! -e seen ]; do echo out; sleep 0.05; done"));
         await _bench.Master.Until(id, TaskState.TaskRunning);
         await Eventually.True(() => _bench.Stdout(id) == "before\n", "it has spoken");
         using var attached = kubectl.Start(["attach", "-i", "talker"], input: true);
@@ -141,6 +141,8 @@ public sealed class ExecTests : IAsyncLifetime
         while (!said.Contains("takes no input", StringComparison.Ordinal)) said = await attached.StandardError.ReadLineAsync(Stop) ?? throw new InvalidOperationException("ended");
         await File.WriteAllTextAsync(Path.Combine(_bench.Sandbox(id), "go"), "", Stop);
         Assert.Equal("out", await attached.StandardOutput.ReadLineAsync(Stop));
+        await File.WriteAllTextAsync(Path.Combine(_bench.Sandbox(id), "seen"), "", Stop);
+        await attached.StandardOutput.ReadToEndAsync(Stop);
         await attached.WaitForExitAsync(Stop);
         Assert.Equal(0, attached.ExitCode);
     }
