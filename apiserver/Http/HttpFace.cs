@@ -67,7 +67,7 @@ public sealed class HttpFace : IAsyncDisposable
         var closing = new CancellationTokenSource();
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
         var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
-        IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(await File.ReadAllTextAsync(options.TokenFile, stop));
+        IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(options.TokenFile, await File.ReadAllTextAsync(options.TokenFile, stop));
         var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more), accounts, agents, options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
