@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.Controllers.Deployments;
+using Declarative.Controllers.Disruption;
 using Declarative.Controllers.Endpoints;
 using Declarative.Controllers.GarbageCollection;
 using Declarative.Controllers.Namespaces;
@@ -23,6 +24,7 @@ public static class ControllerTable
             Row(DeploymentController.Name, DeploymentController.Run),
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
             Row(EndpointsController.Name, EndpointsController.Run),
+            Row(DisruptionController.Name, DisruptionController.Run),
             Row(GarbageController.Name, GarbageController.Run),
             Row(NamespaceController.Name, NamespaceController.Run),
         ];

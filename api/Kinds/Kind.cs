@@ -74,6 +74,7 @@ public class Kind : IEquatable<Kind>
     public static Kind RoleBinding { get; } = Rbac("rolebindings");
     public static Kind ClusterRole { get; } = Rbac("clusterroles");
     public static Kind ClusterRoleBinding { get; } = Rbac("clusterrolebindings");
+    public static Kind PodDisruptionBudget { get; } = ByPlural[("policy", "v1", "poddisruptionbudgets")];
     public static Kind CustomResourceDefinition { get; } = ByPlural[("apiextensions.k8s.io", "v1", "customresourcedefinitions")];
     public static Kind ValidatingWebhookConfiguration { get; } = Admission("validatingwebhookconfigurations");
     public static Kind MutatingWebhookConfiguration { get; } = Admission("mutatingwebhookconfigurations");

@@ -12,7 +12,7 @@ internal static class PodSubresources
         (key.Kind.Plural, write.Subresource) switch
         {
             ("pods", "binding") => Bind(registry, user, key, Canonical.Parse(json), write, stop),
-            ("pods", "eviction") => Evict(registry, user, key, Canonical.Parse(json), write, stop),
+            ("pods", "eviction") => Eviction.Run(registry, user, key, Canonical.Parse(json), write, stop),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{write.Subresource} can not be created"),
         };
 
@@ -40,20 +40,6 @@ internal static class PodSubresources
                 foreach (var (name, value) in annotations) target[name] = value?.DeepClone();
             }
             return pod;
-        }, stop);
-    }
-
-    /// <summary>A deletion that a disruption budget may refuse; without one it is a deletion.</summary>
-    private static Task<Stored> Evict(Registry registry, User user, ResourceKey key, JsonObject eviction, WriteOptions write, CancellationToken stop)
-    {
-        var options = eviction.Object("deleteOptions");
-        var preconditions = options?.Object("preconditions");
-        registry.Allow(user, "create", key, "eviction");
-        return registry.Delete(User.ApiServer, key, new()
-        {
-            GracePeriodSeconds = options?.Number("gracePeriodSeconds"),
-            Uid = preconditions?.Text("uid") is { Length: > 0 } uid ? uid : null,
-            DryRun = write.DryRun,
         }, stop);
     }
 }

@@ -22,6 +22,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private readonly WriteContext _context = new(log, options, time, random);
     private readonly Conversion _conversion = new(options.Hook, random);
 
+    internal WriteContext Context => _context;
+
     /// <summary>What is served now, with the kinds that definitions make.</summary>
     public CustomKinds Kinds => _context.Custom;
 

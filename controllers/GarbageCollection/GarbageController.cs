@@ -12,13 +12,17 @@ internal static class GarbageController
 {
     public const string Name = "garbage-collector";
 
-    public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(500);
+
+    public static async Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
     {
         ObjectGraph? graph = null;
         Controller<ResourceKey>? controller = null;
         graph = new(api, time, random, logger, Changed);
         controller = new(Name, api, time, Compute) { Views = graph.Views, Logger = logger };
-        return controller.Run(stop);
+        var following = graph.FollowDefinitions(stop);
+        await controller.Run(stop);
+        await following;
 
         void Changed(Kind kind, Change<ApiObject> change)
         {
@@ -34,7 +38,7 @@ internal static class GarbageController
             foreach (var owner in change.Old.Metadata.OwnerReferences)
             {
                 if (change.New is { } still && still.Metadata.OwnerReferences.Any(x => x.Uid == owner.Uid)) continue;
-                if (ObjectGraph.KeyOf(owner, key) is { } ownerKey) controller!.Queue.Add(ownerKey);
+                if (graph!.KeyOf(owner, key) is { } ownerKey) controller!.Queue.Add(ownerKey);
             }
         }
 
@@ -42,7 +46,11 @@ internal static class GarbageController
         {
             if (graph!.Find(key) is not { } x) return Plan.Nothing;
             var owners = new List<OwnerState>();
-            if (!x.Metadata.IsDeleting)
+            if (x.Metadata.IsDeleting)
+            {
+                if (!graph.KnowsAll && x.Metadata.Finalizers.Any(f => f is GarbagePlan.Orphan or GarbagePlan.Foreground)) return new() { LookAgainIn = LookAgain };
+            }
+            else
             {
                 foreach (var owner in x.Metadata.OwnerReferences) owners.Add(await graph.State(owner, key, stopped));
             }

@@ -34,7 +34,7 @@ internal static class NamespaceController
     private static async Task<List<Content>> ContentOf(IApi api, string ns, CancellationToken stop)
     {
         var content = new List<Content>();
-        foreach (var kind in StoredKinds.All)
+        foreach (var kind in await StoredKinds.Read(api, stop))
         {
             if (!kind.Namespaced) continue;
             try

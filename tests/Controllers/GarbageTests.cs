@@ -1,9 +1,13 @@
+using System.Text;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.Api.Wire;
 using Declarative.Controllers.Deployments;
 using Declarative.Controllers.GarbageCollection;
 using Declarative.Controllers.Namespaces;
 using Declarative.Controllers.ReplicaSets;
+using Declarative.Tests.ApiServer.CustomResources;
 using Declarative.Tests.Client;
 using Xunit;
 
@@ -110,6 +114,42 @@ public sealed class GarbageTests
         await cluster.Merge(Kind.ConfigMap, "blocks", """{"metadata":{"finalizers":null}}""");
         await Until(async () => await cluster.Find(Kind.ConfigMap, "owner", ConfigMap.Read) is null, "the owner goes");
         Assert.NotNull(await cluster.Find(Kind.ConfigMap, "held", ConfigMap.Read));
+    }
+
+    [Fact]
+    public async Task Objects_of_a_kind_that_a_definition_makes_own_and_are_owned_and_go_with_their_namespace()
+    {
+        await using var cluster = await Start();
+        var kind = new Kind { Group = "stable.example.com", Version = "v1", Plural = "crontabs", Name = "CronTab", Namespaced = true };
+        await cluster.Apply(Kind.CustomResourceDefinition, "crontabs.stable.example.com", Json(CronTab.Definition), "");
+        await cluster.Apply(Kind.Namespace, "shop", """{"metadata":{"name":"shop"}}""", "");
+        var map = await cluster.Apply(Kind.ConfigMap, "owner", """{"metadata":{"name":"owner"}}""");
+        var tab = await cluster.Apply(kind, "nightly", Owned("nightly", "v1", "ConfigMap", "owner", map.Uid));
+        await cluster.Apply(Kind.ConfigMap, "below", $$"""
+            {"metadata":{"name":"below","ownerReferences":[{"apiVersion":"stable.example.com/v1beta1","kind":"CronTab","name":"nightly","uid":"{{tab.Uid}}"}] } }
+            """);
+        await cluster.Apply(kind, "other", Json(CronTab.Object.Replace("nightly", "other", StringComparison.Ordinal)), "shop");
+
+        await cluster.Delete(Kind.ConfigMap, "owner", new() { Propagation = Propagation.Foreground });
+        await Until(async () => await cluster.Find(Kind.ConfigMap, "owner", ConfigMap.Read) is null, "the owner is gone");
+        Assert.Null(await cluster.Find(kind, "nightly", ApiObject.Read));
+        await Until(async () => await cluster.Find(Kind.ConfigMap, "below", ConfigMap.Read) is null, "what the custom object owned is gone");
+
+        await cluster.Delete(Kind.Namespace, "shop", ns: "");
+        await Until(async () => await cluster.Find(Kind.Namespace, "shop", Namespace.Read, "") is null, "the namespace is gone");
+        Assert.Null(await cluster.Find(kind, "other", ApiObject.Read, "shop"));
+
+        await cluster.Delete(Kind.CustomResourceDefinition, "crontabs.stable.example.com", ns: "");
+        await Until(async () => await cluster.Find(Kind.CustomResourceDefinition, "crontabs.stable.example.com", ApiObject.Read, "") is null, "the definition is gone");
+        var plain = await cluster.Apply(Kind.ConfigMap, "plain", """{"metadata":{"name":"plain"}}""");
+        await cluster.Apply(Kind.ConfigMap, "blocks", Map("blocks", "plain", plain.Uid, blocks: true));
+        await cluster.Delete(Kind.ConfigMap, "plain", new() { Propagation = Propagation.Foreground });
+        await Until(async () => await cluster.Find(Kind.ConfigMap, "plain", ConfigMap.Read) is null, "collection goes on without the kind");
+
+        static string Json(string yaml) => Encoding.UTF8.GetString(Yaml.ToJson(Encoding.UTF8.GetBytes(yaml)));
+
+        static string Owned(string name, string apiVersion, string ownerKind, string owner, string uid) => Json(CronTab.Object.Replace("{name: nightly}",
+            $"{{name: {name}, ownerReferences: [{{apiVersion: {apiVersion}, kind: {ownerKind}, name: {owner}, uid: {uid}, blockOwnerDeletion: true}}]}}", StringComparison.Ordinal));
     }
 
     [Fact]
