@@ -4,6 +4,7 @@ using Declarative.Controllers.Disruption;
 using Declarative.Controllers.Endpoints;
 using Declarative.Controllers.GarbageCollection;
 using Declarative.Controllers.Namespaces;
+using Declarative.Controllers.Quotas;
 using Declarative.Controllers.ReplicaSets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,6 +26,7 @@ public static class ControllerTable
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
             Row(EndpointsController.Name, EndpointsController.Run),
             Row(DisruptionController.Name, DisruptionController.Run),
+            Row(QuotaController.Name, QuotaController.Run),
             Row(GarbageController.Name, GarbageController.Run),
             Row(NamespaceController.Name, NamespaceController.Run),
         ];

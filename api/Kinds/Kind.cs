@@ -64,6 +64,8 @@ public class Kind : IEquatable<Kind>
     public static Kind Event { get; } = Core("events");
     public static Kind Endpoints { get; } = Core("endpoints");
     public static Kind ServiceAccount { get; } = Core("serviceaccounts");
+    public static Kind ResourceQuota { get; } = Core("resourcequotas");
+    public static Kind LimitRange { get; } = Core("limitranges");
     public static Kind Deployment { get; } = ByPlural[("apps", "v1", "deployments")];
     public static Kind ReplicaSet { get; } = ByPlural[("apps", "v1", "replicasets")];
     public static Kind EndpointSlice { get; } = ByPlural[("discovery.k8s.io", "v1", "endpointslices")];

@@ -35,6 +35,7 @@ public sealed record PodSpec
     public string ServiceAccountName { get; init; } = "";
     public string PriorityClassName { get; init; } = "";
     public int? Priority { get; init; }
+    public long? ActiveDeadlineSeconds { get; init; }
     public string SchedulerName { get; init; } = "";
     public IReadOnlyList<Volume> Volumes { get; init; } = [];
     public PodSecurityContext? SecurityContext { get; init; }

@@ -49,6 +49,10 @@ internal sealed class Conversion(CallHook hook, Random random)
         return converted[0].ToArray();
     }
 
+    /// <summary>An object of another version of the same definition in this one.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>> To(ReadOnlyMemory<byte> json, CustomKind kind, CancellationToken stop) =>
+        (await Convert(kind.Definition, kind.ApiVersion, [json], stop))[0];
+
     private async ValueTask<List<ReadOnlyMemory<byte>>> Convert(CustomDefinition definition, string apiVersion, List<ReadOnlyMemory<byte>> objects, CancellationToken stop)
     {
         if (definition.Conversion.Text("strategy") != "Webhook") return [.. objects.Select(x => Renamed(x, apiVersion))];

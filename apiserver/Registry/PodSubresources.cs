@@ -8,11 +8,11 @@ namespace Declarative.ApiServer.Registry;
 /// <summary>Subresources that are created: binding and eviction of a pod.</summary>
 internal static class PodSubresources
 {
-    public static Task<Stored> Create(Registry registry, User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop) =>
+    public static Task<Stored> Create(Registry registry, User user, ResourceKey key, JsonObject body, WriteOptions write, CancellationToken stop) =>
         (key.Kind.Plural, write.Subresource) switch
         {
-            ("pods", "binding") => Bind(registry, user, key, Canonical.Parse(json), write, stop),
-            ("pods", "eviction") => Eviction.Run(registry, user, key, Canonical.Parse(json), write, stop),
+            ("pods", "binding") => Bind(registry, user, key, body, write, stop),
+            ("pods", "eviction") => Eviction.Run(registry, user, key, body, write, stop),
             _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{write.Subresource} can not be created"),
         };
 

@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
+using Declarative.ApiServer.Admission;
 using Declarative.ApiServer.CustomResources;
 using Declarative.ApiServer.Patch;
 using Declarative.ApiServer.Registry.Strategies;
@@ -21,6 +22,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
     private readonly WriteContext _context = new(log, options, time, random);
     private readonly Conversion _conversion = new(options.Hook, random);
+    private AdmissionChain Admission => field ??= new(log, Kinds, _conversion, options.Hook, random,
+        (quota, change, stop) => Change(User.ApiServer, quota, new() { Subresource = "status" }, change, stop));
 
     internal WriteContext Context => _context;
 
@@ -136,7 +139,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "create", key, write.Subresource);
         key = Kinds.Resolve(key);
-        if (write.Subresource.Length > 0) return await PodSubresources.Create(this, user, key, json, write, stop);
+        if (write.Subresource.Length > 0)
+        {
+            var body = await Admission.Mutate(AdmissionRequest.Of(user, "CREATE", key, Canonical.Parse(json), null, write), x => x, stop);
+            await Admission.Validate(AdmissionRequest.Of(user, "CREATE", key, body, null, write), stop);
+            return await PodSubresources.Create(this, user, key, body, write, stop);
+        }
         var served = key.Kind;
         key = ServedVersions.StoredAs(key);
         var strategy = Strategy.Of(key.Kind);
@@ -146,9 +154,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         Metadata.PrepareForCreate(wanted, key, strategy, time, random);
         if (strategy.HasStatus) wanted.Remove("status");
         strategy.Default(wanted);
+        var request = AdmissionRequest.Of(user, "CREATE", key, wanted, null, write);
+        wanted = await Admission.Mutate(request, x => Mutated(x, key.Kind, strategy), stop);
         strategy.PrepareForCreate(wanted, _context);
         Valid(strategy, key, wanted, null, write);
         if (options.CheckGrant(user, key, wanted, null) is { } refused) throw refused;
+        await Admission.Validate(request with { Object = wanted }, stop);
         strategy.Allocate(wanted, null, _context);
 
         var bytes = Canonical.Bytes(wanted, key.Kind);
@@ -218,11 +229,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "delete", key, "");
         key = Kinds.Resolve(key);
-        var deleted = await Delete(ServedVersions.StoredAs(key), delete, stop);
+        var deleted = await DeleteStored(user, ServedVersions.StoredAs(key), delete, stop);
         return ServedVersions.Served(await _conversion.ToServed(deleted, key.Kind, stop), key.Kind);
     }
 
-    private async Task<Stored> Delete(ResourceKey key, DeleteOptions delete, CancellationToken stop)
+    private async Task<Stored> DeleteStored(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
     {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
@@ -237,6 +248,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {current.Revision}");
             }
             strategy.MayDelete(key);
+            if (!ReferenceEquals(user, User.ApiServer))
+            {
+                var old = Canonical.Parse((await _conversion.ToServed(current, key.Kind, stop)).Json);
+                await Admission.ValidateDelete(new(user, "DELETE", key, "", null, old) { DryRun = delete.DryRun, Warnings = delete.Warnings }, stop);
+            }
             var json = Canonical.Parse(current.Json);
             var mark = Deletion.Mark(json, strategy, delete, time.GetUtcNow());
             if (mark == DeletionStep.Nothing) return current;
@@ -290,6 +306,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             {
                 if (strategy.HasStatus) Canonical.CopyMember(old, wanted, "status");
                 strategy.Default(wanted);
+            }
+            var request = AdmissionRequest.Of(user, "UPDATE", key, wanted, old, write);
+            if (write.Subresource != "binding") wanted = await Admission.Mutate(request, x => write.Subresource == "scale" ? x : Mutated(x, key.Kind, strategy), stop);
+            if (write.Subresource is "" or "scale")
+            {
+                if (strategy.HasStatus && !ReferenceEquals(wanted, request.Object)) Canonical.CopyMember(old, wanted, "status");
                 strategy.PrepareForUpdate(wanted, old, _context);
                 Metadata.Generation(wanted, old, strategy);
             }
@@ -299,6 +321,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             }
             Valid(strategy, key, wanted, old, write);
             if (options.CheckGrant(user, key, wanted, old) is { } refused) throw refused;
+            if (write.Subresource != "binding") await Admission.Validate(request with { Object = wanted }, stop);
             if (write.Subresource.Length == 0) strategy.Allocate(wanted, old, _context);
 
             var remove = Deletion.IsDone(wanted, strategy);
@@ -319,6 +342,13 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         }
 
         Stored Answer(Stored stored) => write.Subresource == "scale" ? ScaleSubresource.Of(stored) : stored;
+    }
+
+    private static JsonObject Mutated(JsonObject json, Kind kind, Strategy strategy)
+    {
+        var decoded = Decode(kind, Canonical.Bytes(json, kind), new() { FieldValidation = FieldValidation.Ignore });
+        strategy.Default(decoded);
+        return decoded;
     }
 
     private byte[] Track(Kind kind, ReadOnlyMemory<byte> live, byte[] updated, WriteOptions write)

@@ -35,8 +35,10 @@ internal sealed class ApiServerRole : IAsyncDisposable
     {
         var journal = await SqliteJournal.Open(settings.Data.Database);
         var authorizer = new Authorizer();
-        var server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
+        ApiServer.ApiServer? server = null;
+        server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
         {
+            Hook = WebhookCaller.Over(user => server!.As(user), machine.Time),
             Authorize = authorizer.Check,
             CheckGrant = authorizer.CheckGrant,
             ServiceClusterIpRange = settings.Ranges.ClusterIps,

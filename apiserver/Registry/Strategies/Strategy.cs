@@ -62,6 +62,12 @@ internal class Strategy
         (Find("networking.k8s.io", "networkpolicies"), new NetworkPolicyStrategy()),
         (Find("scheduling.k8s.io", "priorityclasses"), new PriorityClassStrategy()),
         (Find("storage.k8s.io", "storageclasses"), new StorageClassStrategy()),
+        (Kind.ResourceQuota, new Admission.Amounts.ResourceQuotaStrategy()),
+        (Kind.LimitRange, new Admission.Amounts.LimitRangeStrategy()),
+        (Kind.MutatingWebhookConfiguration, new Admission.Webhooks.WebhookConfigurationStrategy(mutating: true)),
+        (Kind.ValidatingWebhookConfiguration, new Admission.Webhooks.WebhookConfigurationStrategy(mutating: false)),
+        (Kind.ValidatingAdmissionPolicy, new Admission.Policies.PolicyStrategy()),
+        (Kind.ValidatingAdmissionPolicyBinding, new Admission.Policies.PolicyBindingStrategy()),
         (Kind.CustomResourceDefinition, new CustomResources.DefinitionStrategy()),
     ];
 

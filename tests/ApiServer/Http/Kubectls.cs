@@ -64,6 +64,12 @@ public sealed class Kubectl(string path, string kubeconfig, string home)
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(60);
 
+    /// <summary>Where relative paths begin; "" = here.</summary>
+    public string Folder { get; init; } = "";
+
+    /// <summary>What <c>kubectl edit</c> runs; "" = none.</summary>
+    public string Editor { get; init; } = "";
+
     public Task<KubectlResult> Run(params string[] arguments) => Run(null, arguments);
 
     public async Task<KubectlResult> Run(string? input, string[] arguments)
@@ -105,6 +111,8 @@ public sealed class Kubectl(string path, string kubeconfig, string home)
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["KUBECONFIG"] = kubeconfig;
         start.Environment["HOME"] = home;
+        if (Folder.Length > 0) start.WorkingDirectory = Folder;
+        if (Editor.Length > 0) start.Environment["KUBE_EDITOR"] = Editor;
         return Process.Start(start)!;
     }
 }

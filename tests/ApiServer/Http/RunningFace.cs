@@ -40,7 +40,8 @@ public sealed class RunningFace : IAsyncDisposable
     {
         var directory = System.IO.Directory.CreateTempSubdirectory("declarative-http-").FullName;
         var authorizer = new Authorizer();
-        var api = await InProcessApi.Start(options: new() { Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
+        InProcessApi? api = null;
+        api = await InProcessApi.Start(options: new() { Hook = WebhookCaller.Over(user => api!.Server.As(user), TimeProvider.System), Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
         var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds };
         var face = await HttpFace.Start(api.Server.As, authorizer, change?.Invoke(options) ?? options, TimeProvider.System, CancellationToken.None);
         return new(api, authorizer, face, directory);

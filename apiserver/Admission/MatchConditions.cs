@@ -1,0 +1,76 @@
+using System.Text.Json.Nodes;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Cel;
+using Declarative.ApiServer.Registry;
+
+namespace Declarative.ApiServer.Admission;
+
+/// <summary>CEL conditions that a request must meet for a webhook or policy to be asked.</summary>
+internal sealed class MatchConditions
+{
+    private readonly List<(string Name, CelProgram Program)> _conditions = [];
+
+    /// <summary>What every expression of admission may name: object, oldObject and request, and what <paramref name="more"/> adds.</summary>
+    public static Dictionary<string, CelType> Types(params IEnumerable<(string Name, CelType Type)> more)
+    {
+        var types = new Dictionary<string, CelType> { ["object"] = CelType.Dyn, ["oldObject"] = CelType.Dyn, ["request"] = CelType.Dyn };
+        foreach (var (name, type) in more) types.Add(name, type);
+        return types;
+    }
+
+    /// <summary>The values of <see cref="Types"/>, read when they are first asked for.</summary>
+    /// <param name="described">The member "request" of a review.</param>
+    public static Dictionary<string, object?> Values(JsonObject? wanted, JsonObject? old, JsonObject described) => new()
+    {
+        ["object"] = CelValues.FromJson(wanted, CelType.Dyn),
+        ["oldObject"] = CelValues.FromJson(old, CelType.Dyn),
+        ["request"] = CelValues.FromJson(described, CelType.Dyn),
+    };
+
+    /// <param name="causes">Receives what is wrong with the conditions.</param>
+    public static MatchConditions Read(JsonArray? list, Dictionary<string, CelType> types, string path, List<StatusCause> causes)
+    {
+        var read = new MatchConditions();
+        for (var i = 0; i < (list?.Count ?? 0); i++)
+        {
+            if (list![i] is not JsonObject condition) continue;
+            var name = condition.Text("name");
+            if (name.Length == 0) causes.Add(Metadata.Required($"{path}[{i}].name"));
+            else if (read._conditions.Exists(x => x.Name == name)) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"{path}[{i}].name"));
+            if (Compile(condition.Text("expression"), types, CelType.Bool, $"{path}[{i}].expression", causes) is { } program) read._conditions.Add((name, program));
+        }
+        return read;
+    }
+
+    public static CelProgram? Compile(string text, IReadOnlyDictionary<string, CelType> types, CelType wanted, string path, List<StatusCause> causes)
+    {
+        try
+        {
+            return CelProgram.Compile(text, types, wanted);
+        }
+        catch (CelException e)
+        {
+            causes.Add(Metadata.Invalid(path, text, $"compilation failed: {e.Message}"));
+            return null;
+        }
+    }
+
+    /// <summary>Whether all hold. One that is false decides, whatever errors others have.</summary>
+    /// <exception cref="CelException">None is false, and at least one has no value.</exception>
+    public bool Hold(IReadOnlyDictionary<string, object?> values)
+    {
+        CelException? failed = null;
+        foreach (var (name, program) in _conditions)
+        {
+            try
+            {
+                if (program.Evaluate(values, new CelMeter(CelLimits.CallCostMax)) is not true) return false;
+            }
+            catch (CelException e)
+            {
+                failed ??= new CelException($"expression '{program.Text}' of match condition '{name}': {e.Message}");
+            }
+        }
+        return failed is null ? true : throw failed;
+    }
+}

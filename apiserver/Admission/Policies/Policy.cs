@@ -1,0 +1,108 @@
+using System.Text.Json.Nodes;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Cel;
+using Declarative.ApiServer.Registry;
+
+namespace Declarative.ApiServer.Admission.Policies;
+
+/// <summary>A ValidatingAdmissionPolicy, compiled (admissionregistration.k8s.io/v1).</summary>
+internal sealed class Policy
+{
+    private static readonly HashSet<string> Reasons = [StatusReason.Unauthorized, StatusReason.Forbidden, StatusReason.Invalid, StatusReason.TooLarge];
+    private readonly List<(string Name, CelProgram Program)> _variables = [];
+    private readonly List<PolicyRule> _rules = [];
+
+    private Policy(JsonObject json, List<StatusCause> causes)
+    {
+        var spec = json.Object("spec") ?? [];
+        Name = Metadata.Name(json);
+        Match = RequestMatch.Read(spec.Object("matchConstraints") ?? [], "resourceRules");
+        Fails = spec.Text("failurePolicy") != "Ignore";
+        ParamKind = spec.Object("paramKind") is { } kind ? (kind.Text("apiVersion"), kind.Text("kind")) : null;
+        var types = MatchConditions.Types(("namespaceObject", CelType.Dyn), ("params", CelType.Dyn));
+        if (ParamKind is null) types.Remove("params");
+        Conditions = MatchConditions.Read(spec.List("matchConditions"), types, "spec.matchConditions", causes);
+        Variables(spec.List("variables"), types, causes);
+        var validations = spec.List("validations") ?? [];
+        for (var i = 0; i < validations.Count; i++)
+        {
+            if (validations[i] is JsonObject rule) Rule(rule, types, $"spec.validations[{i}]", causes);
+        }
+        Audit(spec.List("auditAnnotations"), types, causes);
+    }
+
+    public string Name { get; }
+    public RequestMatch Match { get; }
+    public MatchConditions Conditions { get; }
+
+    /// <summary>An expression that has no value refuses the request; else it is passed over.</summary>
+    public bool Fails { get; }
+
+    /// <summary>The kind of the objects that bindings hand in as <c>params</c>; null = none.</summary>
+    public (string ApiVersion, string Kind)? ParamKind { get; }
+    public IReadOnlyList<PolicyRule> Rules => _rules;
+
+    /// <param name="causes">Receives what is wrong with it.</param>
+    public static Policy Read(JsonObject json, List<StatusCause> causes) => new(json, causes);
+
+    /// <summary>Evaluates <c>variables</c> in their order, each seeing those before it.</summary>
+    /// <exception cref="CelException">A variable has no value.</exception>
+    public void Bind(Dictionary<string, object?> values, CelMeter meter)
+    {
+        var variables = new CelMap();
+        values["variables"] = variables;
+        foreach (var (name, program) in _variables)
+        {
+            try
+            {
+                variables.Add(name, program.Evaluate(values, meter));
+            }
+            catch (CelException e) when (e is not CelCostException)
+            {
+                throw new CelException($"variable '{name}': {e.Message}");
+            }
+        }
+    }
+
+    private void Variables(JsonArray? list, Dictionary<string, CelType> types, List<StatusCause> causes)
+    {
+        var known = new Dictionary<string, CelType>(StringComparer.Ordinal);
+        types["variables"] = CelType.ObjectOf(x => known.GetValueOrDefault(x));
+        for (var i = 0; i < (list?.Count ?? 0); i++)
+        {
+            if (list![i] is not JsonObject variable) continue;
+            var name = variable.Text("name");
+            if (name.Length == 0) causes.Add(Metadata.Required($"spec.variables[{i}].name"));
+            if (MatchConditions.Compile(variable.Text("expression"), types, CelType.Dyn, $"spec.variables[{i}].expression", causes) is not { } program) continue;
+            if (known.TryAdd(name, program.Type)) _variables.Add((name, program));
+            else causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"spec.variables[{i}].name"));
+        }
+    }
+
+    private void Rule(JsonObject rule, Dictionary<string, CelType> types, string path, List<StatusCause> causes)
+    {
+        if (rule.Text("expression").Length == 0) causes.Add(Metadata.Required($"{path}.expression", "expression is not specified"));
+        else if (MatchConditions.Compile(rule.Text("expression"), types, CelType.Bool, $"{path}.expression", causes) is { } program)
+        {
+            var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, types, CelType.String, $"{path}.messageExpression", causes) : null;
+            _rules.Add(new(program, rule.Text("message").Trim(), message, rule.Text("reason") is { Length: > 0 } reason ? reason : StatusReason.Invalid));
+        }
+        if (rule.Text("message").Contains('\n', StringComparison.Ordinal)) causes.Add(Metadata.Invalid($"{path}.message", rule.Text("message"), "message must not contain line breaks"));
+        if (rule.Text("reason") is { Length: > 0 } given && !Reasons.Contains(given))
+        {
+            causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{given}\": supported values: {string.Join(", ", Reasons.Order(StringComparer.Ordinal).Select(x => $"\"{x}\""))}", $"{path}.reason"));
+        }
+    }
+
+    private static void Audit(JsonArray? list, Dictionary<string, CelType> types, List<StatusCause> causes)
+    {
+        for (var i = 0; i < (list?.Count ?? 0); i++)
+        {
+            if (list![i] is not JsonObject annotation) continue;
+            if (annotation.Text("key").Length == 0) causes.Add(Metadata.Required($"spec.auditAnnotations[{i}].key"));
+            MatchConditions.Compile(annotation.Text("valueExpression"), types, CelType.Dyn, $"spec.auditAnnotations[{i}].valueExpression", causes);
+        }
+    }
+}
+
+internal sealed record PolicyRule(CelProgram Program, string Message, CelProgram? MessageProgram, string Reason);

@@ -1,0 +1,161 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Cel;
+using Declarative.ApiServer.CustomResources;
+using Declarative.ApiServer.Patch;
+using Declarative.ApiServer.Registry;
+using Declarative.ApiServer.Registry.Versions;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer.Admission.Webhooks;
+
+/// <summary>
+/// Asks the admission webhooks with an AdmissionReview (admission.k8s.io/v1): the mutating ones in turn, each seeing what the one before has
+/// changed, then the validating ones all at once.
+/// </summary>
+internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Random random)
+{
+    private readonly WebhookTable _mutating = new(log, Kind.MutatingWebhookConfiguration);
+    private readonly WebhookTable _validating = new(log, Kind.ValidatingWebhookConfiguration);
+
+    /// <summary>Configurations of webhooks and policies are shown to none: a wrong one could else never be mended.</summary>
+    public static bool Concerns(Kind kind) => kind.Group != "admissionregistration.k8s.io";
+
+    /// <summary>The object as the mutating webhooks leave it.</summary>
+    /// <param name="decode">Reads a changed object as a write of its kind: fields it does not have go, defaults come.</param>
+    public async Task<JsonObject?> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, CancellationToken stop)
+    {
+        var hooks = _mutating.All;
+        if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return request.Object;
+        var left = new Dictionary<Webhook, JsonObject?>(ReferenceEqualityComparer.Instance);
+        foreach (var again in (bool[])[false, true])
+        {
+            foreach (var x in hooks)
+            {
+                if (again && !(x.Reinvokes && left.TryGetValue(x, out var seen) && !JsonNode.DeepEquals(seen, request.Object))) continue;
+                var answer = await Call(x, request, stop);
+                if (answer is null) continue;
+                if (answer.Text("patch") is { Length: > 0 } patch && request.Object is { } current)
+                {
+                    request = request with { Object = decode(await Patched(x, request, current, answer, patch, stop)) };
+                }
+                left[x] = (JsonObject?)request.Object?.DeepClone();
+            }
+        }
+        return request.Object;
+    }
+
+    /// <exception cref="ApiException">A webhook denies the request, or can not be asked and its policy is Fail.</exception>
+    public async Task Validate(AdmissionRequest request, CancellationToken stop)
+    {
+        var hooks = _validating.All;
+        if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return;
+        await Task.WhenAll(hooks.Select(x => Call(x, request, stop)));
+    }
+
+    /// <summary>The response where the request is allowed; null where the webhook is not for it, or could not be asked and may be passed over.</summary>
+    private async Task<JsonObject?> Call(Webhook x, AdmissionRequest request, CancellationToken stop)
+    {
+        if (x.Match.Find(request, log, kinds.All) is not { } kind) return null;
+        try
+        {
+            var uid = Metadata.NewUid(random);
+            var described = request.Describe(uid, kind);
+            if (!x.Conditions.Hold(MatchConditions.Values(request.Object, request.Old, described))) return null;
+            if (request.DryRun && x.HasSideEffects) throw Status.BadRequest($"admission webhook \"{x.Name}\" does not support dry run");
+            described["object"] = await Shown(request.Object, request.Key, kind, stop);
+            described["oldObject"] = await Shown(request.Old, request.Key, kind, stop);
+            var review = new JsonObject { ["kind"] = "AdmissionReview", ["apiVersion"] = "admission.k8s.io/v1", ["request"] = described };
+            var body = await hook(x.Target, Encoding.UTF8.GetBytes(review.ToJsonString()), x.Timeout, stop);
+            return Answered(x, uid, body, request.Warnings);
+        }
+        catch (HookException e) when (!x.Fails)
+        {
+            Warn(request.Warnings, $"admission webhook \"{x.Name}\" was passed over: {e.Message}");
+            return null;
+        }
+        catch (HookException e)
+        {
+            throw Status.Internal($"failed calling webhook \"{x.Name}\": failed to call webhook: {e.Message}");
+        }
+        catch (CelException) when (!x.Fails)
+        {
+            return null;
+        }
+        catch (CelException e)
+        {
+            throw Status.Forbidden(request.Key.Kind, request.Key.Name, e.Message);
+        }
+    }
+
+    private static JsonObject Answered(Webhook x, string uid, ReadOnlyMemory<byte> body, ICollection<string>? warnings)
+    {
+        JsonObject? review;
+        try
+        {
+            review = JsonNode.Parse(body.Span) as JsonObject;
+        }
+        catch (JsonException e)
+        {
+            throw new HookException($"the answer is no JSON: {e.Message}", e);
+        }
+        if (review?.Text("kind") != "AdmissionReview" || review.Text("apiVersion") != "admission.k8s.io/v1") throw new HookException("expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview");
+        if (review.Object("response") is not { } response) throw new HookException("the answer has no response");
+        if (response.Text("uid") != uid) throw new HookException($"expected response.uid=\"{uid}\", got \"{response.Text("uid")}\"");
+        if (response.Text("patch").Length > 0 != (response.Text("patchType") == "JSONPatch")) throw new HookException("expected patch and patchType \"JSONPatch\" together");
+        foreach (var warning in OperationRule.Texts(response, "warnings")) Warn(warnings, warning);
+        return response.Flag("allowed") ? response : throw Denied(x, response.Object("status") ?? []);
+    }
+
+    // The code and reason are the webhook's own, as long as they are those of a refusal.
+    private static ApiException Denied(Webhook x, JsonObject status)
+    {
+        var by = $"admission webhook \"{x.Name}\" denied the request";
+        var (message, reason) = (status.Text("message"), status.Text("reason"));
+        var code = status.Number("code") is >= 400 and < 600 and var given ? (int)given : 400;
+        return new(new(code, reason, message.Length > 0 ? $"{by}: {message}" : reason.Length > 0 ? $"{by}: {reason}" : $"{by} without explanation"));
+    }
+
+    private async Task<JsonObject> Patched(Webhook x, AdmissionRequest request, JsonObject current, JsonObject response, string patch, CancellationToken stop)
+    {
+        try
+        {
+            var kind = x.Match.Find(request, log, kinds.All)!;
+            var shown = (await Shown(current, request.Key, kind, stop))!;
+            var patched = Canonical.Parse(Patches.Apply(PatchKind.Json, Api.Schema.TypeTable.Unknown, Encoding.UTF8.GetBytes(shown.ToJsonString()), Convert.FromBase64String(patch)));
+            var back = await Unshown(patched, request.Key, kind, stop);
+            // Whose object it is, is not for a webhook to say.
+            foreach (var name in (ReadOnlySpan<string>)["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"])
+            {
+                Canonical.CopyMember(Metadata.Of(current), Metadata.Of(back), name);
+            }
+            return back;
+        }
+        catch (Exception e) when (e is FormatException or ApiException { Code: 400 or 422 })
+        {
+            throw Status.Internal($"failed calling webhook \"{x.Name}\": its patch can not be applied: {e.Message}");
+        }
+    }
+
+    private async Task<JsonObject?> Shown(JsonObject? json, ResourceKey key, Kind kind, CancellationToken stop)
+    {
+        if (json is null || kind == key.Kind) return (JsonObject?)json?.DeepClone();
+        var stored = new Stored(key, Metadata.Uid(json), 0, Canonical.Bytes(json, key.Kind));
+        return Canonical.Parse(kind is CustomKind custom ? await conversion.To(stored.Json, custom, stop) : ServedVersions.Served(stored, kind).Json);
+    }
+
+    private async Task<JsonObject> Unshown(JsonObject json, ResourceKey key, Kind kind, CancellationToken stop)
+    {
+        if (kind == key.Kind) return json;
+        return key.Kind is CustomKind custom ? Canonical.Parse(await conversion.To(Canonical.Bytes(json, kind), custom, stop)) : ServedVersions.ToStored(json, kind);
+    }
+
+    private static void Warn(ICollection<string>? warnings, string warning)
+    {
+        if (warnings is { Count: < Limits.WarningsMax }) warnings.Add(warning);
+    }
+}
