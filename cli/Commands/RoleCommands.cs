@@ -62,7 +62,8 @@ internal static class ApiServerCommand
         var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
         var (clusterIps, nodePorts) = (CommonOptions.ClusterIps(), CommonOptions.NodePorts());
         var tokens = new Option<string>("--token-auth-file") { Description = "More bearer tokens, one a line: token,user,uid,\"group,group\"", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, level };
+        var keys = new Option<string>("--encryption-keys") { Description = "Encrypts Secrets at rest: a line NAME:KEY each (32 bytes in base64), the first writes, all read", HelpName = "FILE", DefaultValueFactory = _ => "" };
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -70,7 +71,7 @@ internal static class ApiServerCommand
             try
             {
                 var ranges = new ServiceRanges(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value);
-                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)), ranges) { TokenFile = parsed.GetValue(tokens)! }, machine, logs, [], stop);
+                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)), ranges) { TokenFile = parsed.GetValue(tokens)!, KeyFile = parsed.GetValue(keys)! }, machine, logs, [], stop);
                 return await RoleCommand.UntilStopped($"API server at {role.Url}, kubeconfig {directory.Kubeconfig}.", role.Running, [role], stop);
             }
             finally

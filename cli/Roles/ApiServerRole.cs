@@ -4,6 +4,7 @@ using Declarative.ApiServer;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Encryption;
 using Declarative.ApiServer.Storage.Sqlite;
 using Microsoft.Extensions.Logging;
 
@@ -33,7 +34,8 @@ internal sealed class ApiServerRole : IAsyncDisposable
 
     public static async Task<ApiServerRole> Start(ApiServerSettings settings, Machine machine, ILoggerFactory logs, IReadOnlyList<HealthCheck> readiness, CancellationToken stop)
     {
-        var journal = await SqliteJournal.Open(settings.Data.Database);
+        var keys = settings.KeyFile.Length == 0 ? null : EncryptionKeys.Read(settings.KeyFile, await File.ReadAllTextAsync(settings.KeyFile, stop));
+        var journal = new EncryptedJournal(await SqliteJournal.Open(settings.Data.Database), keys);
         var authorizer = new Authorizer();
         ApiServer.ApiServer? server = null;
         server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
@@ -94,6 +96,9 @@ internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, Servic
 {
     /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
     public string TokenFile { get; init; } = "";
+
+    /// <summary>The keys that Secrets are encrypted with at rest; "" = none.</summary>
+    public string KeyFile { get; init; } = "";
 }
 
 /// <param name="ClusterIps">CIDR.</param>

@@ -135,7 +135,7 @@ public sealed class SqliteJournal : IJournal
         (_begin, _commit, _rollback) = (Command("BEGIN IMMEDIATE"), Command("COMMIT"), Command("ROLLBACK"));
         _put = Command("INSERT INTO object (kind, namespace, name, uid, revision, json) VALUES ($k, $s, $n, $u, $r, $j) ON CONFLICT (kind, namespace, name) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, json = excluded.json", "$k", "$s", "$n", "$u", "$r", "$j");
         _remove = Command("DELETE FROM object WHERE kind = $k AND namespace = $s AND name = $n", "$k", "$s", "$n");
-        _setRevision = Command("INSERT INTO meta (key, value) VALUES ('revision', $r) ON CONFLICT (key) DO UPDATE SET value = excluded.value", "$r");
+        _setRevision = Command("INSERT INTO meta (key, value) VALUES ('revision', $r) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)", "$r");
     }
 
     private SqliteCommand Command(string text, params ReadOnlySpan<string> parameters)

@@ -1,0 +1,50 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+
+namespace Declarative.ApiServer.Storage.Encryption;
+
+/// <summary>
+/// A journal whose Secrets are encrypted: what reaches <paramref name="inner"/> names their place and nothing of their content. Values that are not yet
+/// encrypted, or with an older key, are written anew at the first load.
+/// </summary>
+/// <param name="keys">null = nothing is encrypted, and what was encrypted can not be read.</param>
+public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJournal
+{
+    /// <summary>Values written anew at once.</summary>
+    private const int RewriteBatchMax = 100;
+
+    /// <summary>How many values <see cref="Load"/> has written anew.</summary>
+    public int Rewritten { get; private set; }
+
+    public async Task<JournalState> Load(CancellationToken stop)
+    {
+        var state = await inner.Load(stop);
+        var objects = new List<JournalRecord>(state.Objects.Count);
+        var stale = new List<JournalRecord>();
+        foreach (var record in state.Objects)
+        {
+            if (record.Json is not { } json || !Envelope.Is(json.Span))
+            {
+                objects.Add(record);
+                if (IsSecret(record.Key) && keys is not null) stale.Add(record);
+                continue;
+            }
+            var open = record with { Json = Envelope.Open(keys, record.Key.ToString(), json, out var key) };
+            objects.Add(open);
+            if (key != keys!.First.Name) stale.Add(open);
+        }
+        foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Append([.. batch.Select(Sealed)], stop);
+        Rewritten = stale.Count;
+        return state with { Objects = objects };
+    }
+
+    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>
+        inner.Append(keys is not null && batch.Any(x => IsSecret(x.Key)) ? [.. batch.Select(x => IsSecret(x.Key) ? Sealed(x) : x)] : batch, stop);
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private static bool IsSecret(ResourceKey key) => key.Kind == Kind.Secret;
+
+    private JournalRecord Sealed(JournalRecord record) =>
+        record.Json is { } json ? record with { Json = Envelope.Seal(keys!.First, record.Key.ToString(), json.Span) } : record;
+}
