@@ -288,6 +288,33 @@ public class PlacementTests
     });
 
     [Fact]
+    public void Offers_that_nothing_can_use_are_given_back_for_long_and_wanted_again_when_a_node_changes() => Cluster.Run(async x =>
+    {
+        await x.CreatePod("picky", spec: ""","nodeSelector":{"site":"one"}""");
+        await x.Sleep(300);
+        // Five minutes without news: a few looks, not one every few seconds.
+        Assert.InRange(x.Spy.Log.Count(y => y == "REVIVE"), 1, 20);
+        Assert.InRange(x.Spy.Log.Count(y => y == "DECLINE"), 1, 20);
+        var before = x.World.Elapsed;
+        await x.LabelNode("agent-0", "site", "one");
+        await x.WaitRunning("picky");
+        Assert.InRange((x.World.Elapsed - before).TotalSeconds, 0, 5);
+    });
+
+    [Fact]
+    public void What_becomes_free_is_seen_at_once_though_less_of_it_was_refused() => Cluster.Run(async x =>
+    {
+        await x.CreatePod("most", container: ""","resources":{"requests":{"cpu":"7"}}""");
+        await x.WaitRunning("most");
+        await x.CreatePod("next", container: ""","resources":{"requests":{"cpu":"6"}}""");
+        await x.Sleep(60);
+        var before = x.World.Elapsed;
+        await x.Api.Delete(ResourceKey.Of(Kind.Pod, "default", "most"), new() { GracePeriodSeconds = 0 });
+        await x.WaitRunning("next");
+        Assert.InRange((x.World.Elapsed - before).TotalSeconds, 0, 5);
+    });
+
+    [Fact]
     public void A_pod_restarts_on_its_agent_though_that_takes_no_new_pods() => Cluster.Run(async x =>
     {
         await x.CreatePod("web");

@@ -9,11 +9,22 @@ namespace Declarative.Controllers.Placement.Desk;
 internal sealed partial class PlacementDesk
 {
     private static readonly TimeSpan ReviveFirst = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan ReviveMax = TimeSpan.FromSeconds(5);
 
-    /// <summary>Of an offer that did not fit what waits, and of one that nothing waited for (REVIVE lifts every filter).</summary>
+    /// <summary>REVIVE lifts every filter, so it is sent when something has changed; this often only in case a change was missed.</summary>
+    private static readonly TimeSpan ReviveMax = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ReviveAfterChange = TimeSpan.FromSeconds(1);
+
+    /// <summary>Of an offer that something may want soon, as pods come, move and end.</summary>
     private const double RefuseSecondsShort = 5;
+
+    /// <summary>
+    /// Of an offer of which nothing that waits can make use before a node, a pod or the offer itself has changed: the first two end in a
+    /// REVIVE, and a master offers what has become more than was refused in spite of the filter.
+    /// </summary>
     private const double RefuseSecondsLong = 3600;
+
+    /// <summary>Classes of waiting pods that an offer is held against when it is given back; with more of them it is given back for a short time.</summary>
+    private const int RefusalClassesMax = 50;
 
     private bool _news;
     private bool _suppressed;
@@ -54,7 +65,32 @@ internal sealed partial class PlacementDesk
     private void DeclineExpired(DateTimeOffset now)
     {
         var expired = _book.TakeExpired(now);
-        if (expired.Count > 0) Decline(expired, _waiting.Count > 0 ? RefuseSecondsShort : RefuseSecondsLong);
+        if (expired.Count == 0) return;
+        var wanted = new Dictionary<string, WaitingPod>(StringComparer.Ordinal);
+        foreach (var record in _waiting)
+        {
+            wanted.TryAdd(record.Waiting!.Class, record.Waiting);
+            if (wanted.Count > RefusalClassesMax) break;
+        }
+        foreach (var group in expired.GroupBy(x => MayBeWanted(x, wanted.Values))) Decline([.. group], group.Key ? RefuseSecondsShort : RefuseSecondsLong);
+    }
+
+    /// <summary>Something that waits could run on this offer but for where other pods stand, or it cannot be said.</summary>
+    private bool MayBeWanted(HeldOffer offer, IReadOnlyCollection<WaitingPod> wanted)
+    {
+        if (wanted.Count == 0) return false;
+        if (wanted.Count > RefusalClassesMax || !_nodes.TryGetValue(offer.AgentId, out var node)) return true;
+        var slot = new AgentSlot(offer.AgentId, node, offer.Free, new(offer.Ports));
+        return wanted.Any(x => AgentFilter.Fits(x, slot) && !AgentFilter.Fixed(x, slot).Any());
+    }
+
+    /// <summary>Something has changed that offers were refused for: what waits wants to see them again.</summary>
+    private void LookAgain()
+    {
+        if (_waiting.Count == 0 || !_subscribed) return;
+        _reviveBackoff = ReviveFirst;
+        var due = Now + ReviveAfterChange;
+        if (_reviveDue is null || _reviveDue > due) _reviveDue = due;
     }
 
     private void Decline(IReadOnlyList<HeldOffer> offers, double refuseSeconds)

@@ -275,5 +275,6 @@ internal sealed partial class PlacementDesk
         ledger.Pods--;
         record.Taken = default;
         Stand(record);
+        LookAgain();
     }
 }

@@ -165,6 +165,7 @@ internal sealed partial class PlacementDesk : IDisposable
         var agent = AgentId(node);
         if (agent.Length == 0) return;
         _nodes[agent] = _nodesByName[node.Name] = AgentNode.Of(node);
+        if (change.Old is null || !AgentNode.Of(change.Old).TakesTheSameAs(_nodes[agent])) LookAgain();
         if (_agentOfNode.TryGetValue(node.Name, out var former) && former != agent) Supersede(former);
         _agentOfNode[node.Name] = agent;
         if (_book.Agent(agent) is { } slot)

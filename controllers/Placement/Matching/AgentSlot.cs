@@ -26,6 +26,11 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
         RunsImages = node.Metadata.Annotations.GetValueOrDefault(ImagesAnnotation) != "none",
     };
 
+    /// <summary>The same pods may go to both, as far as nodes decide it.</summary>
+    public bool TakesTheSameAs(AgentNode other) =>
+        Unschedulable == other.Unschedulable && RunsImages == other.RunsImages && Capacity == other.Capacity && Taints.SequenceEqual(other.Taints)
+        && Labels.Count == other.Labels.Count && Labels.All(x => other.Labels.TryGetValue(x.Key, out var value) && value == x.Value);
+
     private static long Milli(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Milli : 0;
 
     private static long Value(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Value : 0;
