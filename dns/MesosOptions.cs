@@ -1,3 +1,5 @@
+using Declarative.Mesos.Scheduler.Http;
+
 namespace Declarative.Dns;
 
 /// <summary>The Mesos masters whose tasks, agents and frameworks are named.</summary>
@@ -23,6 +25,16 @@ public sealed record MesosOptions
 
     /// <summary>PEM file of its key; null: in the certificate's file.</summary>
     public string? KeyFile { get; init; }
+
+    /// <summary>All of it as the masters' clients take it.</summary>
+    internal MasterAccess Access
+    {
+        get
+        {
+            var access = new MasterAccess { CaFile = CaFile, CertificateFile = CertificateFile, KeyFile = KeyFile };
+            return Credential is { } credential ? access.WithSecret(credential.Principal, credential.Secret) : access;
+        }
+    }
 }
 
 /// <summary>Name and password for a master. The password is in no text form of it.</summary>

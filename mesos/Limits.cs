@@ -24,6 +24,9 @@ public static class Limits
     /// <summary>Nested containers that have ended and whose exit an agent still tells.</summary>
     public const int NestedContainersEndedMax = 1_000;
 
+    /// <summary>One message of ZooKeeper; its servers refuse znodes over 1 MiB.</summary>
+    public const int ZooKeeperMessageBytesMax = 4 * 1024 * 1024;
+
     /// <summary>One record of a container's output; agents send what one read of a pipe gives, at most 64 KiB.</summary>
     public const int ProcessIoBytesMax = 1024 * 1024;
 }

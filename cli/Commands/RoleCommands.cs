@@ -90,18 +90,18 @@ internal static class ControllersCommand
         var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
         var kubeconfig = RoleCommand.KubeconfigOption();
         var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
-        var masters = new Option<string[]>("--master") { Description = "Mesos master, http://HOST:PORT; may be given again", HelpName = "URL", DefaultValueFactory = _ => ["http://127.0.0.1:5050"] };
-        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, masters, level };
+        var masters = new MasterOptions();
+        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, level };
+        masters.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.At(parsed.GetValue(data)!);
             var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
             var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
-            var urls = parsed.GetValue(masters)!.Select(x => Uri.TryCreate(x, UriKind.Absolute, out var url) ? url : throw new UsageException($"--master {x}: expected http://HOST:PORT")).ToList();
             using var instance = RoleInstance.Hold(directory, "controllers");
-            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, urls, instance.Identity, machine, logs);
-            return await RoleCommand.UntilStopped($"Controllers on {string.Join(", ", urls)}.", role.Running, [role], stop);
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), instance.Identity, machine, logs);
+            return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);
         }));
         return command;
     }

@@ -1,6 +1,7 @@
 using Declarative.Api;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
+using Declarative.Mesos.Scheduler;
 using Declarative.Mesos.Scheduler.Http;
 using Microsoft.Extensions.Logging;
 
@@ -12,18 +13,19 @@ internal sealed class ControllersRole : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<HttpMaster> _masters = [];
     private readonly HttpOperator _operator;
+    private readonly MasterDetector _detector;
     private readonly Task _running;
 
     /// <param name="api">The API bound to a user; users differ by part.</param>
-    /// <param name="masters">One of them leads.</param>
+    /// <param name="options">How the masters are found and spoken to; its detector ends with this role.</param>
     /// <param name="identity">Under which this process takes leases.</param>
     /// <param name="machine">Clock and chance.</param>
     /// <param name="logs">Where to.</param>
-    public ControllersRole(Func<User, IApi> api, IReadOnlyList<Uri> masters, string identity, Machine machine, ILoggerFactory logs)
+    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, string identity, Machine machine, ILoggerFactory logs)
     {
-        var options = new HttpMasterOptions { Masters = masters };
+        _detector = options.Masters;
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(new PlacementOptions { Identity = identity }, new AgentWatch(_operator).Agents, logs, identity);
+        var parts = Platform.Controllers(new PlacementOptions { Identity = identity, Principal = options.Access.Principal }, new AgentWatch(_operator).Agents, logs, identity);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()
@@ -42,6 +44,7 @@ internal sealed class ControllersRole : IAsyncDisposable
         await _running;
         foreach (var master in _masters) master.Dispose();
         _operator.Dispose();
+        await _detector.DisposeAsync();
         _stop.Dispose();
     }
 }

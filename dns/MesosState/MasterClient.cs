@@ -1,8 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using System.Text.Json;
 using Declarative.Mesos.Scheduler;
 
@@ -19,29 +15,7 @@ internal sealed class MasterClient : IDisposable
     public MasterClient(MesosOptions options)
     {
         _options = options;
-        _client = new HttpClient(Handler(options)) { Timeout = System.Threading.Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = DnsLimits.StateBytesMax };
-    }
-
-    /// <summary>A handler with the options' certificates and credentials, that follows no redirect by itself.</summary>
-    public static HttpMessageHandler Handler(MesosOptions options)
-    {
-        var sockets = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) };
-        try
-        {
-            if (options.CertificateFile is { } certificate)
-                sockets.SslOptions.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, options.KeyFile)];
-            if (options.CaFile is { } authorities)
-            {
-                var chain = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-                chain.CustomTrustStore.ImportFromPemFile(authorities);
-                sockets.SslOptions = new SslClientAuthenticationOptions { ClientCertificates = sockets.SslOptions.ClientCertificates, CertificateChainPolicy = chain };
-            }
-        }
-        catch (System.Security.Cryptography.CryptographicException e)
-        {
-            throw new IOException($"a certificate for the Mesos masters cannot be read: {e.Message}", e);
-        }
-        return options.Credential is { } credential ? new Authenticated(credential, sockets) : sockets;
+        _client = new HttpClient(options.Access.Handler(int.MaxValue)) { Timeout = System.Threading.Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = DnsLimits.StateBytesMax };
     }
 
     /// <summary>The state as the leading master has it; masters are tried in turn.</summary>
@@ -96,16 +70,4 @@ internal sealed class MasterClient : IDisposable
     }
 
     public void Dispose() => _client.Dispose();
-
-    private sealed class Authenticated(MesosCredential credential, HttpMessageHandler inner) : DelegatingHandler(inner)
-    {
-        private readonly AuthenticationHeaderValue _header =
-            new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credential.Principal}:{credential.Secret}")));
-
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-        {
-            request.Headers.Authorization = _header;
-            return base.SendAsync(request, cancellationToken);
-        }
-    }
 }

@@ -29,7 +29,7 @@ internal sealed class MesosWatch : IDisposable
     {
         (_options, _zones, _time, _random, _logger) = (options, zones, time, random, logger);
         _hosts = zones.Hosts(time);
-        _operator = new HttpOperator(new HttpMasterOptions { Masters = options.Masters, CallTimeout = options.Timeout }, time, MasterClient.Handler(options));
+        _operator = new HttpOperator(new HttpMasterOptions { Masters = new MasterList(options.Masters), CallTimeout = options.Timeout, Access = options.Access }, time);
         _client = new MasterClient(options);
         _listed = [.. options.Masters.Select(m => new MesosEndpoint(m.Host.Trim('[', ']'), m.Port))];
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Declarative.Mesos.Protocol;
 using Xunit;
 
@@ -25,5 +26,43 @@ public sealed class FairnessTests
         Assert.Equal(5, two.Offers.Count());
         await one.Decline(one.Offers.Last(), 3600);
         await two.Offer(count: 6);
+    }
+
+    [Theory]
+    // A role of weight 2 gets twice as much.
+    [InlineData("one two", "two=2", "4 8")]
+    // Siblings share what their parent gets; what the parent has itself counts as one of them.
+    [InlineData("eng/a eng/b ops", "", "3 3 6")]
+    [InlineData("eng eng/a ops", "", "3 3 6")]
+    [InlineData("eng/a eng/b ops", "eng=2 eng/b=3", "2 6 4")]
+    public async Task Roles_share_by_weight_at_every_level(string roles, string weights, string expected)
+    {
+        await using var world = new MasterWorld(agents: 0);
+        if (weights.Length > 0)
+        {
+            var outcome = world.Master.UpdateWeights([.. weights.Split(' ').Select(x => x.Split('=')).Select(x => new WeightInfo { Role = x[0], Weight = double.Parse(x[1], CultureInfo.InvariantCulture) })]);
+            Assert.True(outcome.IsTaken);
+            world.RestartMaster(); // the registry keeps them
+        }
+        var frameworks = new List<TestFramework>();
+        try
+        {
+            foreach (var role in roles.Split(' '))
+            {
+                var framework = new TestFramework(world, world.Master.Client()) { Info = TestFramework.Describe(role: role) };
+                frameworks.Add(framework);
+                await framework.Subscribe();
+            }
+            for (var i = 0; i < 12; i++)
+            {
+                world.AddAgent(i);
+                await world.Until(() => frameworks.Sum(x => x.Offers.Count()) == i + 1, $"offer {i + 1}");
+            }
+            Assert.Equal(expected, string.Join(' ', frameworks.Select(x => x.Offers.Count())));
+        }
+        finally
+        {
+            foreach (var framework in frameworks) await framework.DisposeAsync();
+        }
     }
 }

@@ -14,7 +14,7 @@ public abstract class HttpSchedulerContract(bool json) : SchedulerContract
     internal override async Task<IMaster> Client(MasterWorld world)
     {
         server ??= await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, 0), _ => world.Master, CancellationToken.None);
-        var options = new HttpMasterOptions { Masters = [new Uri($"http://127.0.0.1:{server.Port}")], Json = json };
+        var options = new HttpMasterOptions { Masters = new MasterList($"http://127.0.0.1:{server.Port}"), Json = json };
         var client = new HttpMaster(options, TimeProvider.System);
         clients.Add(client);
         return client;

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Mesos.Mini.Http;
 using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Scheduler;
 using Declarative.Mesos.Scheduler.Http;
 using Xunit;
 using MasterApi = Declarative.Mesos.Protocol.MasterApi;
@@ -63,6 +64,24 @@ public sealed class OperatorTests : IAsyncLifetime
         var ours = JsonNode.Parse(await Post($$"""{"type":"{{type}}"}"""));
         // No process, no attributes: what is there must be there in the same place and kind.
         Assert.Empty(Recorded.Shape(ours).Split('\n').Where(path => path.Length > 0 && !recorded.Contains(path)).Except(Unrecorded));
+    }
+
+    [Fact]
+    public async Task Weights_are_set_asked_for_and_refused_as_recorded()
+    {
+        Assert.Equal("""{"type":"GET_WEIGHTS"}""", await Post("""{"type":"GET_WEIGHTS"}"""));
+        var offers = framework.Offers.Count();
+        Assert.Equal("", await Post("""{"type":"UPDATE_WEIGHTS","update_weights":{"weight_infos":[{"role":"test","weight":2.0}]}}"""));
+        Assert.Equal("""{"type":"GET_WEIGHTS","get_weights":{"weight_infos":[{"weight":2.0,"role":"test"}]}}""", await Post("""{"type":"GET_WEIGHTS"}"""));
+        Assert.Contains("\"weight\":2.0", await Post("""{"type":"GET_ROLES"}"""), StringComparison.Ordinal);
+        // What the role was offered is withdrawn and offered anew.
+        await world.Until(() => framework.Events.Any(x => x.Type == Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type.Rescind), "RESCIND");
+        await framework.Offer(count: offers + 1);
+        foreach (var wrong in (string[])["""{"role":"test","weight":0.0}""", """{"role":"/x","weight":1.0}"""])
+        {
+            using var refused = await http.PostAsync("/api/v1", Body($$$"""{"type":"UPDATE_WEIGHTS","update_weights":{"weight_infos":[{{{wrong}}}]} }"""), Stop);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        }
     }
 
     // True of any master, but the recorded one had no such thing when it was asked.
@@ -134,7 +153,7 @@ public sealed class OperatorTests : IAsyncLifetime
         follower.Prefixes.Add($"http://127.0.0.1:{port}/");
         follower.Start();
         var redirecting = Redirect(follower);
-        var options = new HttpMasterOptions { Masters = [new Uri($"http://127.0.0.1:{FreePort()}"), new Uri($"http://127.0.0.1:{port}")] };
+        var options = new HttpMasterOptions { Masters = new MasterList($"http://127.0.0.1:{FreePort()}", $"http://127.0.0.1:{port}") };
         using var client = new HttpMaster(options, TimeProvider.System);
         await using var other = new TestFramework(world, client);
         await other.Subscribe();

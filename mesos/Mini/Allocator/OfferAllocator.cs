@@ -3,8 +3,8 @@ using Declarative.Mesos.Resources;
 namespace Declarative.Mesos.Mini.Allocator;
 
 /// <summary>
-/// Decides who is offered what: agents in random order; of each agent everything that is free goes to the role with the smallest
-/// dominant share, within it to the framework with the smallest one (DRF), unless it has refused it.
+/// Decides who is offered what: agents in random order; of each agent everything that is free goes to the role that has least for its
+/// weight (<see cref="RoleTree"/>), within it to the framework with the smallest dominant share, unless it has refused it.
 /// </summary>
 /// <remarks>Called by the master alone, under its gate.</remarks>
 internal sealed class OfferAllocator(Random random)
@@ -15,9 +15,11 @@ internal sealed class OfferAllocator(Random random)
 
     private readonly List<Slot> _slots = [];
     private readonly List<Claimant> _claimants = [];
-    private readonly Dictionary<string, Quantities> _roles = new(StringComparer.Ordinal);
     private readonly PriorityQueue<DateTimeOffset, DateTimeOffset> _refusalEnds = new();
     private readonly Quantities _total = new();
+
+    /// <summary>What the roles have, and their weights.</summary>
+    public RoleTree Roles { get; } = new();
 
     /// <summary>Something became free since the last round over all agents.</summary>
     public bool IsDirty { get; private set; }
@@ -45,7 +47,7 @@ internal sealed class OfferAllocator(Random random)
     {
         slot.Available.Subtract(resources);
         Count(claimant, role).Add(resources);
-        Role(role).Add(resources);
+        Roles.Add(role, resources);
     }
 
     /// <summary>Resources become free: an offer was declined or rescinded, a task ended.</summary>
@@ -53,7 +55,7 @@ internal sealed class OfferAllocator(Random random)
     {
         slot.Available.Add(resources);
         Count(claimant, role).Subtract(resources);
-        Role(role).Subtract(resources);
+        Roles.Subtract(role, resources);
         IsDirty = true;
     }
 
@@ -128,33 +130,28 @@ internal sealed class OfferAllocator(Random random)
             where claimant.Active
             from role in claimant.Roles
             where !claimant.Suppressed.Contains(role)
-            select new Candidate(claimant, role, Role(role), Count(claimant, role)),
+            select new Candidate(claimant, role, Roles.Path(role), Count(claimant, role)),
         ];
 
     private void Sort(Candidate[] candidates)
     {
         foreach (var candidate in candidates)
-        {
-            candidate.RoleShare = candidate.InRole.DominantShare(_total);
             candidate.Share = candidate.Own.DominantShare(_total);
-        }
-
         // A stable sort: equal shares keep the order in which the frameworks came.
         for (var i = 1; i < candidates.Length; i++)
         {
             var moved = candidates[i];
             var at = i;
-            for (; at > 0 && moved.ComesBefore(candidates[at - 1]); at--)
+            for (; at > 0 && ComesBefore(moved, candidates[at - 1]); at--)
                 candidates[at] = candidates[at - 1];
             candidates[at] = moved;
         }
     }
 
-    private Quantities Role(string role)
+    private bool ComesBefore(Candidate one, Candidate other)
     {
-        if (!_roles.TryGetValue(role, out var count))
-            _roles[role] = count = new();
-        return count;
+        var roles = Roles.Compare(one.Path, other.Path, _total);
+        return roles != 0 ? roles < 0 : one.Share < other.Share;
     }
 
     private static Quantities Count(Claimant claimant, string role)
@@ -164,15 +161,12 @@ internal sealed class OfferAllocator(Random random)
         return count;
     }
 
-    private sealed class Candidate(Claimant claimant, string role, Quantities inRole, Quantities own)
+    private sealed class Candidate(Claimant claimant, string role, IReadOnlyList<RoleTree.Node> path, Quantities own)
     {
         public Claimant Claimant { get; } = claimant;
         public string Role { get; } = role;
-        public Quantities InRole { get; } = inRole;
+        public IReadOnlyList<RoleTree.Node> Path { get; } = path;
         public Quantities Own { get; } = own;
-        public double RoleShare { get; set; }
         public double Share { get; set; }
-
-        public bool ComesBefore(Candidate other) => RoleShare != other.RoleShare ? RoleShare < other.RoleShare : Share < other.Share;
     }
 }

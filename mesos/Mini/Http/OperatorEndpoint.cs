@@ -29,6 +29,8 @@ internal static class OperatorEndpoint
             await Subscribe(context, master, accept);
         else if (call.Type == CallType.Teardown)
             await Done(context, master.Teardown(call.Teardown.FrameworkId));
+        else if (call.Type == CallType.UpdateWeights)
+            await Done(context, master.UpdateWeights(call.UpdateWeights.WeightInfos));
         else if (Read(call, master) is { } response)
             await Answer.Message(context, response, accept);
         else
@@ -42,6 +44,7 @@ internal static class OperatorEndpoint
             _ when !Enum.IsDefined(call.Type) => "type",
             { Type: CallType.GetMetrics, GetMetrics: null } => "get_metrics",
             { Type: CallType.Teardown, Teardown: null } => "teardown",
+            { Type: CallType.UpdateWeights, UpdateWeights: null } => "update_weights",
             _ => null,
         };
 
@@ -95,7 +98,7 @@ internal static class OperatorEndpoint
             CallType.GetTasks => new Response { Type = ResponseType.GetTasks, GetTasks = master.View(OperatorViews.Tasks) },
             CallType.GetRoles => new Response { Type = ResponseType.GetRoles, GetRoles = master.View(OperatorViews.Roles) },
             CallType.GetOperations => new Response { Type = ResponseType.GetOperations, GetOperations = new() },
-            CallType.GetWeights => new Response { Type = ResponseType.GetWeights, GetWeights = new() },
+            CallType.GetWeights => new Response { Type = ResponseType.GetWeights, GetWeights = master.View(OperatorViews.Weights) },
             CallType.GetMaster => new Response { Type = ResponseType.GetMaster, GetMaster = master.View(Master) },
             _ => null,
         };

@@ -49,7 +49,7 @@ internal static class FrameworkValidation
 #pragma warning restore CS0612
     }
 
-    private static string? RoleFault(string role)
+    public static string? RoleFault(string role)
     {
         if (role == "*")
             return null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
@@ -160,6 +161,31 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
         }
     }
 
+    /// <summary>UPDATE_WEIGHTS: the roles named share by these from now on. Their offers are withdrawn and made anew, as in Mesos.</summary>
+    internal CallOutcome UpdateWeights(IReadOnlyCollection<WeightInfo> weights)
+    {
+        lock (_gate)
+        {
+            Check();
+            foreach (var weight in weights)
+            {
+                if (FrameworkValidation.RoleFault(weight.Role) is { } fault)
+                    return CallOutcome.Refused($"Failed to validate update weights request JSON: Invalid role '{weight.Role}': {fault}");
+                if (!(weight.Weight > 0) || double.IsInfinity(weight.Weight))
+                    return CallOutcome.Refused($"Failed to validate update weights request JSON: Invalid weight '{weight.Weight.ToString(CultureInfo.InvariantCulture)}' of role '{weight.Role}': weights must be positive");
+            }
+
+            foreach (var weight in weights)
+                _cluster.Allocator.Roles.SetWeight(weight.Role, weight.Weight);
+            var named = weights.Select(x => x.Role).ToHashSet(StringComparer.Ordinal);
+            foreach (var offer in _cluster.Frameworks.Values.SelectMany(x => x.Offers.Values).Where(x => named.Contains(x.Role)).ToList())
+                _cluster.Rescind(offer);
+            Save();
+            _cluster.Allocate();
+            return CallOutcome.Done;
+        }
+    }
+
     internal void Receive(AgentConnection connection, ToMaster message)
     {
         lock (_gate)
@@ -196,6 +222,8 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
             return;
         foreach (var agent in registry.Agents)
             _cluster.RecoveredAgents[agent.Id.Value] = agent;
+        foreach (var weight in registry.Weights)
+            _cluster.Allocator.Roles.SetWeight(weight.Role, weight.Weight);
         foreach (var lost in registry.Unreachable)
             _cluster.UnreachableAgents[lost.AgentId.Value] = DateTimeOffset.UnixEpoch.AddTicks(lost.Since.Nanoseconds / 100);
         if (_cluster.RecoveredAgents.Count > 0)
@@ -227,6 +255,7 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
         registry.Agents.Add(_cluster.RecoveredAgents.Values);
         foreach (var (id, since) in _cluster.UnreachableAgents)
             registry.Unreachable.Add(new Registry.Types.Unreachable { AgentId = new() { Value = id }, Since = Cluster.Nanoseconds(since) });
+        registry.Weights.Add(_cluster.Allocator.Roles.Weights.Select(x => new WeightInfo { Role = x.Key, Weight = x.Value }));
         _save(registry);
     }
 }

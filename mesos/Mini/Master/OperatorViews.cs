@@ -100,6 +100,16 @@ internal static class OperatorViews
         return message;
     }
 
+    /// <summary>null where no weight differs from 1: a real master leaves the member out then.</summary>
+    public static Response.Types.GetWeights? Weights(Cluster cluster)
+    {
+        if (cluster.Allocator.Roles.Weights.Count == 0)
+            return null;
+        var message = new Response.Types.GetWeights();
+        message.WeightInfos.Add(cluster.Allocator.Roles.Weights.Select(x => new WeightInfo { Role = x.Key, Weight = x.Value }));
+        return message;
+    }
+
     public static Response.Types.GetRoles Roles(Cluster cluster)
     {
         var roles = new SortedDictionary<string, Role>(StringComparer.Ordinal);
@@ -108,7 +118,7 @@ internal static class OperatorViews
             foreach (var name in framework.Roles)
             {
                 if (!roles.TryGetValue(name, out var role))
-                    roles[name] = role = new Role { Name = name, Weight = 1 };
+                    roles[name] = role = new Role { Name = name, Weight = cluster.Allocator.Roles.Weight(name) };
                 role.Frameworks.Add(new FrameworkID { Value = framework.Id });
             }
         }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
@@ -21,16 +22,17 @@ public sealed class HttpMaster : IMaster, IDisposable
 
     private readonly HttpMasterOptions _options;
     private readonly TimeProvider _time;
-    private readonly HttpClient _streams = Client(connections: int.MaxValue);
-    private readonly HttpClient _calls = Client(connections: 16);
+    private readonly HttpClient _streams;
+    private readonly HttpClient _calls;
     private readonly string _mediaType;
-    private int _next;
     private volatile Subscription? _subscription;
 
     public HttpMaster(HttpMasterOptions options, TimeProvider time)
     {
         _options = options;
         _time = time;
+        _streams = new(options.Access.Handler(int.MaxValue)) { Timeout = Timeout.InfiniteTimeSpan };
+        _calls = new(options.Access.Handler(16)) { Timeout = Timeout.InfiniteTimeSpan };
         _mediaType = options.Json ? "application/json" : "application/x-protobuf";
     }
 
@@ -43,7 +45,8 @@ public sealed class HttpMaster : IMaster, IDisposable
         var call = new Call { Type = CallType.Subscribe, Subscribe = subscribe.Clone() };
         if (id is not null)
             call.FrameworkId = call.Subscribe.FrameworkInfo.Id = id.Clone();
-        var (response, address) = await Open(Encode(call), stop);
+        var first = await _options.Masters.Leader(stop);
+        var (response, address) = await Open(first, Encode(call), stop);
         using var disposed = response;
         if (!response.Headers.TryGetValues(StreamIdHeader, out var streamIds))
             throw new MasterUnavailable($"{address} answered a subscription without {StreamIdHeader}.");
@@ -52,15 +55,25 @@ public sealed class HttpMaster : IMaster, IDisposable
         await using var records = new RecordReader(await response.Content.ReadAsStreamAsync(stop));
         using var watchdog = new CancellationTokenSource(_options.CallTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(watchdog.Token, stop);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var deposed = EndWhenDeposed(first, mine, watchdog, over.Token);
         var patience = _options.CallTimeout;
         var ended = false;
-        while (await Next(records, address, either.Token, stop) is { } message)
+        try
         {
-            if (message.Type == EventType.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
-                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * _options.MissedHeartbeatsMax);
-            ended |= message.Type == EventType.Error;
-            yield return message;
-            watchdog.CancelAfter(patience);
+            while (await Next(records, mine, either.Token, stop) is { } message)
+            {
+                if (message.Type == EventType.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
+                    patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * _options.MissedHeartbeatsMax);
+                ended |= message.Type == EventType.Error;
+                yield return message;
+                watchdog.CancelAfter(patience);
+            }
+        }
+        finally
+        {
+            over.Cancel();
+            await deposed;
         }
 
         if (!ended && !mine.IsTornDown)
@@ -99,25 +112,25 @@ public sealed class HttpMaster : IMaster, IDisposable
         _calls.Dispose();
     }
 
-    private static HttpClient Client(int connections) =>
-        new(
-            new SocketsHttpHandler
-            {
-                AllowAutoRedirect = false,
-                UseProxy = false,
-                UseCookies = false,
-                MaxConnectionsPerServer = connections,
-                ConnectTimeout = TimeSpan.FromSeconds(5),
-            }
-        )
+    /// <summary>A master that leads no more may keep its streams open; whoever says who leads is believed. Never throws.</summary>
+    private async Task EndWhenDeposed(Uri leader, Subscription subscription, CancellationTokenSource watchdog, CancellationToken over)
+    {
+        try
         {
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
+            await _options.Masters.Deposed(leader, over);
+            subscription.IsDeposed = true;
+            watchdog.Cancel();
+        }
+        catch (OperationCanceledException)
+        {
+            return; // the stream has ended before
+        }
+    }
 
     /// <summary>Finds the leading master: follows redirects, and begins with another address each time one does not answer.</summary>
-    private async Task<(HttpResponseMessage Response, Uri Address)> Open(byte[] body, CancellationToken stop)
+    private async Task<(HttpResponseMessage Response, Uri Address)> Open(Uri first, byte[] body, CancellationToken stop)
     {
-        var address = _options.Masters[_next % _options.Masters.Count];
+        var address = first;
         for (var redirects = 0; redirects <= RedirectsMax; redirects++)
         {
             using var request = Request(address, body);
@@ -132,7 +145,7 @@ public sealed class HttpMaster : IMaster, IDisposable
             catch (Exception lost) when (lost is HttpRequestException or IOException or OperationCanceledException)
             {
                 stop.ThrowIfCancellationRequested();
-                _next++;
+                _options.Masters.Failed(first);
                 throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
             }
 
@@ -142,7 +155,7 @@ public sealed class HttpMaster : IMaster, IDisposable
             {
                 if (response.StatusCode != HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
                 {
-                    _next++;
+                    _options.Masters.Failed(first);
                     throw await Refusal(response, address, stop);
                 }
 
@@ -150,7 +163,7 @@ public sealed class HttpMaster : IMaster, IDisposable
             }
         }
 
-        _next++;
+        _options.Masters.Failed(first);
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 
@@ -161,7 +174,7 @@ public sealed class HttpMaster : IMaster, IDisposable
         return new Uri(target.GetLeftPart(UriPartial.Authority));
     }
 
-    private async Task<Event?> Next(RecordReader records, Uri address, CancellationToken either, CancellationToken stop)
+    private async Task<Event?> Next(RecordReader records, Subscription subscription, CancellationToken either, CancellationToken stop)
     {
         try
         {
@@ -169,12 +182,12 @@ public sealed class HttpMaster : IMaster, IDisposable
         }
         catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
         {
-            throw new MasterUnavailable($"{address} sends no heartbeats any more.", late);
+            throw new MasterUnavailable(subscription.IsDeposed ? $"{subscription.Address} does not lead any more." : $"{subscription.Address} sends no heartbeats any more.", late);
         }
         catch (Exception lost)
             when (lost is HttpRequestException or IOException or InvalidDataException or InvalidProtocolBufferException or FormatException)
         {
-            throw new MasterUnavailable($"The event stream of {address} broke: {lost.Message}", lost);
+            throw new MasterUnavailable($"The event stream of {subscription.Address} broke: {lost.Message}", lost);
         }
     }
 
@@ -187,9 +200,20 @@ public sealed class HttpMaster : IMaster, IDisposable
 
     private HttpRequestMessage Request(Uri address, byte[] body)
     {
-        var content = new ByteArrayContent(body);
+        var isZipped = body.Length >= _options.GzipBytesMin;
+        var content = new ByteArrayContent(isZipped ? Zipped(body) : body);
+        if (isZipped)
+            content.Headers.ContentEncoding.Add("gzip");
         content.Headers.ContentType = new MediaTypeHeaderValue(_mediaType);
         return new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1/scheduler")) { Content = content };
+    }
+
+    private static byte[] Zipped(byte[] body)
+    {
+        using var zipped = new MemoryStream(body.Length / 4);
+        using (var gzip = new GZipStream(zipped, CompressionLevel.Fastest, leaveOpen: true))
+            gzip.Write(body);
+        return zipped.ToArray();
     }
 
     // 403 is "not subscribed" and 307 "not leading any more": both mean that a new subscription is needed.
@@ -207,5 +231,6 @@ public sealed class HttpMaster : IMaster, IDisposable
         public Uri Address { get; } = address;
         public string StreamId { get; } = streamId;
         public bool IsTornDown { get; set; }
+        public bool IsDeposed { get; set; }
     }
 }

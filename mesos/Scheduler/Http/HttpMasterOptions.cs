@@ -3,8 +3,14 @@ namespace Declarative.Mesos.Scheduler.Http;
 /// <summary>Where the masters are and how to speak to them.</summary>
 public sealed record HttpMasterOptions
 {
-    /// <summary>Base addresses, for example <c>http://127.0.0.1:5050</c>. Any of them may redirect to the leading one.</summary>
-    public required IReadOnlyList<Uri> Masters { get; init; }
+    /// <summary>Says where the leading master is. Belongs to whoever made it.</summary>
+    public required MasterDetector Masters { get; init; }
+
+    /// <summary>Credentials and certificates.</summary>
+    public MasterAccess Access { get; init; } = new();
+
+    /// <summary>Calls of at least so many bytes are sent gzipped.</summary>
+    public int GzipBytesMin { get; init; } = 32 * 1024;
 
     /// <summary>JSON instead of protobuf, to watch the conversation.</summary>
     public bool Json { get; init; }

@@ -11,13 +11,12 @@ namespace Declarative.Mesos.Scheduler.Http;
 /// <remarks>Masters are tried in turn; a redirect to the leading one is followed.</remarks>
 /// <param name="options">Where the masters are.</param>
 /// <param name="time">For the watch over heartbeats.</param>
-/// <param name="handler">Adds certificates or credentials, and must follow no redirect; null: plain.</param>
-public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, HttpMessageHandler? handler = null) : IDisposable
+/// <exception cref="IOException">A certificate file cannot be read.</exception>
+public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) : IDisposable
 {
     private const string Protobuf = "application/x-protobuf";
     private const int RedirectsMax = 5;
-    private readonly HttpClient _client = new(handler ?? new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
-    private int _next;
+    private readonly HttpClient _client = new(options.Access.Handler(int.MaxValue)) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
     /// <exception cref="MasterUnavailable">There is no master, the stream was lost, or heartbeats stopped.</exception>
@@ -58,7 +57,8 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, H
 
     private async Task<HttpResponseMessage> Send(Call call, CancellationToken stop)
     {
-        var address = options.Masters[_next % options.Masters.Count];
+        var first = await options.Masters.Leader(stop);
+        var address = first;
         for (var redirects = 0; redirects <= RedirectsMax; redirects++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1")) { Content = new ByteArrayContent(call.ToByteArray()) };
@@ -74,7 +74,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, H
             catch (Exception lost) when (lost is HttpRequestException or IOException or OperationCanceledException)
             {
                 stop.ThrowIfCancellationRequested();
-                _next++;
+                options.Masters.Failed(first);
                 throw new MasterUnavailable($"{address} does not answer: {lost.Message}", lost);
             }
 
@@ -84,7 +84,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, H
             {
                 if (response.StatusCode != System.Net.HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
                 {
-                    _next++;
+                    options.Masters.Failed(first);
                     throw new MasterUnavailable($"{address} answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(stop)}");
                 }
 
@@ -93,7 +93,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time, H
             }
         }
 
-        _next++;
+        options.Masters.Failed(first);
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 

@@ -5,6 +5,7 @@ using Declarative.Mesos.Mini.Http;
 using Declarative.Mesos.Mini.Master;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
+using Declarative.Mesos.Scheduler;
 using Declarative.Mesos.Scheduler.Http;
 using Xunit;
 using CallType = Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type;
@@ -48,7 +49,7 @@ public sealed class ClusterTests : IAsyncLifetime
         );
         agent = new ProcessAgent(Options, TimeProvider.System, new Random(2));
         running = agent.Run(server.Master, stop.Token);
-        framework = new HttpMaster(new() { Masters = [new Uri($"http://127.0.0.1:{server.Port}")] }, TimeProvider.System);
+        framework = new HttpMaster(new() { Masters = new MasterList($"http://127.0.0.1:{server.Port}") }, TimeProvider.System);
         subscribed = Subscribe();
         await TestMaster.Until(() => Offers().Count > 0, () => "no offer");
     }
