@@ -19,11 +19,16 @@ internal static class KubernetesService
     public static async Task Publish(IApi api, IPAddress? clusterIp, IPEndPoint endpoint, CancellationToken stop)
     {
         var port = endpoint.Port.ToString(CultureInfo.InvariantCulture);
-        var address = clusterIp is null ? "" : $",\"clusterIP\":\"{clusterIp}\"";
-        await Put(api, Kind.Service, $$$"""
-            {"metadata":{"name":"kubernetes","labels":{"component":"apiserver","provider":"kubernetes"}},
-            "spec":{"type":"ClusterIP","ports":[{"name":"https","port":{{{ServicePort}}},"protocol":"TCP","targetPort":{{{port}}}}]{{{address}}}}}
-            """, $$$"""{"spec":{"ports":[{"name":"https","port":{{{ServicePort}}},"protocol":"TCP","targetPort":{{{port}}}}]}}""", stop);
+        var change = $$$"""{"spec":{"ports":[{"name":"https","port":{{{ServicePort}}},"protocol":"TCP","targetPort":{{{port}}}}]}}""";
+        try
+        {
+            await Put(api, Kind.Service, ServiceOf(port, clusterIp is null ? "" : $",\"clusterIP\":\"{clusterIp}\""), change, stop);
+        }
+        catch (ApiException taken) when (clusterIp is not null && taken.Status.Reason == StatusReason.Invalid)
+        {
+            // A Service of a user's has had the address since before this one was kept.
+            await Put(api, Kind.Service, ServiceOf(port, ""), change, stop);
+        }
         var family = endpoint.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
         var slice = $$$"""
             {"metadata":{"name":"kubernetes","labels":{"kubernetes.io/service-name":"kubernetes"}},"addressType":"{{{family}}}",
@@ -37,16 +42,22 @@ internal static class KubernetesService
         await Put(api, Kind.Endpoints, endpoints, endpoints, stop);
     }
 
+    private static string ServiceOf(string targetPort, string address) => $$$"""
+        {"metadata":{"name":"kubernetes","labels":{"component":"apiserver","provider":"kubernetes"}},
+        "spec":{"type":"ClusterIP","ports":[{"name":"https","port":{{{ServicePort}}},"protocol":"TCP","targetPort":{{{targetPort}}}}]{{{address}}}}}
+        """;
+
+    /// <summary>Changed where it is there: to create it again would ask for its address a second time, which is refused before the name is looked at.</summary>
     private static async Task Put(IApi api, Kind kind, string wanted, string change, CancellationToken stop)
     {
         var key = ResourceKey.Of(kind, Bootstrap.DefaultNamespace, Name);
         try
         {
-            await api.Create(key, Encoding.UTF8.GetBytes(wanted), stop: stop);
-        }
-        catch (ApiException present) when (present.Status.Reason == StatusReason.AlreadyExists)
-        {
             await api.Patch(key, PatchKind.Merge, Encoding.UTF8.GetBytes(change), stop: stop);
+        }
+        catch (ApiException missing) when (missing.IsNotFound)
+        {
+            await api.Create(key, Encoding.UTF8.GetBytes(wanted), stop: stop);
         }
     }
 }
