@@ -69,5 +69,6 @@ public sealed class MasterList(IReadOnlyList<Uri> addresses) : MasterDetector
         if (addresses[_next % addresses.Count] == address) _next = (_next + 1) % addresses.Count;
     }
 
-    public override Task Deposed(Uri address, CancellationToken stop) => new TaskCompletionSource().Task.WaitAsync(stop);
+    /// <summary>Nobody starts it: it ends, canceled, with <paramref name="stop"/> alone.</summary>
+    public override Task Deposed(Uri address, CancellationToken stop) => new(static () => { }, stop);
 }
