@@ -110,12 +110,26 @@ internal static class LbCommand
     {
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
         var access = new Option<string>("--access-log") { Description = "One JSON line per request and connection into this file, - = standard output", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level, access };
+        var proxies = new Option<string[]>("--proxy-protocol-from") { Description = "Connections from this network begin with the PROXY protocol's header; may be given again", HelpName = "NETWORK", DefaultValueFactory = _ => [] };
+        proxies.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+            {
+                if (!System.Net.IPNetwork.TryParse(token.Value, out _)) result.AddError($"--proxy-protocol-from {token.Value}: expected a network as 10.0.0.0/8");
+            }
+        });
+        var groups = new Option<string[]>("--group") { Description = "Of Services with labels HAPROXY_… only those of this group, * = of every group; may be given again", HelpName = "NAME", DefaultValueFactory = _ => [] };
+        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, level, access, proxies, groups };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
-            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop, parsed.GetValue(access)!);
+            var role = await LbRole.Start(RoleCommand.Remote(parsed.GetValue(kubeconfig), DataDirectory.At(parsed.GetValue(data)!), "lb", machine), ports, 1, machine, logs, stop, x => x with
+            {
+                AccessLog = parsed.GetValue(access)!,
+                ProxyProtocolFrom = [.. parsed.GetValue(proxies)!.Select(y => System.Net.IPNetwork.Parse(y))],
+                Groups = parsed.GetValue(groups)!,
+            });
             return await RoleCommand.UntilStopped($"Load balancer at http://127.0.0.1:{ports.LbHttp}, admin at {ports.LbAdmin}.", role.Running, [role], stop);
         }));
         return command;
