@@ -58,6 +58,9 @@ public sealed record Container
     public Probe? ReadinessProbe { get; init; }
     public Probe? StartupProbe { get; init; }
     public bool Stdin { get; init; }
+
+    /// <summary>The input ends with the first client that attaches to it.</summary>
+    public bool StdinOnce { get; init; }
     public bool Tty { get; init; }
     public IReadOnlyList<VolumeMount> VolumeMounts { get; init; } = [];
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Mesos.AgentClient;
 using Declarative.Mesos.Protocol.AgentApi;
@@ -14,11 +15,15 @@ namespace Declarative.ApiServer.Streams;
 internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteRequest request, ContainerTask task, ContainerID container)
 {
     private const int SwitchboardDisabled = 500;
+    private static readonly byte[] ControlD = [4];
     private static readonly Status Success = new(200, "", "");
     private const int EarlyInputsMax = 16;
     private static readonly TimeSpan SizeWithin = TimeSpan.FromSeconds(2);
     private readonly AgentContainers _containers = new(agent);
     private readonly Queue<RemoteInput> _early = new();
+
+    // What tells a container that its input has ended. One that wants a pipe and was given a terminal is typed to.
+    private ReadOnlyMemory<byte> _end;
 
     /// <summary>Runs the command beside the task; it ends with its connection.</summary>
     public async Task<Status> Exec(CancellationToken stop)
@@ -63,18 +68,38 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
         try
         {
             await using var output = await _containers.Attach(container, stop);
+            _end = task.Container.Tty ? default : ControlD;
             await Join(container, output, feeds: request.Stdin || request.Tty, stop);
         }
         catch (AgentRefused refused) when (refused.Status == SwitchboardDisabled)
         {
-            if (request.Stdin)
-            {
-                await io.Write(request.Stderr ? RemoteOutput.Stderr : RemoteOutput.Stdout, Encoding.UTF8.GetBytes(
-                    $"container \"{task.Container.Name}\" takes no input: its spec sets neither stdin nor tty. Its output follows.\n"), stop);
-            }
-            await Task.WhenAll(Follow(LogStreams.Stdout, RemoteOutput.Stdout, stop), Follow(LogStreams.Stderr, RemoteOutput.Stderr, stop));
+            await AttachToFiles(stop);
         }
         return Success;
+    }
+
+    private async Task AttachToFiles(CancellationToken stop)
+    {
+        if (request.Stdin && !task.Container.Stdin)
+        {
+            await io.Write(request.Stderr ? RemoteOutput.Stderr : RemoteOutput.Stdout, Encoding.UTF8.GetBytes(
+                $"container \"{task.Container.Name}\" takes no input: its spec sets neither stdin nor tty. Its output follows.\n"), stop);
+        }
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var (hearsOut, hearsErr) = (Completion.New(), Completion.New());
+        var following = Task.WhenAll(Follow(LogStreams.Stdout, RemoteOutput.Stdout, hearsOut, stop), Follow(LogStreams.Stderr, RemoteOutput.Stderr, hearsErr, stop));
+        // Nothing is typed before what is answered to it would be heard.
+        await Task.WhenAny(Task.WhenAll(hearsOut.Task, hearsErr.Task), following);
+        var feeding = request.Stdin && task.Container.Stdin ? Feed(container, ended.Token) : Task.FromResult(true);
+        try
+        {
+            await following;
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await feeding;
+        }
     }
 
     private async Task Join(ContainerID target, ContainerOutput output, bool feeds, CancellationToken stop)
@@ -115,14 +140,17 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
             while (_early.TryDequeue(out var input) || io.Input.TryRead(out input))
             {
                 if (input.Size is { } size) yield return Resized(size);
-                else if (request.Stdin) yield return Typed(input.Data);
+                else if (request.Stdin && (input.Data.Length > 0 || EndsInput)) yield return Typed(input.Data.Length > 0 ? input.Data : _end);
             }
         }
     }
 
-    private async Task Follow(LogStreams from, RemoteOutput to, CancellationToken stop)
+    /// <summary>The end of a client's input is that of a command's, and of a container's only where its spec says so.</summary>
+    private bool EndsInput => request.Command.Count > 0 || task.Container.StdinOnce;
+
+    private async Task Follow(LogStreams from, RemoteOutput to, TaskCompletionSource hears, CancellationToken stop)
     {
-        await foreach (var data in agent.ReadLog(task.Id, from, tailLines: 0, limitBytes: null, follow: true, stop)) await io.Write(to, data, stop);
+        await foreach (var data in agent.ReadLog(task.Id, from, tailLines: 0, limitBytes: null, follow: true, stop, () => hears.TrySetResult())) await io.Write(to, data, stop);
     }
 
     /// <summary>No bytes are the end of the input.</summary>

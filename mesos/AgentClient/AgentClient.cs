@@ -106,11 +106,12 @@ public sealed class AgentClient
 
     /// <summary>
     /// The output of a task as bytes. Mesos has two files without time stamps: at first comes what is in stdout, then what is in stderr; what
-    /// follows comes as it is written, in whole lines.
+    /// follows comes as it is written, of two files in whole lines.
     /// </summary>
     /// <param name="tailLines">Only so many last lines, counted over both files, the more recently written one first; null for all.</param>
     /// <param name="limitBytes">Ends after so many bytes; null for no limit.</param>
     /// <param name="follow">Goes on until the task has ended (and all of its output is read) or <paramref name="stop"/>.</param>
+    /// <param name="begun">Called when the place to read from is known: what is written after that is read.</param>
     /// <exception cref="AgentRefused">404: the agent does not know the task.</exception>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadLog(
         string taskId,
@@ -118,13 +119,14 @@ public sealed class AgentClient
         int? tailLines,
         long? limitBytes,
         bool follow,
-        [EnumeratorCancellation] CancellationToken stop
+        [EnumeratorCancellation] CancellationToken stop,
+        Action? begun = null
     )
     {
         var sandbox = await FindSandbox(taskId, stop) ?? throw new AgentRefused(404, $"task {taskId} is not known to the agent");
         var reader = new LogReader(this, time, taskId, sandbox, streams);
         var left = limitBytes ?? long.MaxValue;
-        await foreach (var chunk in reader.Read(tailLines, follow, stop))
+        await foreach (var chunk in reader.Read(tailLines, follow, begun, stop))
         {
             if (left <= 0)
                 yield break;

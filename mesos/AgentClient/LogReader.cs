@@ -11,9 +11,10 @@ internal sealed class LogReader(AgentClient client, TimeProvider time, string ta
     private const byte LineEnd = (byte)'\n';
     private static readonly TimeSpan StateInterval = TimeSpan.FromSeconds(1);
 
-    public async IAsyncEnumerable<ReadOnlyMemory<byte>> Read(int? tailLines, bool follow, [EnumeratorCancellation] CancellationToken stop)
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> Read(int? tailLines, bool follow, Action? begun, [EnumeratorCancellation] CancellationToken stop)
     {
         var files = await Open(tailLines, stop);
+        begun?.Invoke();
         foreach (var file in files)
         {
             while (await file.Next(stop) is { Length: > 0 } data)
@@ -33,8 +34,9 @@ internal sealed class LogReader(AgentClient client, TimeProvider time, string ta
                 while (await file.Next(stop) is { Length: > 0 } data)
                 {
                     grew = true;
-                    if (file.WholeLines(data) is { Length: > 0 } lines)
-                        yield return lines;
+                    var ready = files.Count == 1 ? data : file.WholeLines(data);
+                    if (ready.Length > 0)
+                        yield return ready;
                 }
             }
 

@@ -30,6 +30,10 @@ public sealed class PodNamesTests
             Assert.Equal([address, "hello.default.svc.cluster.local"], said.Split('\n')[0].Split(' ', StringSplitOptions.RemoveEmptyEntries));
             Assert.StartsWith(address, said.Split('\n')[1], StringComparison.Ordinal);
             Assert.Equal("none", said.Split('\n')[2]);
+            // A command beside it sees what it sees, in its directory.
+            var beside = (await platform.Kubectl("exec", "asks", "--", "/bin/sh", "-c", "getent hosts hello; pwd; echo $MESOS_SANDBOX")).Succeeds().Output.Split('\n');
+            Assert.StartsWith(address, beside[0], StringComparison.Ordinal);
+            Assert.Equal(beside[2], beside[1]);
             // The machine's own file is as it was.
             Assert.DoesNotContain("svc.cluster.local", await File.ReadAllTextAsync("/etc/resolv.conf", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         });

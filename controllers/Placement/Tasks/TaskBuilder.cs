@@ -11,7 +11,6 @@ internal sealed record BuiltTask(Offer.Types.Operation? Operation, IReadOnlyList
 /// <summary>A pod as Mesos tasks: one container is a command task (LAUNCH), several are a group on the default executor (LAUNCH_GROUP). Pure.</summary>
 internal static class TaskBuilder
 {
-    public const string PodLabel = "declarative.mesos/pod";
     private const long DefaultGraceSeconds = 30;
 
     public static BuiltTask Build(Pod pod, TaskContext context)
@@ -75,6 +74,12 @@ internal static class TaskBuilder
                 Mesos = new() { Image = new() { Type = Image.Types.Type.Docker, Docker = new() { Name = container.Image } } },
             };
         }
+        if (container.Tty || container.Stdin)
+        {
+            task.Container ??= new() { Type = ContainerInfo.Types.Type.Mesos };
+            task.Container.TtyInfo = new();
+            if (!container.Tty) task.Labels.Labels_.Add(new Label { Key = TaskLabels.Input, Value = TaskLabels.Pipe });
+        }
         if (context.SetLimits) AddLimits(task, container.Resources);
         if (ProbeMap.Health(container, context, warnings) is { } health) task.HealthCheck = health;
         if (ProbeMap.Check(container, context, warnings) is { } check) task.Check = check;
@@ -104,7 +109,7 @@ internal static class TaskBuilder
     private static Labels Labels(Pod pod)
     {
         var labels = new Labels();
-        labels.Labels_.Add(new Label { Key = PodLabel, Value = $"{pod.Namespace}/{pod.Name}" });
+        labels.Labels_.Add(new Label { Key = TaskLabels.Pod, Value = $"{pod.Namespace}/{pod.Name}" });
         foreach (var (key, value) in pod.Metadata.Labels.OrderBy(x => x.Key, StringComparer.Ordinal)) labels.Labels_.Add(new Label { Key = key, Value = value });
         return labels;
     }

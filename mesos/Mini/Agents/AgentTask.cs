@@ -54,6 +54,9 @@ internal sealed class AgentTask
     public CheckStatusInfo? CheckStatus { get; private set; }
     public RunningProcess? Process => process;
 
+    /// <summary>A process of it in whose mounts others are to run, its resolv.conf among them; null where it sees the machine's.</summary>
+    public int? Mounts => process is { } running && File.Exists(Path.Combine(RecordDirectory, PodResolver.FileName)) ? running.KeeperPid : null;
+
     public bool IsTerminal
     {
         get
@@ -212,7 +215,7 @@ internal sealed class AgentTask
 
         task.settled = task.record.State.IsTerminal() && acknowledged >= known.Count;
         if (!task.record.State.IsTerminal())
-            task.process = world.Runner.Adopt(task.Container.Value, task.RecordDirectory);
+            task.process = world.Runner.Adopt(task.Container.Value, task.RecordDirectory, TaskCommand.Input(info) == ProcessInput.Terminal ? Path.Combine(task.Sandbox, "stdout") : null);
         return task;
     }
 

@@ -5,25 +5,26 @@ using Declarative.Mesos.Protocol;
 namespace Declarative.Mesos.Mini.Agents;
 
 /// <summary>A process beside a task, in a container of its own below the task's: what LAUNCH_NESTED_CONTAINER and its session start.</summary>
-internal sealed class NestedContainer
+internal sealed class NestedContainer : IAttachable
 {
     private readonly SessionProcess process;
-    private readonly Lock gate = new();
-    private readonly List<Channel<(bool IsError, byte[] Data)>> listeners = [];
-    private bool silent;
+    private readonly OutputListeners listeners;
 
     /// <param name="keep">Gets all of its output; null for a session, whose caller listens from the first byte on.</param>
-    public NestedContainer(ContainerID id, SessionProcess process, bool hasTerminal, Func<bool, byte[], ValueTask>? keep)
+    public NestedContainer(ContainerID id, SessionProcess process, bool hasTerminal, Func<bool, byte[], ValueTask>? keep, TimeProvider time)
     {
+        listeners = new(time, patience: null);
         Session = keep is null ? Listen() : null;
         Id = id;
         this.process = process;
-        HasTerminal = hasTerminal;
+        HasOutput = hasTerminal;
         Ended = Distribute(keep);
     }
 
     public ContainerID Id { get; }
-    public bool HasTerminal { get; }
+
+    /// <summary>A real agent gives the output of containers with a terminal only, to those who attach later.</summary>
+    public bool HasOutput { get; }
     public int Pid => process.Pid;
 
     /// <summary>All the output, for the caller who has started it as a session; null for other containers.</summary>
@@ -33,27 +34,10 @@ internal sealed class NestedContainer
     public Task<ProcessExit?> Ended { get; }
 
     /// <summary>The output from now on; completes with the process. Reading slowly slows the process down.</summary>
-    public Channel<(bool IsError, byte[] Data)> Listen()
-    {
-        var listener = Channel.CreateBounded<(bool, byte[])>(1);
-        lock (gate)
-        {
-            if (silent)
-                listener.Writer.Complete();
-            else
-                listeners.Add(listener);
-        }
-
-        return listener;
-    }
+    public Channel<(bool IsError, byte[] Data)> Listen() => listeners.Listen();
 
     /// <summary>The listener has gone.</summary>
-    public void Leave(Channel<(bool IsError, byte[] Data)> listener)
-    {
-        lock (gate)
-            listeners.Remove(listener);
-        listener.Writer.TryComplete();
-    }
+    public void Leave(Channel<(bool IsError, byte[] Data)> listener) => listeners.Leave(listener);
 
     /// <summary>No bytes are the end of the input. False when the process takes no more.</summary>
     public async ValueTask<bool> Write(byte[] bytes, CancellationToken stop)
@@ -83,26 +67,11 @@ internal sealed class NestedContainer
             {
                 if (keep is not null)
                     await keep(piece.IsError, piece.Data);
-                Channel<(bool, byte[])>[] now;
-                lock (gate)
-                    now = [.. listeners];
-                foreach (var listener in now)
-                {
-                    // False for one that has left meanwhile.
-                    while (!listener.Writer.TryWrite(piece) && await listener.Writer.WaitToWriteAsync())
-                        continue;
-                }
+                await listeners.Publish(piece.IsError, piece.Data);
             }
         }
 
-        lock (gate)
-        {
-            silent = true;
-            foreach (var listener in listeners)
-                listener.Writer.TryComplete();
-            listeners.Clear();
-        }
-
+        listeners.Complete();
         return await process.Ended;
     }
 }

@@ -36,6 +36,9 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
             return containers.GetValueOrDefault(Name(id));
     }
 
+    /// <summary>What can be talked to: a nested container, or a task that has a terminal or reads a pipe.</summary>
+    public IAttachable? Attachable(ContainerID id) => Find(id) is { } nested ? nested : Parent(id)?.Process?.Terminal;
+
     /// <summary>Parents and their children with dots between, as Mesos writes it.</summary>
     public static string Name(ContainerID id) => id.Parent is null ? id.Value : $"{Name(id.Parent)}.{id.Value}";
 
@@ -61,12 +64,13 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
         var (process, error) = world.Runner.Start(
             new SessionLaunch(Name(id), file, arguments, [.. variables.Select(variable => $"{variable.Name}={variable.Value}")], task.Sandbox, parent.JoinFiles, terminal)
             {
+                MountsOf = task.Mounts,
                 TerminalSize = info?.TtyInfo?.WindowSize is { } size ? ((int)size.Columns, (int)size.Rows) : null,
             }
         );
         if (process is null)
             return (NestedLaunch.Refused, null, error);
-        var container = new NestedContainer(id, process, terminal, toFiles ? Files(Path.Combine(task.Sandbox, "containers", id.Value)) : null);
+        var container = new NestedContainer(id, process, terminal, toFiles ? Files(Path.Combine(task.Sandbox, "containers", id.Value)) : null, world.Time);
         lock (gate)
             containers[Name(id)] = container;
         world.Own(Follow(container, parent));

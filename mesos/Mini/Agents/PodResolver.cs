@@ -10,7 +10,7 @@ namespace Declarative.Mesos.Mini.Agents;
 /// <param name="Domain">The cluster's domain.</param>
 public sealed record PodResolver(string Server, string Domain)
 {
-    private const string PodLabel = "declarative.mesos/pod";
+    public const string FileName = "resolv.conf";
     private const string Machines = "/etc/resolv.conf";
     // What C libraries read at most (resolv.conf(5), MAXNS).
     private const int ServersMax = 3;
@@ -18,13 +18,13 @@ public sealed record PodResolver(string Server, string Domain)
     /// <summary>Writes the file; null for a task that is no pod: it keeps what the machine has.</summary>
     internal string? Write(TaskInfo task, string directory)
     {
-        if (task.Labels?.Labels_.FirstOrDefault(l => l.Key == PodLabel)?.Value.Split('/') is not [var ns, _])
+        if (TaskLabels.Of(task, TaskLabels.Pod)?.Split('/') is not [var ns, _])
             return null;
         var own = File.Exists(Machines)
             ? File.ReadLines(Machines).Where(line => line.StartsWith("nameserver", StringComparison.Ordinal) && !line.EndsWith(" " + Server, StringComparison.Ordinal)).Take(ServersMax - 1)
             : [];
         Directory.CreateDirectory(directory);
-        var file = Path.Combine(directory, "resolv.conf");
+        var file = Path.Combine(directory, FileName);
         File.WriteAllLines(file, [$"nameserver {Server}", .. own, $"search {ns}.svc.{Domain} svc.{Domain} {Domain}", "options ndots:5"]);
         return file;
     }

@@ -117,6 +117,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
             [.. variables.Select(variable => $"{variable.Name}={variable.Value}")],
             sandbox,
             timeout,
+            task.Mounts,
             stop
         );
     }

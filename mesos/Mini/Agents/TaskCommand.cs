@@ -47,10 +47,19 @@ internal static class TaskCommand
                 Path.Combine(sandbox, "stderr"),
                 recordDirectory,
                 Limits(task)
-            ),
+            )
+            {
+                Input = Input(task),
+                TerminalSize = task.Container?.TtyInfo?.WindowSize is { } size ? ((int)size.Columns, (int)size.Rows) : null,
+            },
             null
         );
     }
+
+    public static ProcessInput Input(TaskInfo task) =>
+        task.Container?.TtyInfo is null ? ProcessInput.None
+        : TaskLabels.Of(task, TaskLabels.Input) == TaskLabels.Pipe ? ProcessInput.Pipe
+        : ProcessInput.Terminal;
 
     public static (string? File, IReadOnlyList<string> Arguments, string? Missing) Resolve(
         CommandInfo command,

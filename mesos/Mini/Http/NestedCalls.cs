@@ -76,7 +76,7 @@ internal static class NestedCalls
         if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
             rate.MinDataRate = null;
         await using var records = new RecordReader(context.Request.BodyReader, Limits.ProcessIoBytesMax);
-        NestedContainer? container = null;
+        IAttachable? container = null;
         while (await records.Read(context.RequestAborted) is { } record)
         {
             if (Parse(record, type) is not { Type: CallType.AttachContainerInput, AttachContainerInput: { } input })
@@ -93,7 +93,7 @@ internal static class NestedCalls
                     return;
                 }
 
-                container = agent.Nested.Find(id);
+                container = agent.Nested.Attachable(id);
                 if (container is not null)
                     continue;
                 await NotFound(context, id, agent);
@@ -148,9 +148,9 @@ internal static class NestedCalls
     {
         if (Stream(context.Request) is not { } form)
             await NotAcceptable(context);
-        else if (agent.Nested.Find(id) is not { } container)
+        else if (agent.Nested.Attachable(id) is not { } container)
             await NotFound(context, id, agent);
-        else if (!container.HasTerminal)
+        else if (!container.HasOutput)
             await Answer.Text(context, 500, "I/O switchboard server was disabled for this container");
         else
             await Stream(context, container, container.Listen(), form);
@@ -197,7 +197,7 @@ internal static class NestedCalls
         agent.Nested.Remove(id) ? Answer.Empty(context, 200) : Answer.Text(context, 500, $"Nested container has not terminated yet: {NestedContainers.Name(id)}");
 
     /// <summary>False when the process takes no more.</summary>
-    private static async ValueTask<bool> Feed(NestedContainer container, ProcessIO io, CancellationToken stop)
+    private static async ValueTask<bool> Feed(IAttachable container, ProcessIO io, CancellationToken stop)
     {
         if (io is { Type: ProcessIO.Types.Type.Control, Control.TtyInfo.WindowSize: { } size })
             container.Resize((int)size.Columns, (int)size.Rows);
@@ -206,7 +206,7 @@ internal static class NestedCalls
         return true;
     }
 
-    private static async Task Stream(HttpContext context, NestedContainer container, Channel<(bool IsError, byte[] Data)> listener, (MediaType Type, bool IsRecordIo) form)
+    private static async Task Stream(HttpContext context, IAttachable container, Channel<(bool IsError, byte[] Data)> listener, (MediaType Type, bool IsRecordIo) form)
     {
         var response = context.Response;
         response.StatusCode = 200;

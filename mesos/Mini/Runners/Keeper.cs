@@ -8,8 +8,8 @@ namespace Declarative.Mesos.Mini.Runners;
 /// to a file. It is the leader of the session that the process is in.
 /// </summary>
 /// <remarks>
-/// Descriptors of the shell: 2 its own messages, 3 the task's stderr, 4 the status file, 5 and on the cgroup.procs files to join. The status
-/// file has two lines: the keeper's pid, then <c>$?</c>. A shell gives 128+n both for signal n and for that exit code, but it says a word
+/// Descriptors of the shell: 2 its own messages, 3 the task's stderr, 4 the status file, 5 our side of the task's terminal where it has one
+/// (so that the terminal outlives the agent), 6 and on the cgroup.procs files to join. The status file has two lines: the keeper's pid, then <c>$?</c>. A shell gives 128+n both for signal n and for that exit code, but it says a word
 /// about a signal on its stderr; about SIGINT and SIGPIPE it is silent, so 130 and 141 are read as signals. Signals other than KILL are
 /// for the task: caught here (not ignored: that would be inherited) and thus at their default in the process.
 /// </remarks>
@@ -19,12 +19,16 @@ internal static partial class Keeper
     public const string MessagesFile = "keeper";
     public const string IdentityFile = "identity";
     public const int StatusDescriptor = 4;
+    public const int TerminalDescriptor = 5;
+    private const int FirstJoinDescriptor = 6;
 
     private const int SignalBase = 128;
     private const string Shell = "/bin/sh";
     private static readonly string[] Bashes = ["/bin/bash", "/usr/bin/bash"];
 
-    public static Spawn Of(ProcessLaunch launch, IReadOnlyList<string> joinFiles)
+    /// <param name="terminal">What the task has instead of its output files.</param>
+    /// <param name="input">The end of a pipe that the task reads, ours to close; null for the end of a file at once.</param>
+    public static Spawn Of(ProcessLaunch launch, IReadOnlyList<string> joinFiles, Terminal? terminal, int? input)
     {
         // A plain sh passes on only variables whose names are identifiers, and cannot set argv[0]: for these tasks bash is used where it is.
         var plain =
@@ -33,14 +37,15 @@ internal static partial class Keeper
         var bash = plain ? null : Bashes.FirstOrDefault(File.Exists);
         List<(int, string, int)> files =
         [
-            (0, "/dev/null", 0),
-            (1, launch.Stdout, Posix.OpenWrite | Posix.OpenCreate | Posix.OpenAppend),
+            // The first terminal that the leader of a session opens becomes its controlling one.
+            terminal is null ? (0, "/dev/null", 0) : (0, terminal.Path, Posix.OpenReadWrite),
+            terminal is null ? (1, launch.Stdout, Posix.OpenWrite | Posix.OpenCreate | Posix.OpenAppend) : (1, terminal.Path, Posix.OpenReadWrite),
             (2, Path.Combine(launch.RecordDirectory, MessagesFile), Posix.OpenWrite | Posix.OpenCreate | Posix.OpenAppend),
-            (3, launch.Stderr, Posix.OpenWrite | Posix.OpenCreate | Posix.OpenAppend),
+            terminal is null ? (3, launch.Stderr, Posix.OpenWrite | Posix.OpenCreate | Posix.OpenAppend) : (3, terminal.Path, Posix.OpenReadWrite),
             (StatusDescriptor, Path.Combine(launch.RecordDirectory, StatusFile), Posix.OpenWrite | Posix.OpenCreate | Posix.OpenTruncate | Posix.OpenAppend),
         ];
         for (var i = 0; i < joinFiles.Count; i++)
-            files.Add((StatusDescriptor + 1 + i, joinFiles[i], Posix.OpenWrite));
+            files.Add((FirstJoinDescriptor + i, joinFiles[i], Posix.OpenWrite));
         List<string> arguments =
         [
             "sh",
@@ -50,7 +55,12 @@ internal static partial class Keeper
             launch.File,
             .. launch.Arguments.Skip(1),
         ];
-        var spawn = new Spawn(bash ?? Shell, arguments, launch.Environment, launch.WorkingDirectory, files);
+        List<(int, int)> ours = [];
+        if (terminal is not null)
+            ours.Add((TerminalDescriptor, terminal.Descriptor));
+        if (input is { } pipe)
+            ours.Add((0, pipe));
+        var spawn = new Spawn(bash ?? Shell, arguments, launch.Environment, launch.WorkingDirectory, files) { Descriptors = ours };
         return launch.ResolverFile is null ? spawn : PrivateMounts.In(spawn);
     }
 
@@ -87,10 +97,10 @@ internal static partial class Keeper
     private static string Script(int joinFiles, IReadOnlyList<string> environment, bool bash)
     {
         var script = new StringBuilder("trap : HUP INT QUIT TERM USR1 USR2 ALRM; echo $$ >&4; ");
-        var close = new StringBuilder("3>&- 4>&-");
+        var close = new StringBuilder("3>&- 4>&- 5>&-");
         for (var i = 0; i < joinFiles; i++)
         {
-            var descriptor = StatusDescriptor + 1 + i;
+            var descriptor = FirstJoinDescriptor + i;
             script.Append("echo 0 2>/dev/null >&").Append(descriptor).Append("; ");
             close.Append(' ').Append(descriptor).Append(">&-");
         }

@@ -54,7 +54,13 @@ internal static class Posix
     // pidfd_open has one number on every architecture (Linux 5.3).
     private const long SyscallPidFdOpen = 434;
 
+    // pidfd_getfd too (Linux 5.6).
+    private const long SyscallPidFdGetFd = 438;
+
     public static int PidFdOpen(int pid) => (int)Syscall(SyscallPidFdOpen, pid, 0);
+
+    /// <summary>Another process' open file as our own, close-on-exec; negative where the kernel does not allow it.</summary>
+    public static int PidFdGet(int pidFd, int descriptor) => (int)Syscall(SyscallPidFdGetFd, pidFd, descriptor, 0);
 
     [DllImport("libc", EntryPoint = "posix_spawn")]
     public static extern int Spawn(out int pid, string path, nint fileActions, nint attributes, nint[] argv, nint[] envp);
@@ -161,6 +167,9 @@ internal static class Posix
 
     [DllImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static extern long Syscall(long number, long first, long second);
+
+    [DllImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static extern long Syscall(long number, long first, long second, long third);
 
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -32,7 +32,18 @@ internal sealed class ProcessRunner : IDisposable
         var cgroup = CgroupOf(launch.Name, launch.RecordDirectory);
         // A limit that the kernel refuses must not keep a task from running; the missing limit is said by Note.
         cgroup.Make(launch.Limits);
-        var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles).Start();
+        int pid;
+        string? error;
+        TaskTerminal? terminal;
+        try
+        {
+            (pid, terminal, error) = Start(launch, cgroup);
+        }
+        catch (IOException none)
+        {
+            (pid, terminal, error) = (0, null, none.Message);
+        }
+
         if (error is not null)
         {
             cgroup.Remove();
@@ -42,27 +53,62 @@ internal sealed class ProcessRunner : IDisposable
         // Not yet reaped, so it is there even if it has ended.
         var identity = ProcessIdentity.Of(pid) ?? new(pid, 0);
         File.WriteAllText(Path.Combine(launch.RecordDirectory, Keeper.IdentityFile), identity.ToString());
-        return (new RunningProcess(identity, launch.RecordDirectory, cgroup, watch.Exited(identity), time), null);
+        return (new RunningProcess(identity, launch.RecordDirectory, cgroup, terminal, watch.Exited(identity), time), null);
+    }
+
+    private (int Pid, TaskTerminal? Terminal, string? Error) Start(ProcessLaunch launch, Cgroup cgroup)
+    {
+        if (launch.Input == ProcessInput.Terminal)
+        {
+            var opened = Terminal.Open();
+            // There to be read before the first word.
+            foreach (var file in (string[])[launch.Stdout, launch.Stderr])
+                File.OpenHandle(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite).Dispose();
+            if (launch.TerminalSize is { } size)
+                opened.Resize(size.Columns, size.Rows);
+            var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles, opened, input: null).Start();
+            if (error is null)
+                return (pid, TaskTerminal.Of(launch.Name, opened, launch.Stdout, time), null);
+            _ = Posix.Close(opened.Descriptor);
+            return (0, null, error);
+        }
+
+        if (launch.Input == ProcessInput.Pipe)
+        {
+            var (read, write) = SessionProcess.NewPipe();
+            var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles, terminal: null, read).Start();
+            _ = Posix.Close(read);
+            if (error is null)
+                return (pid, TaskTerminal.Of(launch.Name, write, time), null);
+            _ = Posix.Close(write);
+            return (0, null, error);
+        }
+
+        var (plain, failed) = Keeper.Of(launch, cgroup.JoinFiles, terminal: null, input: null).Start();
+        return (plain, null, failed);
     }
 
     /// <summary>
     /// Finds a process again that an earlier runner started, running or ended. Null when it was never started: the record directory is
     /// written before.
     /// </summary>
-    public RunningProcess? Adopt(string name, string recordDirectory)
+    /// <param name="stdout">Where a terminal's output goes on; null for a task without one.</param>
+    public RunningProcess? Adopt(string name, string recordDirectory, string? stdout = null)
     {
         var cgroup = CgroupOf(name, recordDirectory);
         if (Find(recordDirectory) is not { } identity)
         {
             return Keeper.ReadPid(recordDirectory) is null
                 ? null
-                : new RunningProcess(default, recordDirectory, cgroup, Task.FromResult<int?>(null), time);
+                : new RunningProcess(default, recordDirectory, cgroup, terminal: null, Task.FromResult<int?>(null), time);
         }
 
-        return new RunningProcess(identity, recordDirectory, cgroup, watch.Exited(identity), time);
+        var terminal = stdout is null ? null : TaskTerminal.Adopt(name, identity.Pid, stdout, time);
+        return new RunningProcess(identity, recordDirectory, cgroup, terminal, watch.Exited(identity), time);
     }
 
     /// <summary>Runs a short command to its end or kills it: a check.</summary>
+    /// <param name="mountsOf">A process whose mounts it sees; null: this process' own.</param>
     /// <returns>Its exit code (128+n for signal n), null after the time-out or when it could not be started.</returns>
     public async Task<int?> Run(
         string file,
@@ -70,6 +116,7 @@ internal sealed class ProcessRunner : IDisposable
         IReadOnlyList<string> environment,
         string workingDirectory,
         TimeSpan timeout,
+        int? mountsOf,
         CancellationToken stop
     )
     {
@@ -81,7 +128,7 @@ internal sealed class ProcessRunner : IDisposable
             workingDirectory,
             [(0, nowhere, 0), (1, nowhere, Posix.OpenWrite), (2, nowhere, Posix.OpenWrite)]
         );
-        var (pid, error) = spawn.Start();
+        var (pid, error) = (mountsOf is { } process ? PrivateMounts.Of(process, spawn) : spawn).Start();
         if (error is not null)
             return null;
         var exited = watch.Exited(ProcessIdentity.Of(pid) ?? new(pid, 0));

@@ -12,11 +12,12 @@ internal sealed class RunningProcess
     private readonly TimeProvider time;
     private volatile bool killing;
 
-    internal RunningProcess(ProcessIdentity keeper, string recordDirectory, Cgroup cgroup, Task<int?> exited, TimeProvider time)
+    internal RunningProcess(ProcessIdentity keeper, string recordDirectory, Cgroup cgroup, TaskTerminal? terminal, Task<int?> exited, TimeProvider time)
     {
         this.keeper = keeper;
         this.recordDirectory = recordDirectory;
         this.cgroup = cgroup;
+        Terminal = terminal;
         this.time = time;
         Ended = End(exited);
     }
@@ -28,6 +29,9 @@ internal sealed class RunningProcess
 
     /// <summary>The files into which a process that runs beside this one writes 0 to count with it.</summary>
     public IReadOnlyList<string> JoinFiles => cgroup.JoinFiles;
+
+    /// <summary>What it reads and, with a terminal, writes; null where it reads nothing.</summary>
+    public TaskTerminal? Terminal { get; }
 
     /// <summary>The session's leader, the parent of <see cref="Pid"/>.</summary>
     public int KeeperPid => keeper.Pid;
@@ -86,7 +90,17 @@ internal sealed class RunningProcess
 
     private async Task<ProcessExit> End(Task<int?> exited)
     {
-        await exited;
+        try
+        {
+            await exited;
+        }
+        catch (OperationCanceledException) when (Terminal is not null)
+        {
+            // The agent stops; the process goes on with the terminal that its keeper holds.
+            await Terminal.Close();
+            throw;
+        }
+
         var exit = Keeper.ReadExit(recordDirectory) ?? (killing ? new(null, Posix.SigKill) : ProcessExit.Unseen);
         for (var round = 0; round < KillRounds && Members() is { Count: > 0 } left; round++)
         {
@@ -95,6 +109,8 @@ internal sealed class RunningProcess
             await Task.Delay(KillPause, time);
         }
 
+        if (Terminal is not null)
+            await Terminal.Close();
         RanOutOfMemory = cgroup.RanOutOfMemory;
         for (var round = 0; round < KillRounds && !cgroup.Remove(); round++)
             await Task.Delay(KillPause, time);

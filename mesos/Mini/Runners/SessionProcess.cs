@@ -12,6 +12,9 @@ internal sealed record SessionLaunch(string Name, string File, IReadOnlyList<str
 {
     /// <summary>The size of the terminal from the first moment on; null = the system's, which is 0 × 0.</summary>
     public (int Columns, int Rows)? TerminalSize { get; init; }
+
+    /// <summary>A process whose mounts are seen, its resolv.conf among them; null: this process' own.</summary>
+    public int? MountsOf { get; init; }
 }
 
 /// <summary>
@@ -147,14 +150,18 @@ internal sealed class SessionProcess
             close.Append(' ').Append(descriptor).Append(">&-");
         }
 
-        if (opened.Count == files.Count)
-            return new(launch.File, launch.Arguments, launch.Environment, launch.WorkingDirectory, opened) { Descriptors = descriptors };
-        script.Append("exec \"$@\"").Append(close);
-        List<string> arguments = ["sh", "-c", script.ToString(), "sh", launch.File, .. launch.Arguments.Skip(1)];
-        return new("/bin/sh", arguments, launch.Environment, launch.WorkingDirectory, opened) { Descriptors = descriptors };
+        var spawn = new Spawn(launch.File, launch.Arguments, launch.Environment, launch.WorkingDirectory, opened) { Descriptors = descriptors };
+        if (opened.Count > files.Count)
+        {
+            script.Append("exec \"$@\"").Append(close);
+            spawn = spawn with { Path = "/bin/sh", Arguments = ["sh", "-c", script.ToString(), "sh", launch.File, .. launch.Arguments.Skip(1)] };
+        }
+
+        return launch.MountsOf is { } process ? PrivateMounts.Of(process, spawn) : spawn;
     }
 
-    private static (int Read, int Write) NewPipe()
+    /// <summary>Both ends close on exec. Throws <see cref="IOException"/>.</summary>
+    public static (int Read, int Write) NewPipe()
     {
         var ends = new int[2];
         return Posix.Pipe(ends, Posix.CloseOnExec) == 0 ? (ends[0], ends[1]) : throw new IOException($"no pipe: {Posix.Describe(Marshal.GetLastPInvokeError())}");

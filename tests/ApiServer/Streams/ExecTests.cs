@@ -147,6 +147,41 @@ public sealed class ExecTests : IAsyncLifetime
         Assert.Equal(0, attached.ExitCode);
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Attach_is_a_task_s_own_terminal(string version)
+    {
+        var id = await RunningPod.Make(_server, "asker", "agent-0", "\"command\":[\"x\"],\"stdin\":true,\"tty\":true") + ".0";
+        var task = AgentBench.Shell(id, "trap : INT; read word; echo got-$word; stty size; sleep 1000; echo code $?; exec cat");
+        task.Container = new() { Type = ContainerInfo.Types.Type.Mesos, TtyInfo = new() };
+        _bench.Master.Run(task);
+        await _bench.Master.Until(id, TaskState.TaskRunning);
+
+        // The size is told as soon as one is attached; control-C is for the sleep, control-D for the cat.
+        var seen = await InTerminal(version, "stty rows 33 cols 99; KUBECTL attach -it asker", "hello\n", "33 99", "\x03", "code 130", "\x04");
+        Assert.Contains("got-hello", seen.Output, StringComparison.Ordinal);
+        Assert.Equal(0, seen.Code);
+        await _bench.Master.Until(id, TaskState.TaskFinished);
+        Assert.Contains("got-hello", _bench.Stdout(id), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Attach_feeds_a_task_that_reads_a_pipe(string version)
+    {
+        var kubectl = Make(version);
+        var id = await RunningPod.Make(_server, "eater", "agent-0", "\"command\":[\"x\"],\"stdin\":true,\"stdinOnce\":true") + ".0";
+        var task = AgentBench.Shell(id, "cat; echo over");
+        task.Container = new() { Type = ContainerInfo.Types.Type.Mesos, TtyInfo = new() };
+        task.Labels = new() { Labels_ = { new Label { Key = TaskLabels.Input, Value = TaskLabels.Pipe } } };
+        _bench.Master.Run(task);
+        await _bench.Master.Until(id, TaskState.TaskRunning);
+        var attached = (await kubectl.Run("first\nsecond\n", ["attach", "-i", "eater"])).Succeeds();
+        Assert.Equal("first\nsecond\nover\n", attached.Output);
+        await _bench.Master.Until(id, TaskState.TaskFinished);
+        Assert.Equal("first\nsecond\nover\n", _bench.Stdout(id));
+    }
+
     private Kubectl Make(string version) => new(Kubectls.Require(version), _server.Face.KubeconfigPath, _server.Directory);
 
     /// <summary>A shell line in a terminal of its own; KUBECTL stands for kubectl with its kubeconfig. What is to be typed, then what must be seen before the next is typed, and so on.</summary>
