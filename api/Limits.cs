@@ -33,6 +33,9 @@ public static class Limits
     /// <summary>Items of a LIST answer where the caller asks for no limit inside the platform's own informers.</summary>
     public const int InformerPageItemsMax = 5_000;
 
+    /// <summary>Changes of one answer about an object's history.</summary>
+    public const int HistoryChangesMax = 500;
+
     /// <summary>Warnings of one answer; Kubernetes cuts at 4 KiB of header text.</summary>
     public const int WarningsMax = 16;
 

@@ -14,11 +14,13 @@ public sealed class ApiServer
 {
     private readonly Registry.Registry _registry;
     private readonly RevisionLog _log;
+    private readonly TimeProvider _time;
     private readonly CustomResources.DefinitionUpkeep _definitions;
 
     private ApiServer(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
     {
         _log = log;
+        _time = time;
         Options = options;
         _registry = new(log, options, time, random);
         _definitions = new(log, _registry.Kinds, (key, stopped) => _registry.Delete(User.ApiServer, key, new(), stopped), time);
@@ -59,6 +61,17 @@ public sealed class ApiServer
         }
     }
 
+    /// <summary>The changes of an object, there or deleted, the latest first. Throws 403 for who may not read it, 405 where the journal keeps none.</summary>
+    /// <param name="before">Only changes of a lower revision; 0 = all.</param>
+    public Task<IReadOnlyList<HistoryRecord>> History(User user, ResourceKey key, int limit, long before, CancellationToken stop) => _registry.ReadHistory(user, key, limit, before, stop);
+
+    /// <summary>Writes every object as of one revision; see <see cref="Storage.Backup"/>. Nothing waits for it.</summary>
+    public Task Backup(Stream to, string version, CancellationToken stop)
+    {
+        var (objects, revision) = _log.SnapshotAll();
+        return Storage.Backup.Write(to, objects, revision, new(version, _time.GetUtcNow()), stop);
+    }
+
     /// <summary>The API bound to a user: every call is authorized as that user.</summary>
     public IApi As(User user) => new UserApi(_registry, user);
 }
@@ -88,6 +101,12 @@ public sealed record ApiServerOptions
 
     /// <summary>Events are removed after this time (Kubernetes: 1 h).</summary>
     public TimeSpan EventsKeptFor { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Old states of objects are forgotten after this time, but of each object that is there the last before it.</summary>
+    public TimeSpan HistoryKeptFor { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>And the oldest of all beyond so many bytes.</summary>
+    public long HistoryBytesMax { get; init; } = 1L << 30;
 
     /// <summary>Objects created at the first start, after the namespaces: bootstrap roles and bindings.</summary>
     public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];

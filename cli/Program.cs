@@ -22,6 +22,7 @@ var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
     LbCommand.Make(machine),
     MesosCommand.Make(machine),
     SimulateCommand.Make(machine),
+    RestoreCommand.Make(),
 };
 foreach (var verb in Verb.All(machine)) root.Add(verb);
 return await root.Parse(args).InvokeAsync();

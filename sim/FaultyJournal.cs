@@ -22,6 +22,8 @@ internal sealed class FaultyJournal(World world, Chances chances, Witness witnes
         foreach (var record in batch) witness.Durable(record);
     }
 
+    public Task Advance(long revision, CancellationToken stop) => _disk.Advance(revision, stop);
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     /// <summary>A view of the disk for one server; a server that has crashed writes no more.</summary>
@@ -37,6 +39,8 @@ internal sealed class FaultyJournal(World world, Chances chances, Witness witnes
             await disk.Append(batch, stop);
             if (crashed()) await Never();
         }
+
+        public Task Advance(long revision, CancellationToken stop) => disk.Advance(revision, stop);
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -29,5 +29,11 @@ public sealed class MemoryJournal : IJournal
         return Task.CompletedTask;
     }
 
+    public Task Advance(long revision, CancellationToken stop)
+    {
+        lock (_gate) _revision = Math.Max(_revision, revision);
+        return Task.CompletedTask;
+    }
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -69,7 +69,12 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             {
                 (verb, resource) = ("get", "document");
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
-                if (path == "/metrics") await _metrics.Answer(context, _inFlight);
+                if (path == "/backup" && options.Backup is { } backup)
+                {
+                    using var place = _inFlight.Enter(RequestClass.Long);
+                    await backup(Answers.Begin(context, 200, "application/gzip").Body, context.RequestAborted);
+                }
+                else if (path == "/metrics") await _metrics.Answer(context, _inFlight);
                 else if (!await _kinds.Documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path, _kinds.OpenApi) && !await _issuer.Answer(context, path)) throw Status.PageNotFound();
                 return;
             }
@@ -140,6 +145,11 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         {
             if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "proxy", path.Namespace ?? "", ProxyTarget.NameOf(path.Name)) is { } refused) throw refused;
             await _proxy.Answer(exchange, api(User.ApiServer), closing);
+            return;
+        }
+        if (path.Subresource == "history")
+        {
+            await HistoryAnswer.Answer(exchange, options.History);
             return;
         }
         switch (exchange.Verb)

@@ -1,5 +1,7 @@
 using System.Net;
+using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -37,11 +39,20 @@ public sealed record HttpOptions
     /// <summary>What is served now: <see cref="ApiServer.Kinds"/>; by default the built-in table alone.</summary>
     public Func<IReadOnlyList<Kind>> Kinds { get; init; } = static () => Kind.All;
 
+    /// <summary>What answers <c>…/NAME/history</c>: <see cref="ApiServer.History"/>.</summary>
+    public ReadHistory? History { get; init; }
+
+    /// <summary>What answers <c>/backup</c>: <see cref="ApiServer.Backup"/>.</summary>
+    public Func<Stream, CancellationToken, Task>? Backup { get; init; }
+
     /// <summary>The checks of <c>/readyz</c> in their order.</summary>
     public IReadOnlyList<HealthCheck> Readiness { get; init; } = [];
 
     public ILoggerFactory Log { get; init; } = NullLoggerFactory.Instance;
 }
+
+/// <param name="before">Only changes of a lower revision; 0 = all.</param>
+public delegate Task<IReadOnlyList<HistoryRecord>> ReadHistory(User user, ResourceKey key, int limit, long before, CancellationToken stop);
 
 /// <summary>One named check of <c>/readyz</c>.</summary>
 /// <param name="Failure">null = well, else what is wrong, for people.</param>

@@ -168,7 +168,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
             return ServedVersions.Served(new(key, Metadata.Uid(wanted), 0, bytes), served);
         }
-        var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)), stop);
+        var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)) { Origin = History.Of(user, write.FieldManager, Origin.Create, key.Kind, wanted, time) }, stop);
         if (result.Stored is { } stored) return ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), served);
         strategy.Release(wanted, _context);
         throw Status.AlreadyExists(key.Kind, key.Name);
@@ -260,9 +260,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             var bytes = key.Kind is CustomKind custom ? Canonical.Bytes(json, json.Text("apiVersion"), custom.Name) : Canonical.Bytes(json, key.Kind);
             if (delete.DryRun) return current with { Json = StoredJson.WithRevision(bytes, current.Revision) };
             var at = CustomKind.StoredAs(key);
+            var origin = History.Of(user, "", Origin.Delete, key.Kind, json, time);
             var result = await log.Commit(mark == DeletionStep.Remove
-                ? new(at, current.Uid, current.Revision, null, bytes)
-                : new(at, current.Uid, current.Revision, bytes), stop);
+                ? new(at, current.Uid, current.Revision, null, bytes) { Origin = origin }
+                : new(at, current.Uid, current.Revision, bytes) { Origin = origin }, stop);
             if (result.Stored is { } stored)
             {
                 if (mark == DeletionStep.Remove) strategy.Release(json, _context);
@@ -272,13 +273,33 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         }
     }
 
-    /// <summary>Removes what has outlived its time (events). Ends when stopped.</summary>
+    /// <summary>The changes of an object, there or deleted, the latest first; who may read the object may read what it was.</summary>
+    /// <param name="before">Only changes of a lower revision; 0 = all.</param>
+    public async Task<IReadOnlyList<HistoryRecord>> ReadHistory(User user, ResourceKey key, int limit, long before, CancellationToken stop)
+    {
+        Allow(user, "get", key, "");
+        key = Kinds.Resolve(key);
+        var kept = log.History ?? throw Status.MethodNotAllowed("this API server keeps no history: its journal has the present alone");
+        var served = new List<HistoryRecord>();
+        foreach (var record in await kept.Read(CustomKind.StoredAs(ServedVersions.StoredAs(key)), limit, before, stop))
+        {
+            var stored = new Stored(ServedVersions.StoredAs(key), "", record.Revision, StoredJson.WithRevision(record.Json.Span, record.Revision));
+            served.Add(record with { Json = ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), key.Kind).Json });
+        }
+        return served;
+    }
+
+    /// <summary>Removes what has outlived its time: events, and old states of objects. Ends when stopped.</summary>
     public async Task KeepHouse(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop)) await ExpireEvents(stop);
+            while (await timer.WaitForNextTickAsync(stop))
+            {
+                await ExpireEvents(stop);
+                if (log.History is { } history) await history.Trim(time.GetUtcNow() - options.HistoryKeptFor, options.HistoryBytesMax, stop);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -332,7 +353,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (write.DryRun) return Answer(current with { Json = StoredJson.WithRevision(bytes, current.Revision) });
             bytes = await _conversion.ToStored(bytes, key.Kind, stop);
             var at = CustomKind.StoredAs(key);
-            var result = await log.Commit(remove ? new(at, current.Uid, current.Revision, null, bytes) : new(at, current.Uid, current.Revision, bytes), stop);
+            var origin = write.Subresource is "" or "scale" ? History.Of(user, write.FieldManager, remove ? Origin.Delete : Origin.Update, key.Kind, wanted, time) : null;
+            var result = await log.Commit(remove ? new(at, current.Uid, current.Revision, null, bytes, origin) : new(at, current.Uid, current.Revision, bytes) { Origin = origin }, stop);
             if (result.Stored is { } stored)
             {
                 if (remove) strategy.Release(wanted, _context);

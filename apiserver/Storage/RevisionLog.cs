@@ -73,6 +73,15 @@ internal sealed class RevisionLog
         return KindLog.Before(since, now);
     }
 
+    /// <summary>Every object as of one revision.</summary>
+    public (IReadOnlyList<Stored> Objects, long Revision) SnapshotAll()
+    {
+        List<ImmutableSortedDictionary<ObjectName, Selectable>> kinds;
+        long revision;
+        lock (_gate) (kinds, revision) = ([.. _kinds.Values.Select(x => x.Objects)], _revision);
+        return ([.. kinds.SelectMany(x => x.Values).Select(x => x.Stored).OrderBy(x => x.Revision)], revision);
+    }
+
     /// <summary>Completes when the newest revision is above <paramref name="revision"/>.</summary>
     public Task Advanced(long revision)
     {
@@ -127,6 +136,9 @@ internal sealed class RevisionLog
         while (_queue.Reader.TryRead(out var late)) late.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
     }
 
+    /// <summary>What objects were before; null where the journal keeps the present alone.</summary>
+    public IHistory? History => _journal.History;
+
     public KindCursor Watch(Kind kind, long from) => new(this, kind, from);
 
     private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records)
@@ -144,7 +156,7 @@ internal sealed class RevisionLog
             }
             next++;
             _batchRevisions[mutation.Key] = mutation.Json is null ? 0 : next;
-            pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json);
+            pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json) { Origin = mutation.Origin, Last = mutation.Tombstone };
             records.Add(pending.Record);
         }
         if (records.Count == 0) return;
@@ -251,7 +263,8 @@ internal sealed class RevisionLog
 /// <param name="Expected">The revision the object must be at; 0 = it must not exist.</param>
 /// <param name="Json">The new object without resourceVersion; null = delete it.</param>
 /// <param name="Tombstone">For a deletion: the last state without resourceVersion, as watchers will see it.</param>
-internal sealed record Mutation(ResourceKey Key, string Uid, long Expected, ReadOnlyMemory<byte>? Json, ReadOnlyMemory<byte> Tombstone = default);
+/// <param name="Origin">Who writes; null = this write is no part of the object's history.</param>
+internal sealed record Mutation(ResourceKey Key, string Uid, long Expected, ReadOnlyMemory<byte>? Json, ReadOnlyMemory<byte> Tombstone = default, Origin? Origin = null);
 
 /// <param name="Stored">The new (for a deletion: the last) state; null = refused, the object has changed.</param>
 internal readonly record struct CommitResult(Stored? Stored);

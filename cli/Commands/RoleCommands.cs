@@ -63,7 +63,17 @@ internal static class ApiServerCommand
         var (clusterIps, nodePorts) = (CommonOptions.ClusterIps(), CommonOptions.NodePorts());
         var tokens = new Option<string>("--token-auth-file") { Description = "More bearer tokens, one a line: token,user,uid,\"group,group\"", HelpName = "FILE", DefaultValueFactory = _ => "" };
         var keys = new Option<string>("--encryption-keys") { Description = "Encrypts Secrets at rest: a line NAME:KEY each (32 bytes in base64), the first writes, all read", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, level };
+        var days = new Option<int>("--history-days") { Description = "Old states of objects are kept this long", HelpName = "N", DefaultValueFactory = _ => 30 };
+        days.Validators.Add(result =>
+        {
+            if (!CommonOptions.IsWithin(result, 0, 36_500)) result.AddError("--history-days: expected a number from 0 to 36500");
+        });
+        var megabytes = new Option<int>("--history-mb") { Description = "And the oldest of them only up to so many megabytes", HelpName = "N", DefaultValueFactory = _ => 1024 };
+        megabytes.Validators.Add(result =>
+        {
+            if (!CommonOptions.IsWithin(result, 0, 1_000_000)) result.AddError("--history-mb: expected a number from 0 to 1000000");
+        });
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, days, megabytes, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -71,7 +81,13 @@ internal static class ApiServerCommand
             try
             {
                 var ranges = new ServiceRanges(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value);
-                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)), ranges) { TokenFile = parsed.GetValue(tokens)!, KeyFile = parsed.GetValue(keys)! }, machine, logs, [], stop);
+                var role = await ApiServerRole.Start(new(directory, new Ports(parsed.GetValue(offset)), ranges)
+                {
+                    TokenFile = parsed.GetValue(tokens)!,
+                    KeyFile = parsed.GetValue(keys)!,
+                    HistoryKeptFor = TimeSpan.FromDays(parsed.GetValue(days)),
+                    HistoryBytesMax = parsed.GetValue(megabytes) * 1024L * 1024,
+                }, machine, logs, [], stop);
                 return await RoleCommand.UntilStopped($"API server at {role.Url}, kubeconfig {directory.Kubeconfig}.", role.Running, [role], stop);
             }
             finally

@@ -21,8 +21,11 @@ internal static class Verb
         LogsCommand.Make(machine),
         ScaleCommand.Make(machine),
         RolloutCommand.Make(machine),
+        HistoryCommand.Make(machine),
+        UndoCommand.Make(machine),
         WhyCommand.Make(machine),
         TopCommand.Make(machine),
+        BackupCommand.Make(machine),
     ];
 
     /// <summary>Adds the common options to a command and gives it its action.</summary>

@@ -47,6 +47,8 @@ internal sealed class ApiServerRole : IAsyncDisposable
             ServiceNodePortRange = settings.Ranges.NodePorts,
             ServiceRangesFrom = settings.Ports.Offset,
             BootstrapObjects = BootstrapPolicy.Objects,
+            HistoryKeptFor = settings.HistoryKeptFor,
+            HistoryBytesMax = settings.HistoryBytesMax,
         }, machine.Time, machine.NewRandom(), stop);
         var role = new ApiServerRole(journal, server, authorizer, machine.Time);
         try
@@ -59,6 +61,8 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Directory = settings.Data.Path,
                 Version = Version.Number,
                 Kinds = server.Kinds,
+                History = server.History,
+                Backup = (to, ended) => server.Backup(to, Version.Number, ended),
                 ServesTasks = true,
                 ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],
                 TokenFile = settings.TokenFile,
@@ -99,6 +103,12 @@ internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, Servic
 
     /// <summary>The keys that Secrets are encrypted with at rest; "" = none.</summary>
     public string KeyFile { get; init; } = "";
+
+    /// <summary>Old states of objects are forgotten after this time.</summary>
+    public TimeSpan HistoryKeptFor { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>And the oldest of all beyond so many bytes.</summary>
+    public long HistoryBytesMax { get; init; } = 1L << 30;
 }
 
 /// <param name="ClusterIps">CIDR.</param>

@@ -17,6 +17,9 @@ public struct RequestUrl
         _next = '?';
     }
 
+    /// <summary>A path that is no resource.</summary>
+    public static RequestUrl Path(string path) => new(new StringBuilder(path));
+
     /// <param name="ns">null = all namespaces.</param>
     public static RequestUrl Collection(Kind kind, string? ns)
     {

@@ -22,6 +22,15 @@ internal sealed class VerbRunner(RunningFace server, string ns)
         return new(code, output.ToString(), errors.ToString());
     }
 
+    /// <summary>A command that speaks to no server.</summary>
+    public async Task<KubectlResult> Alone(params string[] arguments)
+    {
+        var said = await EndToEnd.ChildProcess.Run(EndToEnd.Installation.Executable, arguments);
+        return new(said.Code, said.Output, said.Errors);
+    }
+
+    public Declarative.Api.ResourceKey Key(string plural, string name) => Declarative.Api.ResourceKey.Of(Declarative.Cli.Verbs.KindNames.Find(plural), ns, name);
+
     /// <summary>A manifest in a file of its own.</summary>
     public string File(string text, string name = "manifest.yaml")
     {

@@ -8,7 +8,7 @@ namespace Declarative.ApiServer.Storage.Encryption;
 /// encrypted, or with an older key, are written anew at the first load.
 /// </summary>
 /// <param name="keys">null = nothing is encrypted, and what was encrypted can not be read.</param>
-public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJournal
+public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJournal, IHistory
 {
     /// <summary>Values written anew at once.</summary>
     private const int RewriteBatchMax = 100;
@@ -41,10 +41,28 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>
         inner.Append(keys is not null && batch.Any(x => IsSecret(x.Key)) ? [.. batch.Select(x => IsSecret(x.Key) ? Sealed(x) : x)] : batch, stop);
 
+    public Task Advance(long revision, CancellationToken stop) => inner.Advance(revision, stop);
+
+    public IHistory? History => inner.History is null ? null : this;
+
+    public async Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop)
+    {
+        var records = await inner.History!.Read(key, limit, before, stop);
+        // Read with any of the keys; the names of old ones stay in the file until the states they seal are forgotten.
+        return [.. records.Select(x => Envelope.Is(x.Json.Span) ? x with { Json = Envelope.Open(keys, key.ToString(), x.Json, out _) } : x)];
+    }
+
+    public Task Trim(DateTimeOffset oldest, long bytesMax, CancellationToken stop) => inner.History!.Trim(oldest, bytesMax, stop);
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     private static bool IsSecret(ResourceKey key) => key.Kind == Kind.Secret;
 
-    private JournalRecord Sealed(JournalRecord record) =>
-        record.Json is { } json ? record with { Json = Envelope.Seal(keys!.First, record.Key.ToString(), json.Span) } : record;
+    private JournalRecord Sealed(JournalRecord record) => record with
+    {
+        Json = record.Json is { } json ? Seal(record, json) : default(ReadOnlyMemory<byte>?),
+        Last = record.Last.IsEmpty ? default : Seal(record, record.Last),
+    };
+
+    private ReadOnlyMemory<byte> Seal(JournalRecord record, ReadOnlyMemory<byte> json) => Envelope.Seal(keys!.First, record.Key.ToString(), json.Span);
 }

@@ -9,8 +9,9 @@ namespace Declarative.ApiServer.Storage.Sqlite;
 /// The default journal: one SQLite file in WAL mode with <c>synchronous=FULL</c>, so that a commit has reached the disk when it returns.
 /// All its work happens on one thread of its own; the file is locked, so a second process can not open it.
 /// </summary>
-public sealed class SqliteJournal : IJournal
+public sealed class SqliteJournal : IJournal, IHistory
 {
+    private const int TrimRowsMax = 500;
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
@@ -27,6 +28,10 @@ public sealed class SqliteJournal : IJournal
     private SqliteCommand? _put;
     private SqliteCommand? _remove;
     private SqliteCommand? _setRevision;
+    private SqliteCommand? _remember;
+
+    /// <summary>Bytes of all states that the history ever kept: each row has the sum of those before it, so that the size of what is left is a subtraction.</summary>
+    private long _historyBytes;
 
     private SqliteJournal(string path)
     {
@@ -84,6 +89,7 @@ public sealed class SqliteJournal : IJournal
                     command.Parameters[5].Value = json.ToArray();
                 }
                 command.ExecuteNonQuery();
+                if (record.Origin is not null) Remember(record);
             }
             _setRevision!.Parameters[0].Value = batch[^1].Revision;
             _setRevision.ExecuteNonQuery();
@@ -98,13 +104,73 @@ public sealed class SqliteJournal : IJournal
         }
     });
 
+    public Task Advance(long revision, CancellationToken stop) => OnThread(() =>
+    {
+        _setRevision!.Parameters[0].Value = revision;
+        return _setRevision.ExecuteNonQuery();
+    });
+
+    public IHistory History => this;
+
+    public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
+    {
+        using var select = Command("SELECT revision, at, user, manager, verb, json FROM history WHERE kind = $k AND namespace = $s AND name = $n AND revision < $b ORDER BY revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
+        Set(select, Name(key.Kind), key.Namespace, key.Name, before > 0 ? before : long.MaxValue, limit);
+        using var rows = select.ExecuteReader();
+        var records = new List<HistoryRecord>();
+        while (rows.Read())
+        {
+            var origin = new Origin(DateTimeOffset.FromUnixTimeMilliseconds(rows.GetInt64(1)), rows.GetString(2), rows.GetString(3), rows.GetString(4));
+            records.Add(new(rows.GetInt64(0), origin, rows.GetFieldValue<byte[]>(5)));
+        }
+        return records;
+    });
+
+    public async Task Trim(DateTimeOffset oldest, long bytesMax, CancellationToken stop)
+    {
+        // In steps: writes go in between.
+        while (await OnThread(() => TrimSome(oldest.ToUnixTimeMilliseconds(), bytesMax)) > 0) stop.ThrowIfCancellationRequested();
+    }
+
+    private int TrimSome(long oldest, long bytesMax)
+    {
+        using var old = Command(
+            $"""
+            DELETE FROM history WHERE revision IN (SELECT h.revision FROM history h WHERE h.at < $a AND
+              (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history n WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND n.at < $a))
+              LIMIT {TrimRowsMax})
+            """, "$a");
+        Set(old, oldest);
+        var forgotten = old.ExecuteNonQuery();
+        if (forgotten > 0) return forgotten;
+        var from = _historyBytes - bytesMax;
+        using var first = Command("SELECT before FROM history ORDER BY revision LIMIT 1");
+        if (first.ExecuteScalar() is not long least || least >= from) return 0;
+        using var large = Command($"DELETE FROM history WHERE revision IN (SELECT revision FROM history ORDER BY revision LIMIT {TrimRowsMax}) AND before < $t", "$t");
+        Set(large, from);
+        return large.ExecuteNonQuery();
+    }
+
+    private void Remember(JournalRecord record)
+    {
+        var (origin, json) = (record.Origin!, (record.Json ?? record.Last).ToArray());
+        Set(_remember!, record.Revision, Name(record.Key.Kind), record.Key.Namespace, record.Key.Name, origin.At.ToUnixTimeMilliseconds(), origin.User, origin.Manager, origin.Verb, _historyBytes, json);
+        _remember!.ExecuteNonQuery();
+        _historyBytes += json.Length;
+    }
+
+    private static void Set(SqliteCommand command, params ReadOnlySpan<object> values)
+    {
+        for (var i = 0; i < values.Length; i++) command.Parameters[i].Value = values[i];
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_work.IsAddingCompleted)
         {
             await OnThread(() =>
             {
-                foreach (var command in (ReadOnlySpan<SqliteCommand?>)[_begin, _commit, _rollback, _put, _remove, _setRevision]) command?.Dispose();
+                foreach (var command in (ReadOnlySpan<SqliteCommand?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
                 _connection?.Dispose();
                 return 0;
             });
@@ -126,6 +192,9 @@ public sealed class SqliteJournal : IJournal
             "PRAGMA wal_autocheckpoint = 4000",
             "CREATE TABLE IF NOT EXISTS object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, revision INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY (kind, namespace, name))",
             "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, user TEXT NOT NULL, manager TEXT NOT NULL, verb TEXT NOT NULL, before INTEGER NOT NULL, json BLOB NOT NULL)",
+            "CREATE INDEX IF NOT EXISTS history_of ON history (kind, namespace, name, revision)",
+            "CREATE INDEX IF NOT EXISTS history_at ON history (at)",
         ])
         {
             using var command = Command(statement);
@@ -135,6 +204,8 @@ public sealed class SqliteJournal : IJournal
         (_begin, _commit, _rollback) = (Command("BEGIN IMMEDIATE"), Command("COMMIT"), Command("ROLLBACK"));
         _put = Command("INSERT INTO object (kind, namespace, name, uid, revision, json) VALUES ($k, $s, $n, $u, $r, $j) ON CONFLICT (kind, namespace, name) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, json = excluded.json", "$k", "$s", "$n", "$u", "$r", "$j");
         _remove = Command("DELETE FROM object WHERE kind = $k AND namespace = $s AND name = $n", "$k", "$s", "$n");
+        _remember = Command("INSERT OR REPLACE INTO history (revision, kind, namespace, name, at, user, manager, verb, before, json) VALUES ($r, $k, $s, $n, $a, $u, $m, $v, $b, $j)", "$r", "$k", "$s", "$n", "$a", "$u", "$m", "$v", "$b", "$j");
+        using (var total = Command("SELECT before + length(json) FROM history ORDER BY revision DESC LIMIT 1")) _historyBytes = total.ExecuteScalar() as long? ?? 0;
         _setRevision = Command("INSERT INTO meta (key, value) VALUES ('revision', $r) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)", "$r");
     }
 

@@ -9,6 +9,7 @@ using Declarative.ApiServer;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Storage;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -34,15 +35,18 @@ public sealed class RunningFace : IAsyncDisposable
     public string Directory { get; }
     public IApi Admin => _api.Admin;
 
+    /// <summary>The newest durable one.</summary>
+    public long Revision => _api.Server.Revision;
+
     public IApi Api(User user) => _api.Server.As(user);
 
-    public static async Task<RunningFace> Start(Func<HttpOptions, HttpOptions>? change = null)
+    public static async Task<RunningFace> Start(Func<HttpOptions, HttpOptions>? change = null, IJournal? journal = null)
     {
         var directory = System.IO.Directory.CreateTempSubdirectory("declarative-http-").FullName;
         var authorizer = new Authorizer();
         InProcessApi? api = null;
-        api = await InProcessApi.Start(options: new() { Hook = WebhookCaller.Over(user => api!.Server.As(user), TimeProvider.System), Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
-        var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds };
+        api = await InProcessApi.Start(journal, new() { Hook = WebhookCaller.Over(user => api!.Server.As(user), TimeProvider.System), Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
+        var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds, History = api.Server.History, Backup = (to, stop) => api.Server.Backup(to, "test", stop) };
         var face = await HttpFace.Start(api.Server.As, authorizer, change?.Invoke(options) ?? options, TimeProvider.System, CancellationToken.None);
         return new(api, authorizer, face, directory);
     }

@@ -111,4 +111,20 @@ public sealed class EncryptedJournalTests : IDisposable
     [InlineData("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nk:BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "keys, line 2: a second key with the name k")]
     public void A_wrong_file_of_keys_is_told_by_its_line(string text, string says) =>
         Assert.Contains(says, Assert.Throws<JournalException>(() => EncryptionKeys.Read("keys", text)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task What_a_secret_was_is_encrypted_too_and_read_with_any_of_the_keys()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using (var api = await InProcessApi.Start(await Open(Keys("k1"))))
+        {
+            await Make(api, "s");
+            await api.Admin.Delete(Secret("s"), stop: stop);
+        }
+        Assert.False(OnDisk(Plain));
+        await using var again = await InProcessApi.Start(await Open(Keys("k2", "k1")), seed: 2);
+        var history = await again.Server.History(User.ApiServer, Secret("s"), 10, 0, stop);
+        Assert.Equal(["delete", "create"], history.Select(x => x.Origin.Verb));
+        Assert.All(history, x => Assert.Contains(Plain, Encoding.UTF8.GetString(x.Json.Span), StringComparison.Ordinal));
+    }
 }

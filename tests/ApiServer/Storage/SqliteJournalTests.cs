@@ -76,4 +76,45 @@ public sealed class SqliteJournalTests : IDisposable
         var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
         Assert.Contains("damaged", refused.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Old_states_are_forgotten_but_of_what_is_there_the_last_of_them()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var day = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var journal = await SqliteJournal.Open(File);
+        var revision = 0L;
+        await Put("a", 0, 1);
+        await Put("a", 1, 2);
+        await Put("a", 2, 3);
+        await Put("b", 0, 1);
+        await journal.Append([new(++revision, Key("b"), "u", null) { Origin = At(1, Origin.Delete), Last = "{}"u8.ToArray() }], stop);
+        await Put("c", 3, 1);
+        Assert.Equal([3, 2, 1], (await journal.Read(Key("a"), 10, 0, stop)).Select(x => x.Revision));
+        Assert.Equal([1], (await journal.Read(Key("a"), 10, before: 2, stop)).Select(x => x.Revision));
+        Assert.Equal(["delete", "create"], (await journal.Read(Key("b"), 10, 0, stop)).Select(x => x.Origin.Verb));
+
+        await journal.Trim(day.AddDays(1.5), long.MaxValue, stop);
+        Assert.Equal([3, 2], (await journal.Read(Key("a"), 10, 0, stop)).Select(x => x.Revision));
+        Assert.Empty(await journal.Read(Key("b"), 10, 0, stop));
+
+        // By size: the oldest of all, until the rest fits.
+        await journal.Trim(day, 130, stop);
+        Assert.Empty(await journal.Read(Key("a"), 10, 0, stop));
+        Assert.Single(await journal.Read(Key("c"), 10, 0, stop));
+        await journal.DisposeAsync();
+        await using var again = await SqliteJournal.Open(File);
+        await again.Append([new(++revision, Key("c"), "u", Json(100)) { Origin = At(4, Origin.Update) }], stop);
+        await again.Trim(day, 130, stop);
+        Assert.Equal([revision], (await again.Read(Key("c"), 10, 0, stop)).Select(x => x.Revision));
+
+        Task Put(string name, int at, int version) =>
+            journal.Append([new(++revision, Key(name), "u", Json(100)) { Origin = At(at, version == 1 ? Origin.Create : Origin.Update) }], stop);
+
+        Origin At(int days, string verb) => new(day.AddDays(days), "me", "test", verb);
+
+        static ResourceKey Key(string name) => new(Kind.ConfigMap, "default", name);
+
+        static byte[] Json(int bytes) => System.Text.Encoding.UTF8.GetBytes("{\"metadata\":{},\"x\":\"" + new string('x', bytes - 24) + "\"}");
+    }
 }
