@@ -16,6 +16,7 @@ public sealed class ApiServer
     private readonly RevisionLog _log;
     private readonly TimeProvider _time;
     private readonly CustomResources.DefinitionUpkeep _definitions;
+    private readonly Authorization.AggregatedRoles _roles;
 
     private ApiServer(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
     {
@@ -23,6 +24,7 @@ public sealed class ApiServer
         _time = time;
         Options = options;
         _registry = new(log, options, time, random);
+        _roles = new(log, time);
         _definitions = new(log, _registry.Kinds, (key, stopped) => _registry.Delete(User.ApiServer, key, new(), stopped), time);
     }
 
@@ -42,7 +44,7 @@ public sealed class ApiServer
     }
 
     /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop));
+    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop), _roles.Run(stop));
 
     /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
     public async Task Bootstrap(CancellationToken stop)

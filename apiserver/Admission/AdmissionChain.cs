@@ -18,6 +18,7 @@ internal sealed class AdmissionChain(
     RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Random random, Func<ResourceKey, Func<Stored, JsonObject>, CancellationToken, Task> charge)
 {
     private readonly LimitRanges _limits = new(log);
+    private readonly Priorities _priorities = new(log);
     private readonly Quotas _quotas = new(log, charge);
     private readonly WebhookCalls _webhooks = new(log, kinds, conversion, hook, random);
     private readonly PolicyCheck _policies = new(log, kinds);
@@ -27,6 +28,7 @@ internal sealed class AdmissionChain(
     public async Task<JsonObject> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, CancellationToken stop)
     {
         if (IsOwn(request)) return request.Object!;
+        _priorities.Default(request);
         _limits.Default(request);
         var scaled = Scale(request);
         var mutated = await _webhooks.Mutate(scaled, decode, stop);

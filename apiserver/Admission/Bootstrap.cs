@@ -19,6 +19,11 @@ internal static class Bootstrap
         {
             yield return (new(Kind.Namespace, "", name), Encoding.UTF8.GetBytes("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"" + name + "\"}}"));
         }
+        foreach (var (name, value, what) in ((string, int, string)[])[("system-cluster-critical", 2_000_000_000, "the cluster"), ("system-node-critical", 2_000_001_000, "its node")])
+        {
+            yield return (new(Kind.Find("scheduling.k8s.io", "v1", "priorityclasses")!, "", name), Encoding.UTF8.GetBytes(
+                $$$"""{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{"name":"{{{name}}}"},"value":{{{value}}},"description":"For pods without which {{{what}}} does not work."}"""));
+        }
         foreach (var entry in options.BootstrapObjects) yield return entry;
     }
 }

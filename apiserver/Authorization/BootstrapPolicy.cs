@@ -28,9 +28,12 @@ public static class BootstrapPolicy
         ]),
         .. ClusterWide("system:service-account-issuer-discovery", ["group:system:serviceaccounts"], [Paths("get", "/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/")]),
         .. ClusterWide("system:monitoring", ["group:system:monitoring"], [Paths("get", "/metrics", "/metrics/*")]),
-        ClusterRole("admin", [.. Editing, Of("rbac.authorization.k8s.io", "roles,rolebindings", All), Of("authorization.k8s.io", "localsubjectaccessreviews", "create")]),
-        ClusterRole("edit", Editing),
-        ClusterRole("view", Viewing),
+        Aggregated("admin", [], [.. Administering, .. Editing, .. Viewing]),
+        Aggregated("edit", ["admin"], [.. Editing, .. Viewing]),
+        Aggregated("view", ["edit"], Viewing),
+        Part("admin", Administering),
+        Part("edit", Editing),
+        Part("view", Viewing),
         .. ClusterWide(User.Placement.Name, ["user:" + User.Placement.Name],
         [
             Of("", "pods", Read + ",delete"),
@@ -107,9 +110,11 @@ public static class BootstrapPolicy
         Of("policy", "poddisruptionbudgets,poddisruptionbudgets/status", Read),
     ];
 
+    private static IReadOnlyList<Rule> Administering =>
+        [Of("rbac.authorization.k8s.io", "roles,rolebindings", All), Of("authorization.k8s.io", "localsubjectaccessreviews", "create")];
+
     private static IReadOnlyList<Rule> Editing =>
     [
-        .. Viewing,
         Of("", "secrets", Read),
         Of("", "pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy", "get,create,delete,patch,update"),
         Of("", "pods/eviction,serviceaccounts/token", "create"),
@@ -146,14 +151,45 @@ public static class BootstrapPolicy
     private static IEnumerable<(ResourceKey, ReadOnlyMemory<byte>)> Within(string ns, string user, IReadOnlyList<Rule> rules) =>
         [Role(ResourceKey.Of(Kind.Role, ns, user), rules), Binding(ResourceKey.Of(Kind.RoleBinding, ns, user), "Role", ["user:" + user])];
 
-    private static (ResourceKey, ReadOnlyMemory<byte>) ClusterRole(string name, IReadOnlyList<Rule> rules) => Role(ResourceKey.Of(Kind.ClusterRole, "", name), rules);
+    private const string AggregateTo = "rbac.authorization.k8s.io/aggregate-to-";
 
-    private static (ResourceKey, ReadOnlyMemory<byte>) Role(ResourceKey key, IReadOnlyList<Rule> rules) => (key, Object(key, json =>
+    /// <summary>A user-facing role that is made of others: whoever defines a kind adds a role with the label.</summary>
+    /// <param name="into">User-facing roles that this one is part of.</param>
+    /// <param name="rules">What the parts come to, so that the role is whole from the first moment on.</param>
+    private static (ResourceKey, ReadOnlyMemory<byte>) Aggregated(string name, string[] into, IReadOnlyList<Rule> rules)
+    {
+        var key = ResourceKey.Of(Kind.ClusterRole, "", name);
+        return (key, Object(key, json =>
+        {
+            json.WriteStartObject("aggregationRule"u8);
+            json.WriteStartArray("clusterRoleSelectors"u8);
+            json.WriteStartObject();
+            json.WriteStartObject("matchLabels"u8);
+            json.WriteString(AggregateTo + name, "true"u8);
+            json.WriteEndObject();
+            json.WriteEndObject();
+            json.WriteEndArray();
+            json.WriteEndObject();
+            WriteRules(json, rules);
+        }, into));
+    }
+
+    private static (ResourceKey, ReadOnlyMemory<byte>) Part(string of, IReadOnlyList<Rule> rules)
+    {
+        var key = ResourceKey.Of(Kind.ClusterRole, "", "system:aggregate-to-" + of);
+        return (key, Object(key, json => WriteRules(json, rules), [of]));
+    }
+
+    private static void WriteRules(Utf8JsonWriter json, IReadOnlyList<Rule> rules)
     {
         json.WriteStartArray("rules"u8);
         foreach (var rule in rules) rule.Write(json);
         json.WriteEndArray();
-    }));
+    }
+
+    private static (ResourceKey, ReadOnlyMemory<byte>) ClusterRole(string name, IReadOnlyList<Rule> rules) => Role(ResourceKey.Of(Kind.ClusterRole, "", name), rules);
+
+    private static (ResourceKey, ReadOnlyMemory<byte>) Role(ResourceKey key, IReadOnlyList<Rule> rules) => (key, Object(key, json => WriteRules(json, rules)));
 
     private static (ResourceKey, ReadOnlyMemory<byte>) Binding(ResourceKey key, string roleKind, string[] subjects) => (key, Object(key, json =>
     {
@@ -175,7 +211,7 @@ public static class BootstrapPolicy
         json.WriteEndArray();
     }));
 
-    private static ReadOnlyMemory<byte> Object(ResourceKey key, Action<Utf8JsonWriter> body)
+    private static ReadOnlyMemory<byte> Object(ResourceKey key, Action<Utf8JsonWriter> body, params string[] aggregateTo)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using (var json = new Utf8JsonWriter(buffer))
@@ -188,6 +224,7 @@ public static class BootstrapPolicy
             if (key.Namespace.Length > 0) json.WriteString("namespace"u8, key.Namespace);
             json.WriteStartObject("labels"u8);
             json.WriteString("declarative.mesos/bootstrapping"u8, "rbac-defaults"u8);
+            foreach (var role in aggregateTo) json.WriteString(AggregateTo + role, "true"u8);
             json.WriteEndObject();
             json.WriteEndObject();
             body(json);

@@ -29,7 +29,7 @@ internal sealed class DefinitionUpkeep(RevisionLog log, CustomKinds kinds, Func<
             {
                 foreach (var definition in kinds.Definitions) busy |= await Tend(definition, stop);
             }
-            catch (ApiException) when (stop.IsCancellationRequested)
+            catch (Exception e) when (stop.IsCancellationRequested && e is ApiException or OperationCanceledException)
             {
                 break; // The store is closing: the next start goes on.
             }

@@ -2,6 +2,7 @@ using System.Buffers;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Api.Wire;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Http;
 
@@ -37,6 +38,13 @@ internal static class Bodies
 
     /// <summary>An object's body as JSON, whatever it was sent as. Throws 400, 413, 415.</summary>
     public static async ValueTask<ReadOnlyMemory<byte>> ReadObject(HttpContext context)
+    {
+        var json = await ReadAsJson(context);
+        AuditedRequest.Of(context)?.Sent(json);
+        return json;
+    }
+
+    private static async ValueTask<ReadOnlyMemory<byte>> ReadAsJson(HttpContext context)
     {
         var body = await Read(context);
         switch (MediaType(context.Request.ContentType))

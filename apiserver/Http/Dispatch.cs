@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Streams;
@@ -16,7 +17,8 @@ namespace Declarative.ApiServer.Http;
 
 /// <summary>The way of every request: who asks, a place among those in flight, what is asked, the answer. The bulkhead of this folder.</summary>
 /// <param name="agents">Reaches the APIs of Mesos agents; not disposed here.</param>
-internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, ServiceAccountTokens accounts, HttpMessageInvoker agents, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
+/// <param name="audit">null = requests are recorded nowhere. Not disposed here.</param>
+internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, ServiceAccountTokens accounts, HttpMessageInvoker agents, AuditLog? audit, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
     private readonly InFlight _inFlight = new();
@@ -46,6 +48,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     {
         var started = time.GetTimestamp();
         var (verb, resource) = ("", "");
+        AuditedRequest? audited = null;
         try
         {
             var target = Target(context);
@@ -64,26 +67,37 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 await _kinds.Documents.Answer(context, path);
                 return;
             }
-            var caller = Impersonation.Apply(context, await Who(context) ?? throw Status.Unauthorized(), authorizer, api);
+            var who = await Who(context) ?? throw Status.Unauthorized();
+            if (audit is not null)
+            {
+                audited = new(audit, time);
+                audited.Begin(context);
+                audited.Asks(who.User, who.User);
+            }
+            var caller = Impersonation.Apply(context, who, authorizer, api);
+            audited?.Asks(who.User, caller.User);
             if (!RequestPath.TryParse(path, _kinds.Paths, out var asked))
             {
                 (verb, resource) = ("get", "document");
+                audited?.Decide(context.Request.Method.ToLowerInvariant(), null, path);
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/backup" && options.Backup is { } backup)
                 {
                     using var place = _inFlight.Enter(RequestClass.Long);
                     await backup(Answers.Begin(context, 200, "application/gzip").Body, context.RequestAborted);
                 }
-                else if (path == "/metrics") await _metrics.Answer(context, _inFlight);
+                else if (path == "/metrics") await _metrics.Answer(context, _inFlight, audit?.Lost);
                 else if (!await _kinds.Documents.Answer(context, path) && !await OpenApiPaths.Answer(context, path, _kinds.OpenApi) && !await _issuer.Answer(context, path)) throw Status.PageNotFound();
                 return;
             }
             var exchange = new Exchange(context, caller.User, caller.Api, asked, query, time);
             (verb, resource) = (exchange.Verb, asked.Kind.Plural);
+            audited?.Decide(exchange.Verb, asked, path);
             await Serve(exchange);
         }
         catch (ApiException refusal)
         {
+            audited?.Refused(refusal.Status);
             await Refuse(context, refusal.Status);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
@@ -104,6 +118,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         }
         finally
         {
+            if (audited is not null) await audited.Ended(context);
             _metrics.Count(verb, resource, context.Response.StatusCode, time.GetElapsedTime(started));
         }
     }
@@ -111,6 +126,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private async Task Serve(Exchange exchange)
     {
         var isLong = exchange.Verb == "watch" || exchange.Path.Subresource is "log" or "exec" or "attach" or "portforward" or "proxy";
+        if (isLong && AuditedRequest.Of(exchange.Context) is { } audited) await audited.Started(exchange.Context);
         using var place = _inFlight.Enter(isLong ? RequestClass.Long : exchange.Verb is "get" or "list" ? RequestClass.Read : RequestClass.Write);
         var path = exchange.Path;
         if (path.Kind.Support == KindSupport.Review)

@@ -5,6 +5,7 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Protobuf;
 using Declarative.ApiServer.Tables;
 using Microsoft.AspNetCore.Http;
@@ -25,6 +26,7 @@ internal static class Forms
 
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
+        AuditedRequest.Of(exchange.Context)?.Answered(stored);
         if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, code, stored.Json);
         if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, code, YamlType, stored.Json);
         if (accept.Shape == Shape.Object) return Answers.Json(exchange.Context, code, stored.Json);

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using Declarative.Api;
 using Declarative.ApiServer.Admission;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Microsoft.AspNetCore.Builder;
@@ -28,16 +29,18 @@ public sealed class HttpFace : IAsyncDisposable
     private readonly CancellationTokenSource _closing;
     private readonly HttpMessageInvoker _agents;
     private readonly Dispatch _dispatch;
+    private readonly AuditLog? _audit;
     private readonly TimeProvider _time;
     private Task _contents = Task.CompletedTask;
     private bool _disposed;
 
-    private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Dispatch dispatch, Pki pki, TimeProvider time, HttpOptions options)
+    private HttpFace(WebApplication app, CancellationTokenSource closing, HttpMessageInvoker agents, Dispatch dispatch, AuditLog? audit, Pki pki, TimeProvider time, HttpOptions options)
     {
         _app = app;
         _closing = closing;
         _agents = agents;
         _dispatch = dispatch;
+        _audit = audit;
         _time = time;
         Pki = pki;
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
@@ -59,6 +62,7 @@ public sealed class HttpFace : IAsyncDisposable
     /// <summary>Listens, then writes <c>DIR/kubeconfig</c> and <c>DIR/pki/ROLE.kubeconfig</c>.</summary>
     /// <param name="api">The API in this process, bound to a user: <c>ApiServer.As</c>.</param>
     /// <param name="authorizer">The same that <paramref name="api"/> asks; here for what is no object: paths, reviews, logs.</param>
+    /// <exception cref="AuditPolicyException">The audit policy can not be used; the message names file and field.</exception>
     /// <exception cref="IOException">The address is taken or not of this machine; the message names it.</exception>
     public static async Task<HttpFace> Start(Func<User, IApi> api, Authorizer authorizer, HttpOptions options, TimeProvider time, CancellationToken stop)
     {
@@ -68,7 +72,8 @@ public sealed class HttpFace : IAsyncDisposable
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
         var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
         IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(options.TokenFile, await File.ReadAllTextAsync(options.TokenFile, stop));
-        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more), accounts, agents, options, time, closing.Token);
+        var audit = options.Audit is { } wanted ? new AuditLog(wanted, await PolicyOf(wanted, stop), options.Log.CreateLogger("apiserver.audit")) : null;
+        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more), accounts, agents, audit, options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
         {
@@ -78,12 +83,13 @@ public sealed class HttpFace : IAsyncDisposable
         {
             await app.DisposeAsync();
             dispatch.Dispose();
+            if (audit is not null) await audit.DisposeAsync();
             agents.Dispose();
             closing.Dispose();
             pki.Dispose();
             throw;
         }
-        var face = new HttpFace(app, closing, agents, dispatch, pki, time, options);
+        var face = new HttpFace(app, closing, agents, dispatch, audit, pki, time, options);
         foreach (var identity in Identity.All)
         {
             var path = identity.Role == "admin" ? face.KubeconfigPath : Path.Combine(pki.Directory, identity.Role + ".kubeconfig");
@@ -94,6 +100,9 @@ public sealed class HttpFace : IAsyncDisposable
         face._contents = new NamespaceContents(api(User.ApiServer), pki.CaCertificate, time).Run(closing.Token);
         return face;
     }
+
+    private static async Task<AuditPolicy> PolicyOf(AuditOptions options, CancellationToken stop) =>
+        options.PolicyFile.Length == 0 ? AuditPolicy.Default : AuditPolicy.Parse(options.PolicyFile, await File.ReadAllTextAsync(options.PolicyFile, stop));
 
     private static IPAddress Reachable(IPAddress address) =>
         address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
@@ -150,6 +159,7 @@ public sealed class HttpFace : IAsyncDisposable
         await _app.StopAsync(limit.Token);
         await _app.DisposeAsync();
         _dispatch.Dispose();
+        if (_audit is not null) await _audit.DisposeAsync();
         _agents.Dispose();
         _closing.Dispose();
         Pki.Dispose();

@@ -1,6 +1,7 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -44,6 +45,9 @@ public sealed record HttpOptions
 
     /// <summary>What answers <c>/backup</c>: <see cref="ApiServer.Backup"/>.</summary>
     public Func<Stream, CancellationToken, Task>? Backup { get; init; }
+
+    /// <summary>Where requests are recorded; null = nowhere.</summary>
+    public AuditOptions? Audit { get; init; }
 
     /// <summary>The checks of <c>/readyz</c> in their order.</summary>
     public IReadOnlyList<HealthCheck> Readiness { get; init; } = [];

@@ -14,7 +14,8 @@ internal sealed class RequestMetrics
     public void Count(string verb, string resource, int code, TimeSpan duration) =>
         _requests.GetOrAdd((verb, resource, code), static _ => new()).Add(duration);
 
-    public Task Answer(HttpContext context, InFlight inFlight)
+    /// <param name="auditLost">null without an audit log.</param>
+    public Task Answer(HttpContext context, InFlight inFlight, long? auditLost)
     {
         var text = new StringBuilder(4096);
         text.Append("# HELP apiserver_request_total Answered requests by verb, resource and code.\n# TYPE apiserver_request_total counter\n");
@@ -42,6 +43,7 @@ internal sealed class RequestMetrics
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"readOnly\"}} {inFlight.Now(RequestClass.Read)}\n");
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"mutating\"}} {inFlight.Now(RequestClass.Write)}\n");
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"long\"}} {inFlight.Now(RequestClass.Long)}\n");
+        if (auditLost is { } lost) text.Append(CultureInfo.InvariantCulture, $"# HELP apiserver_audit_error_total Audit events that the disk refused.\n# TYPE apiserver_audit_error_total counter\napiserver_audit_error_total {lost}\n");
         text.Append("# HELP process_resident_memory_bytes Memory of this process.\n# TYPE process_resident_memory_bytes gauge\n");
         text.Append(CultureInfo.InvariantCulture, $"process_resident_memory_bytes {Environment.WorkingSet}\n");
         text.Append("# HELP process_cpu_seconds_total User and system time of this process.\n# TYPE process_cpu_seconds_total counter\n");

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Audit;
 
 namespace Declarative.ApiServer.Http;
 
@@ -41,6 +42,7 @@ internal static class Writes
             _ => throw Bodies.UnknownType("application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"),
         };
         var body = kind == PatchKind.Apply ? await Bodies.ReadApply(exchange.Context) : await Bodies.Read(exchange.Context);
+        AuditedRequest.Of(exchange.Context)?.Sent(body);
         var warnings = new List<string>();
         var options = Options(exchange, warnings) with { Force = exchange.Query.Flag("force") };
         if (kind == PatchKind.Apply && options.FieldManager.Length == 0)

@@ -73,10 +73,13 @@ internal static class ApiServerCommand
         {
             if (!CommonOptions.IsWithin(result, 0, 1_000_000)) result.AddError("--history-mb: expected a number from 0 to 1000000");
         });
-        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, days, megabytes, level };
+        var audit = new Option<string>("--audit-log") { Description = "Records who did what, a JSON line each (audit.k8s.io/v1 Event)", HelpName = "FILE", DefaultValueFactory = _ => "" };
+        var policy = new Option<string>("--audit-policy") { Description = "How much of which request is recorded (audit.k8s.io/v1 Policy); default: metadata", HelpName = "FILE", DefaultValueFactory = _ => "" };
+        var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, days, megabytes, audit, policy, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
+            if (parsed.GetValue(policy)!.Length > 0 && parsed.GetValue(audit)!.Length == 0) throw new UsageException("--audit-policy: needs --audit-log FILE beside it");
             var directory = DataDirectory.Hold(parsed.GetValue(data)!);
             try
             {
@@ -85,6 +88,7 @@ internal static class ApiServerCommand
                 {
                     TokenFile = parsed.GetValue(tokens)!,
                     KeyFile = parsed.GetValue(keys)!,
+                    Audit = parsed.GetValue(audit) is { Length: > 0 } file ? new(file) { PolicyFile = parsed.GetValue(policy)! } : null,
                     HistoryKeptFor = TimeSpan.FromDays(parsed.GetValue(days)),
                     HistoryBytesMax = parsed.GetValue(megabytes) * 1024L * 1024,
                 }, machine, logs, [], stop);

@@ -1,6 +1,7 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.ApiServer;
+using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Storage;
@@ -66,6 +67,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 ServesTasks = true,
                 ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],
                 TokenFile = settings.TokenFile,
+                Audit = settings.Audit,
                 Readiness = readiness,
                 Log = logs,
             }, machine.Time, stop);
@@ -103,6 +105,9 @@ internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, Servic
 
     /// <summary>The keys that Secrets are encrypted with at rest; "" = none.</summary>
     public string KeyFile { get; init; } = "";
+
+    /// <summary>Where requests are recorded; null = nowhere.</summary>
+    public AuditOptions? Audit { get; init; }
 
     /// <summary>Old states of objects are forgotten after this time.</summary>
     public TimeSpan HistoryKeptFor { get; init; } = TimeSpan.FromDays(30);

@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+using Declarative.ApiServer.Registry;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer.Admission;
+
+/// <summary>
+/// Kubernetes' admission plugin Priority: a new pod gets the number and the preemption policy of its PriorityClass, without one those of the class
+/// that is the default of all, else 0.
+/// </summary>
+internal sealed class Priorities(RevisionLog log)
+{
+    private static readonly Kind Class = Kind.Find("scheduling.k8s.io", "v1", "priorityclasses")!;
+
+    /// <exception cref="Declarative.Api.ApiException">403: no such class, or a number that is not the class'.</exception>
+    public void Default(AdmissionRequest request)
+    {
+        if (request is not { Operation: "CREATE", Subresource: "", Object: { } pod } || !request.Key.Kind.Equals(Kind.Pod)) return;
+        var spec = pod.Need("spec");
+        var chosen = ClassOf(request, spec.Text("priorityClassName"));
+        var value = chosen?.Number("value") ?? 0;
+        if (spec["priority"] is not null && spec.Number("priority") != value)
+        {
+            throw Refused(request, $"the integer value of priority ({spec.Number("priority")}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name");
+        }
+        spec["priority"] = value;
+        if (chosen is not null && spec.Text("priorityClassName").Length == 0) spec["priorityClassName"] = Metadata.Name(chosen);
+        if (spec["preemptionPolicy"] is null) spec["preemptionPolicy"] = chosen?.Text("preemptionPolicy") is { Length: > 0 } policy ? policy : "PreemptLowerPriority";
+    }
+
+    private JsonObject? ClassOf(AdmissionRequest request, string name)
+    {
+        if (name.Length > 0)
+        {
+            return log.Get(new(Class, "", name)) is { } named ? Canonical.Parse(named.Stored.Json)
+                : throw Refused(request, $"no PriorityClass with name {name} was found");
+        }
+        // The least of several that say to be the default, as in Kubernetes.
+        return log.Snapshot(Class).Objects.Values.Select(x => Canonical.Parse(x.Stored.Json)).Where(x => x["globalDefault"]?.GetValue<bool>() == true).MinBy(x => x.Number("value"));
+    }
+
+    private static Declarative.Api.ApiException Refused(AdmissionRequest request, string why) => Status.Forbidden(request.Key.Kind, request.Key.Name, why);
+}
