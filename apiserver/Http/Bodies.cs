@@ -2,7 +2,7 @@ using System.Buffers;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Api.Wire;
-using Declarative.ApiServer.Audit;
+using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Protobuf;
 using Microsoft.AspNetCore.Http;
 

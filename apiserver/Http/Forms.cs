@@ -5,7 +5,7 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
-using Declarative.ApiServer.Audit;
+using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Protobuf;
 using Declarative.ApiServer.Tables;
 using Microsoft.AspNetCore.Http;

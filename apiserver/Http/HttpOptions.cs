@@ -1,7 +1,7 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.Api.Kinds;
-using Declarative.ApiServer.Audit;
+using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

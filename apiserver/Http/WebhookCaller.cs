@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Security;
@@ -20,6 +21,15 @@ public sealed class WebhookCaller
     /// <summary>An answer holds at most an object and a patch of it, which stands in base64.</summary>
     private const int AnswerBytesMax = 3 * Limits.RequestBodyBytesMax;
 
+    /// <summary>Webhooks whose connections are kept; beyond it all are forgotten and begun anew.</summary>
+    private const int ClientsMax = 100;
+
+    private static readonly TimeSpan ConnectionIdle = TimeSpan.FromSeconds(30);
+
+    /// <summary>A Service's endpoints change: a connection is not used longer than this.</summary>
+    private static readonly TimeSpan ConnectionAge = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<(Uri? Url, string Namespace, string Service, int Port, string CaBundle), HttpMessageInvoker> _clients = new();
     private readonly Func<User, IApi> _api;
     private readonly TimeProvider _time;
 
@@ -34,14 +44,13 @@ public sealed class WebhookCaller
         var url = UrlOf(target, timeout);
         using var limit = new CancellationTokenSource(timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, limit.Token);
-        var roots = Roots(target.CaBundle);
         try
         {
-            using var http = Client(target, roots);
+            var http = Client(target);
             using var request = new HttpRequestMessage(HttpMethod.Post, url) { Content = new ReadOnlyMemoryContent(body) };
             request.Content.Headers.ContentType = new("application/json");
             request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            using var response = await http.SendAsync(request, either.Token);
             if (!response.IsSuccessStatusCode) throw new HookException($"Post \"{url}\": the server answered {(int)response.StatusCode}, expected 200");
             return await Read(response, url, either.Token);
         }
@@ -52,10 +61,6 @@ public sealed class WebhookCaller
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException or AuthenticationException)
         {
             throw new HookException($"Post \"{url}\": {(e.InnerException is AuthenticationException tls ? tls.Message : e.Message)}", e);
-        }
-        finally
-        {
-            foreach (var root in roots) root.Dispose();
         }
     }
 
@@ -72,15 +77,26 @@ public sealed class WebhookCaller
         return answer.ToArray();
     }
 
-    private HttpClient Client(HookTarget target, X509Certificate2Collection roots)
+    private HttpMessageInvoker Client(HookTarget target)
     {
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ActivityHeadersPropagator = null };
+        if (_clients.Count > ClientsMax) _clients.Clear(); // Their connections end by themselves when they are idle.
+        return _clients.GetOrAdd((target.Url, target.ServiceNamespace, target.ServiceName, target.ServicePort, target.CaBundle), _ => Make(target));
+    }
+
+    private HttpMessageInvoker Make(HookTarget target)
+    {
+        var roots = Roots(target.CaBundle);
+        var handler = new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ActivityHeadersPropagator = null,
+            PooledConnectionIdleTimeout = ConnectionIdle, PooledConnectionLifetime = ConnectionAge,
+        };
         if (roots.Count > 0)
         {
             handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, errors) => Trusts(roots, certificate, errors);
         }
         if (target.Url is null) handler.ConnectCallback = (_, stop) => Connect(target, stop);
-        return new(handler, disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan };
+        return new(handler);
     }
 
     private static bool Trusts(X509Certificate2Collection roots, X509Certificate? certificate, SslPolicyErrors errors)

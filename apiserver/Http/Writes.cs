@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
-using Declarative.ApiServer.Audit;
+using Declarative.ApiServer.Http.Audit;
 
 namespace Declarative.ApiServer.Http;
 

@@ -20,9 +20,10 @@ internal static class ServerSideApply
     /// <param name="live">The object as stored, or empty where it does not exist yet.</param>
     /// <param name="config">The applied configuration, checked by <see cref="SchemaCheck"/>, without what the request may not set (its status, for the object itself).</param>
     /// <param name="force">Take fields over from other owners.</param>
+    /// <param name="complete">Gives the merged object its defaults, as the live one has them; asked where another's fields seem to change: a default is no change.</param>
     /// <returns>The object with its managedFields, before defaults and validation. It equals the live object when nothing is changed.</returns>
     /// <exception cref="ApiException">409 with a cause for each conflicting field; 422 for a configuration that sets managedFields or elements without keys.</exception>
-    public static byte[] Apply(SchemaType type, ReadOnlyMemory<byte> live, ReadOnlyMemory<byte> config, FieldWriter writer, bool force, DateTimeOffset now)
+    public static byte[] Apply(SchemaType type, ReadOnlyMemory<byte> live, ReadOnlyMemory<byte> config, FieldWriter writer, bool force, DateTimeOffset now, Func<byte[], byte[]>? complete = null)
     {
         var wanted = JsonTree.Parse(config);
         if (wanted["metadata"]?["managedFields"] is { Items.Count: > 0 })
@@ -42,13 +43,19 @@ internal static class ServerSideApply
         var fields = FieldWalk.Of(wanted, type);
         var merged = ApplyMerge.Merge(before?.Clone(), wanted, place);
         var own = managed.Of(writer, applies: true);
-        var taken = before is not null && Resolve(managed, own, FieldWalk.Compare(before, merged, type).Changed, force, writer.Manager == Kubectl ? LastApplied(before, type) : new());
+        var changed = before is null ? new() : FieldWalk.Compare(before, merged, type).Changed;
+        if (complete is not null && managed.Entries.Any(entry => entry != own && !entry.Fields.Intersect(changed).IsEmpty))
+        {
+            changed = FieldWalk.Compare(before, JsonTree.Parse(complete(merged.ToBytes())), type).Changed;
+        }
+
+        var taken = before is not null && Resolve(managed, own, changed, force, writer.Manager == Kubectl ? LastApplied(before, type) : new());
 
         var previous = own.Fields;
         own.Fields = fields;
         var kept = managed.Entries.Aggregate(new FieldSet(), (set, entry) => set.Union(entry.Fields));
         ApplyMerge.Remove(merged, place, previous.Except(kept), kept);
-        if (before is not null && !taken && previous.SameAs(fields) && JsonTree.Same(before, merged))
+        if (before is not null && !taken && previous.SameAs(fields) && IsSame(before, merged, type, complete))
         {
             return live.ToArray();
         }
@@ -117,6 +124,14 @@ internal static class ServerSideApply
             // The annotation is a user's text: one that is no configuration gives no claim.
             return new();
         }
+    }
+
+    private static bool IsSame(JsonTree before, JsonTree merged, SchemaType type, Func<byte[], byte[]>? complete)
+    {
+        if (JsonTree.Same(before, merged)) return true;
+        if (complete is null) return false;
+        var (changed, removed) = FieldWalk.Compare(before, JsonTree.Parse(complete(merged.ToBytes())), type);
+        return changed.IsEmpty && removed.IsEmpty;
     }
 
     // True when fields were taken over.

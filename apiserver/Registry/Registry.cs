@@ -220,7 +220,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         {
             return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
         }
-        return Change(user, key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow()), write), stop, tracks: false);
+        return Change(user, key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow(), Complete), write), stop, tracks: false);
+
+        byte[] Complete(byte[] merged) => Canonical.Bytes(Mutated(Canonical.Parse(merged), key.Kind, Strategy.Of(key.Kind)), key.Kind);
 
         static bool IsJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
     }

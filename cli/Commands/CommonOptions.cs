@@ -99,7 +99,7 @@ internal static class CommonOptions
             await Console.Error.WriteLineAsync($"declarative: {e.Message}");
             return 2;
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or Client.Http.KubeconfigException or UnauthorizedAccessException or ApiServer.Storage.JournalException or ApiServer.Audit.AuditPolicyException or HttpRequestException)
+        catch (Exception e) when (e is IOException or InvalidDataException or Client.Http.KubeconfigException or UnauthorizedAccessException or ApiServer.Storage.JournalException or ApiServer.Http.Audit.AuditPolicyException or HttpRequestException)
         {
             await Console.Error.WriteLineAsync($"declarative: {e.Message}");
             return 1;

@@ -1,9 +1,9 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.ApiServer;
-using Declarative.ApiServer.Audit;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Encryption;
 using Declarative.ApiServer.Storage.Sqlite;

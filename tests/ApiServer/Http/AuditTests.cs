@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using Declarative.ApiServer.Audit;
+using Declarative.ApiServer.Http.Audit;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -51,7 +51,7 @@ public sealed class AuditTests : IDisposable
         Assert.Null(first["requestObject"]);
         Assert.Equal(("system:declarative:dns", "forbid"), ((string)events[3]["user"]!["username"]!, (string)events[3]["annotations"]!["authorization.k8s.io/decision"]!));
         Assert.Equal(("admin", "jane"), ((string)events[4]["user"]!["username"]!, (string)events[4]["impersonatedUser"]!["username"]!));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));
     }
 
     [Fact]

@@ -52,6 +52,27 @@ public sealed class KubectlTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Versions))]
+    public async Task What_the_client_has_applied_the_server_applies_without_a_conflict(string version)
+    {
+        var kubectl = Make(version);
+        var hello = EndToEnd.Installation.Hello;
+        (await kubectl.Run("apply", "-f", hello)).Succeeds();
+        Assert.Equal("deployment.apps/hello serverside-applied\nservice/hello serverside-applied\n", (await kubectl.Run("apply", "--server-side", "-f", hello)).Succeeds().Output);
+        // The defaults of what is applied as a whole (a fieldRef) are no change: nothing is written the second time.
+        var key = ResourceKey.Of(Kind.Deployment, "default", "hello");
+        var before = (await _server.Admin.Get(key, stop: TestContext.Current.CancellationToken)).Revision;
+        (await kubectl.Run("apply", "--server-side", "-f", hello)).Succeeds();
+        Assert.Equal(before, (await _server.Admin.Get(key, stop: TestContext.Current.CancellationToken)).Revision);
+        (await kubectl.Run("apply", "-f", hello)).Succeeds();
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Tells_who_one_is(string version) =>
+        Assert.Contains("system:masters", (await Make(version).Run("auth", "whoami")).Succeeds().Output, StringComparison.Ordinal);
+
+    [Theory]
+    [MemberData(nameof(Versions))]
     public async Task Shows_objects_as_tables(string version)
     {
         var kubectl = Make(version);

@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
-namespace Declarative.ApiServer.Audit;
+namespace Declarative.ApiServer.Http.Audit;
 
 /// <summary>
 /// The audit log: one JSON line per event (audit.k8s.io/v1 Event) in a file, which is put aside at a size, as FILE.1, FILE.2 …; the oldest goes.

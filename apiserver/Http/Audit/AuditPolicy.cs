@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Declarative.Api.Wire;
 
-namespace Declarative.ApiServer.Audit;
+namespace Declarative.ApiServer.Http.Audit;
 
 /// <summary>How much of a request the audit log keeps (Kubernetes doc "Auditing", audit levels), least first.</summary>
 internal enum AuditLevel

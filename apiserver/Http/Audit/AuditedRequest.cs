@@ -6,7 +6,7 @@ using Declarative.Api.Objects;
 using Declarative.ApiServer.Http;
 using Microsoft.AspNetCore.Http;
 
-namespace Declarative.ApiServer.Audit;
+namespace Declarative.ApiServer.Http.Audit;
 
 /// <summary>
 /// What is learnt of one request for its audit event. A feature of the request's context while it is answered. Objects that hold secrets
