@@ -13,11 +13,10 @@ internal static class TcpTunnel
 
     /// <param name="table">To find the other Services of a split.</param>
     /// <param name="log">null = nothing is logged.</param>
-    public static async Task Run(Socket client, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options)
+    public static async Task Run(Socket client, IPAddress address, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options)
     {
         var since = AccessLog.Now();
-        var address = Address(client);
-        if (Admit(client, cluster, table) is not { } target) return;
+        if (Admit(address, cluster, table) is not { } target) return;
         cluster = target;
         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
         var settings = cluster.Settings;
@@ -47,7 +46,11 @@ internal static class TcpTunnel
                 return;
             }
             cluster.Outcome(destination, failed: false);
-            using (server) await Pass(client, server, settings, options);
+            using (server)
+            {
+                await Greet(server, client, address, listener, settings);
+                await Pass(client, server, settings, options);
+            }
         }
         finally
         {
@@ -58,12 +61,12 @@ internal static class TcpTunnel
 
     /// <summary>What of the settings is about connections.</summary>
     /// <returns>The cluster that the connection is for; null = not let in.</returns>
-    public static Cluster? Admit(Socket client, Cluster cluster, RouteTable table)
+    public static Cluster? Admit(IPAddress client, Cluster cluster, RouteTable table)
     {
         Cluster? from = null;
         for (var hop = 0; cluster.Edge is { } edge; hop++)
         {
-            if (hop > Limits.SplitHopsMax || edge.Closed.Length > 0 || !EdgeSteps.MayCome(edge, Address(client)) || (edge.Rate is { } rate && !rate.TryTake(Address(client), EdgeSteps.Now())))
+            if (hop > Limits.SplitHopsMax || !IsLetIn(edge, client))
             {
                 Interlocked.Increment(ref cluster.Counts.RefusalCount);
                 return null;
@@ -75,10 +78,21 @@ internal static class TcpTunnel
         return cluster;
     }
 
+    public static bool IsLetIn(EdgeSettings edge, IPAddress client) =>
+        edge.Closed.Length == 0 && EdgeSteps.MayCome(edge, client) && (edge.Rate is not { } rate || rate.TryTake(client, EdgeSteps.Now()));
+
     public static IPAddress Address(Socket client)
     {
         var address = ((IPEndPoint)client.RemoteEndPoint!).Address;
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+
+    /// <summary>Tells the endpoint who asks, where its settings say so.</summary>
+    public static async Task Greet(Socket server, Socket client, IPAddress address, OpenListener listener, BackendSettings settings)
+    {
+        if (settings.SendProxy == 0) return;
+        var header = ProxyProtocol.Write(settings.SendProxy, new(address, ((IPEndPoint)client.RemoteEndPoint!).Port), new(IPAddress.Parse(listener.Key.Address), listener.Key.Port));
+        for (var sent = 0; sent < header.Length;) sent += await server.SendAsync(header.AsMemory(sent), SocketFlags.None);
     }
 
     /// <summary>Until both directions have ended.</summary>
