@@ -69,10 +69,12 @@ public sealed class GrpcTests
 
         public void End() => _end.TrySetResult();
 
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         {
+            // HttpClient keeps the head of a request until something is flushed behind it; whoever waits for the answer before he writes waits for ever.
+            await stream.FlushAsync(Stop);
             _stream.TrySetResult(stream);
-            return _end.Task;
+            await _end.Task;
         }
 
         protected override bool TryComputeLength(out long length)
