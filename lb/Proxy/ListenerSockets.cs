@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Status;
 using Microsoft.Extensions.Logging;
@@ -30,6 +31,9 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     public HttpEdge Http { get; set; } = null!;
 
     public AccessLog? Log { get; set; }
+
+    /// <summary>null = there are no event loops on this system.</summary>
+    public PlainProxy? Plain { get; set; }
 
     public int Count => _loops.Count + _udpLoops.Count;
 
@@ -104,6 +108,7 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         foreach (var open in _open.Values) open.Dispose();
         foreach (var udp in _udp.Values) udp.Dispose();
         _stop.Cancel();
+        Plain?.Stop();
         foreach (var loop in _loops.Values) await loop;
         foreach (var loop in _udpLoops.Values) await loop;
     }
@@ -113,7 +118,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     {
         using var ending = atOnce.Register(() =>
         {
-            foreach (var socket in _connections.Keys) socket.Dispose();
+            Plain?.Break();
+            foreach (var socket in _connections.Keys.Where(x => Plain?.Holds(x) != true)) socket.Dispose();
         });
         foreach (var connection in _connections.Values) await connection;
     }
@@ -199,17 +205,24 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     private async Task<bool> Serve(Socket socket, IPAddress client, OpenListener listener)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
-        var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
-        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, client, listener, table(), Log, options);
+        var silent = false;
+        if (Plain is not null && mode is PortMode.Http or PortMode.Sniff && listener.Target is ListenerTarget.Service or ListenerTarget.Ingress)
+        {
+            var end = await Plain!.Serve(socket, new ClientConnection(listener, client, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+            if (end == PlainEnd.Ended) return false;
+            silent = end == PlainEnd.Silent;
+        }
+        var first = silent ? FirstBytes.Silent : mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, client, listener, table(), Log, options, Plain);
         switch (first)
         {
             case FirstBytes.Closed or FirstBytes.Silent:
                 return false;
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
-                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, client, listener, cluster, table(), Log, options);
+                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, client, listener, cluster, table(), Log, options, Plain);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls && table().Hosts.HasPassthrough && await PassThrough(socket) is { } rule:
-                if (TcpTunnel.IsLetIn(rule.Edge!, client) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options);
+                if (TcpTunnel.IsLetIn(rule.Edge!, client) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options, Plain);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
                 Http.Take(socket, client, listener, Wire.Tls);

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 
 namespace Declarative.Lb.Proxy;
@@ -21,7 +22,7 @@ internal static class SilentConnection
     }
 
     /// <returns>What the client said first; Closed where the connection has been dealt with.</returns>
-    public static async Task<FirstBytes> Settle(Socket client, System.Net.IPAddress address, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options)
+    public static async Task<FirstBytes> Settle(Socket client, System.Net.IPAddress address, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         while (listener.Cluster is { } wanted)
         {
@@ -42,7 +43,7 @@ internal static class SilentConnection
                     try
                     {
                         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
-                        await TcpTunnel.Pass(client, server!, cluster.Settings, options);
+                        await TcpTunnel.Pass(client, server!, cluster.Settings, options, plain);
                     }
                     finally
                     {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
 
@@ -13,7 +14,7 @@ internal static class TcpTunnel
 
     /// <param name="table">To find the other Services of a split.</param>
     /// <param name="log">null = nothing is logged.</param>
-    public static async Task Run(Socket client, IPAddress address, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options)
+    public static async Task Run(Socket client, IPAddress address, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         var since = AccessLog.Now();
         if (Admit(address, cluster, table) is not { } target) return;
@@ -27,7 +28,7 @@ internal static class TcpTunnel
             Interlocked.Increment(ref cluster.Counts.NoEndpointCount);
             return;
         }
-        var server = await TryConnect(destination, settings, options);
+        var server = await TryConnect(destination, settings, options, plain);
         for (var attempt = 0; server is null && attempt < settings.Retries; attempt++)
         {
             cluster.Outcome(destination, failed: true);
@@ -36,7 +37,7 @@ internal static class TcpTunnel
             destination = other;
             if (!cluster.Retries.TryTake(cluster, cluster.Now())) break;
             Interlocked.Increment(ref cluster.Counts.RetryCount);
-            server = await TryConnect(destination, settings, options);
+            server = await TryConnect(destination, settings, options, plain);
         }
         try
         {
@@ -49,7 +50,7 @@ internal static class TcpTunnel
             using (server)
             {
                 await Greet(server, client, address, listener, settings);
-                await Pass(client, server, settings, options);
+                await Pass(client, server, settings, options, plain);
             }
         }
         finally
@@ -96,8 +97,14 @@ internal static class TcpTunnel
     }
 
     /// <summary>Until both directions have ended.</summary>
-    public static async Task Pass(Socket client, Socket server, BackendSettings settings, LbOptions options)
+    /// <param name="plain">null = there are no event loops on this system.</param>
+    public static async Task Pass(Socket client, Socket server, BackendSettings settings, LbOptions options, PlainProxy? plain)
     {
+        if (plain is not null)
+        {
+            await plain.Pass(client, server, settings);
+            return;
+        }
         using var limit = new TunnelLimit(client, server, settings.IdleTimeout ?? options.ActivityTimeout, settings.TunnelTimeout);
         var upward = Copy(client, server, limit);
         var downward = Copy(server, client, limit);
@@ -106,10 +113,11 @@ internal static class TcpTunnel
     }
 
     /// <summary>null where the endpoint cannot be reached.</summary>
-    public static async Task<Socket?> TryConnect(Destination destination, BackendSettings settings, LbOptions options)
+    public static async Task<Socket?> TryConnect(Destination destination, BackendSettings settings, LbOptions options, PlainProxy? plain = null)
     {
         try
         {
+            if (plain is not null) return await plain.Connect(destination.SocketAddress, settings.ConnectTimeout ?? options.ConnectTimeout);
             return await Connect(destination.EndPoint, settings.ConnectTimeout ?? options.ConnectTimeout, CancellationToken.None);
         }
         catch (SocketException)
