@@ -35,6 +35,18 @@ public sealed record LbOptions
     /// <summary>Above it lines are left out and counted.</summary>
     public int AccessLogLinesPerSecond { get; init; } = 1000;
 
+    /// <summary>Proxies before the balancer: every connection from these networks begins with a header of the PROXY protocol, version 1 or 2.</summary>
+    public IReadOnlyList<IPNetwork> ProxyProtocolFrom { get; init; } = [];
+
+    /// <summary>That header, and the first message of a TLS client whose server name decides, must have come within this time.</summary>
+    public TimeSpan ProxyProtocolTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The head of a request must be whole within this time (marathon-lb: 15 s).</summary>
+    public TimeSpan RequestHeadTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>HTTP connections at once, and as many that are not HTTP; more are closed (marathon-lb: 50,000).</summary>
+    public int ConnectionsMax { get; init; } = 50_000;
+
     /// <summary>Cluster IPs inside this network are listened on; others belong to somebody else.</summary>
     public IPNetwork ClusterIps { get; init; } = IPNetwork.Parse("127.64.0.0/12");
 

@@ -1,6 +1,7 @@
 using Declarative.Api;
 using Declarative.Lb.Health;
 using Declarative.Lb.Proxy;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -17,6 +18,7 @@ public sealed class LbPart : IDisposable
     private readonly ListenerSockets _sockets;
     private readonly HttpEdge _http;
     private readonly AccessLog? _log;
+    private readonly PlainProxy? _plain;
     private bool _open;
 
     public LbPart(LbOptions options, ILoggerFactory? loggers = null)
@@ -33,7 +35,8 @@ public sealed class LbPart : IDisposable
         };
         if (options.AccessLog.Length > 0) _log = new(options.AccessLog, options.AccessLogLinesPerSecond);
         _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers) { Log = _log };
-        (_sockets.Http, _sockets.Log) = (_http, _log);
+        if (EventLoop.IsSupported) _plain = new(options, Routes, loggers.CreateLogger("lb")) { Log = _log };
+        (_sockets.Http, _sockets.Log, _sockets.Plain) = (_http, _log, _plain);
     }
 
     public LbRoutes Routes { get; }
@@ -71,7 +74,11 @@ public sealed class LbPart : IDisposable
         await checks;
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _http.Dispose();
+        _plain?.Dispose();
+    }
 
     /// <summary>The port where the balancer listens for this setting; none for 0.</summary>
     private IEnumerable<int> Shared(int port) => port == 0 ? [] : [port + _options.PortOffset];

@@ -74,6 +74,8 @@ public sealed class LbRoutes
     /// <summary>Followed only where Ingress is served over TLS.</summary>
     internal IngressCertificates Certificates { get; }
 
+    internal ClientAuthorities ClientAuthorities { get; } = new();
+
     /// <summary>Opens a listener, or points an open one to its new holder; null = it listens. Without sockets every address is free.</summary>
     internal Func<Listener, BindFailure?> Bind { get; init; } = static _ => null;
 
@@ -137,6 +139,7 @@ public sealed class LbRoutes
         });
         secrets?.OnChange(x =>
         {
+            ClientAuthorities.Apply(new(x.Object.Namespace, x.Object.Name), x.New);
             foreach (var ingress in ingresses.ByIndex("secret", $"{x.Object.Namespace}/{x.Object.Name}")) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
         });
         LeaderLease lease = new(api, "kube-system", "lb-status", $"lb-{_options.Id}", time, random) { Logger = _logger };

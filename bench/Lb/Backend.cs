@@ -1,16 +1,16 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Declarative.Bench.Lb;
 
-/// <summary>The cheapest server that speaks enough HTTP: <c>/1mb</c> gives 1 MB, everything else 13 bytes. Prints its port; ends with its input.</summary>
+/// <summary>A server of websockets that sends every short message back. Prints its port; ends with its input.</summary>
 internal static class Backend
 {
-    private static readonly byte[] Small = Answer(13, "keep-alive");
-    private static readonly byte[] SmallAndClose = Answer(13, "close");
-    private static readonly byte[] Large = Answer(1_000_000, "keep-alive");
+    private const string Key = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 section 1.3
 
     public static int Serve()
     {
@@ -44,22 +44,34 @@ internal static class Backend
     {
         using var mine = socket;
         socket.NoDelay = true;
-        var buffer = new byte[16 * 1024];
-        var filled = 0;
+        var buffer = new byte[4096];
         try
         {
+            var filled = 0;
+            while (buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) < 0)
+            {
+                var some = await socket.ReceiveAsync(buffer.AsMemory(filled));
+                if (some == 0) return;
+                filled += some;
+            }
+            var head = Encoding.ASCII.GetString(buffer, 0, filled);
+            var line = head.Split("\r\n").First(x => x.StartsWith("Sec-WebSocket-Key: ", StringComparison.OrdinalIgnoreCase));
+            var accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(line.Split(' ')[1] + Key)));
+            await socket.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"));
+            filled = 0;
             while (await socket.ReceiveAsync(buffer.AsMemory(filled)) is > 0 and var count)
             {
                 filled += count;
-                while (buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) is >= 0 and var end)
+                while (filled >= 6 && filled >= 6 + (buffer[1] & 0x7f))
                 {
-                    var request = buffer.AsMemory(0, end);
-                    var close = request.Span.IndexOf("onnection: close"u8) >= 0;
-                    var answer = request.Span.StartsWith("GET /1mb"u8) ? Large : close ? SmallAndClose : Small;
-                    for (var sent = 0; sent < answer.Length;) sent += await socket.SendAsync(answer.AsMemory(sent));
-                    if (close) return;
-                    buffer.AsSpan((end + 4)..filled).CopyTo(buffer);
-                    filled -= end + 4;
+                    var length = buffer[1] & 0x7f;
+                    var mask = BinaryPrimitives.ReadUInt32LittleEndian(buffer.AsSpan(2));
+                    var answer = new byte[2 + length];
+                    (answer[0], answer[1]) = (0x82, (byte)length);
+                    for (var i = 0; i < length; i++) answer[2 + i] = (byte)(buffer[6 + i] ^ (mask >> i % 4 * 8));
+                    await socket.SendAsync(answer);
+                    buffer.AsSpan((6 + length)..filled).CopyTo(buffer);
+                    filled -= 6 + length;
                 }
             }
         }
@@ -68,7 +80,4 @@ internal static class Backend
             return; // the client went away
         }
     }
-
-    private static byte[] Answer(int bytes, string connection) =>
-        [.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {bytes}\r\nConnection: {connection}\r\n\r\n"), .. Enumerable.Repeat((byte)'x', bytes)];
 }

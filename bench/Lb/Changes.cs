@@ -25,7 +25,7 @@ internal static class Changes
             await Task.WhenAll(batch.Select(async i =>
             {
                 await api.Create(ResourceKey.Of(Kind.Service, "default", $"s{i}"), Encoding.UTF8.GetBytes($$"""{"apiVersion":"v1","kind":"Service","metadata":{"name":"s{{i}}"},"spec":{"selector":{"a":"s{{i}}"},"ports":[{"port":{{10_000 + i % 1000}},"appProtocol":"http"}]} }"""));
-                await api.Create(ResourceKey.Of(Kind.EndpointSlice, "default", $"s{i}-1"), Throughput.Slice($"s{i}-1", $"s{i}", 31000, 0));
+                await api.Create(ResourceKey.Of(Kind.EndpointSlice, "default", $"s{i}-1"), OurOwn.Slice($"s{i}-1", $"s{i}", 31000, 0));
             }));
         }
         var before = GC.GetTotalMemory(forceFullCollection: true);
@@ -45,7 +45,7 @@ internal static class Changes
             var cluster = lb.Routes.Table.Cluster(new("default", $"s{service}"), 10_000 + service % 1000)!;
             var port = 31001 + i % 500;
             var start = Stopwatch.GetTimestamp();
-            await api.Update(ResourceKey.Of(Kind.EndpointSlice, "default", $"s{service}-1"), Throughput.Slice($"s{service}-1", $"s{service}", port, 0));
+            await api.Update(ResourceKey.Of(Kind.EndpointSlice, "default", $"s{service}-1"), OurOwn.Slice($"s{service}-1", $"s{service}", port, 0));
             while (cluster.Destinations is not [{ } only] || only.Port != port) await Task.Yield();
             times.Add(Stopwatch.GetElapsedTime(start).TotalMicroseconds);
         }

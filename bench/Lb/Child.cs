@@ -1,10 +1,13 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Declarative.Bench.Lb;
 
-/// <summary>Another process of this executable, or of a program on PATH.</summary>
+/// <summary>Another process of this executable, or of a program on PATH, with the processes that it starts.</summary>
 internal sealed class Child : IDisposable
 {
+    private const double TicksPerSecond = 100; // USER_HZ
+
     private readonly Process _process;
 
     private Child(Process process) => _process = process;
@@ -13,23 +16,10 @@ internal sealed class Child : IDisposable
 
     public bool HasExited => _process.HasExited;
 
-    public TimeSpan Cpu
-    {
-        get
-        {
-            _process.Refresh();
-            return _process.TotalProcessorTime;
-        }
-    }
+    /// <summary>User and system time of all its threads and processes: fields 14 and 15 of /proc/PID/stat.</summary>
+    public TimeSpan Cpu => TimeSpan.FromSeconds(Family(_process.Id).Sum(Ticks) / TicksPerSecond);
 
-    public long ResidentBytes
-    {
-        get
-        {
-            _process.Refresh();
-            return _process.WorkingSet64;
-        }
-    }
+    public long ResidentBytes => Family(_process.Id).Sum(static x => Pages(x) * Environment.SystemPageSize);
 
     /// <summary>This executable with other arguments after <c>lb</c>.</summary>
     public static Child Self(params string[] arguments)
@@ -46,11 +36,41 @@ internal sealed class Child : IDisposable
         return new(process!);
     }
 
+    /// <summary>What a program writes until it ends.</summary>
+    /// <exception cref="InvalidOperationException">It failed.</exception>
+    public static string Run(string program, params string[] arguments)
+    {
+        using var child = Start(program, arguments);
+        var text = child.Output.ReadToEnd();
+        child._process.WaitForExit();
+        return child._process.ExitCode == 0 ? text : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} failed with {child._process.ExitCode}:\n{text}");
+    }
+
     public void Dispose()
     {
         _process.StandardInput.Close();
-        // Our own end with their input; others (haproxy) do not read it.
-        if (!_process.WaitForExit(500)) _process.Kill();
+        // Our own end with their input; others do not read it.
+        if (!_process.WaitForExit(500)) _process.Kill(entireProcessTree: true);
         _process.Dispose();
     }
+
+    private static IEnumerable<int> Family(int process)
+    {
+        yield return process;
+        var children = $"/proc/{process}/task/{process}/children";
+        if (!File.Exists(children)) yield break;
+        foreach (var child in File.ReadAllText(children).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            foreach (var one in Family(int.Parse(child, CultureInfo.InvariantCulture))) yield return one;
+        }
+    }
+
+    private static long Ticks(int process)
+    {
+        var text = File.ReadAllText($"/proc/{process}/stat");
+        var words = text[(text.LastIndexOf(')') + 2)..].Split(' '); // from the third field
+        return long.Parse(words[11], CultureInfo.InvariantCulture) + long.Parse(words[12], CultureInfo.InvariantCulture);
+    }
+
+    private static long Pages(int process) => long.Parse(File.ReadAllText($"/proc/{process}/statm").Split(' ')[1], CultureInfo.InvariantCulture);
 }

@@ -3,19 +3,24 @@ using System.Globalization;
 namespace Declarative.Bench.Lb;
 
 /// <summary>
-/// Load on the balancer on this machine: backends and clients in processes of their own, the balancer in this one, so that its CPU per
-/// request is its own. HAProxy in its place with <c>--against haproxy</c>.
+/// Load on the balancer on this machine, and on HAProxy and nginx in its place: backends, proxies and clients in processes of their own, the CPU
+/// of the proxy's process alone counted. wrk, h2load (nghttp2-client), haproxy and nginx (with libnginx-mod-stream) are Debian's packages.
 /// </summary>
 public static class LbBench
 {
+    private static readonly string[] AllCases = ["small", "close", "tls", "h2", "1mb", "tcp", "ws"];
+    private static readonly string[] AllTargets = ["declarative", "haproxy", "nginx"];
+
     private const string Usage = """
-        bench lb [--seconds S] [--connections C] [--backends N] [--cases small,close,1mb,tcp] [--wrk] [--against haproxy] [--services N] [--changes N]
+        bench lb [--seconds S] [--connections C] [--backends N] [--cases small,close,tls,h2,1mb,tcp,ws] [--targets declarative,haproxy,nginx]
+                 [--sockets N] [--services N] [--changes N]
           --seconds      length of each measurement (default 5)
           --connections  client connections (default 32)
-          --backends     processes that answer (default 2)
-          --cases        small: keep-alive, 13 bytes; close: a connection per request; 1mb: 1 MB answers; tcp: small, passed through as TCP
-          --wrk          measure with wrk (must be on PATH) instead of the built-in client; not for close
-          --against      measure haproxy (must be on PATH) after the balancer, with the same backends
+          --backends     nginx processes that answer (default 2)
+          --cases        small: keep-alive, 13 bytes; close: a connection per request; tls: small over TLS; h2: small over HTTP/2 and TLS;
+                         1mb: 1 MB answers; tcp: small, passed through as TCP; ws: messages on idle websockets; "" = none
+          --targets      what is measured, in turn (default all three)
+          --sockets      websockets of ws (default 1000)
           --services     Services of the measurement of changes (default 10000, 0: none)
           --changes      endpoint changes timed (default 500)
         """;
@@ -24,21 +29,21 @@ public static class LbBench
     public static int Run(string[] args)
     {
         if (args is ["backend", ..]) return Backend.Serve();
-        if (args is ["load", var port, var path, var connections, var seconds]) return Load.Run(int.Parse(port, CultureInfo.InvariantCulture), path, int.Parse(connections, CultureInfo.InvariantCulture), int.Parse(seconds, CultureInfo.InvariantCulture));
+        if (args is ["serve", var http, var sockets]) return OurOwn.Serve([.. http.Split(',').Select(x => int.Parse(x, CultureInfo.InvariantCulture))], int.Parse(sockets, CultureInfo.InvariantCulture)).GetAwaiter().GetResult();
         var options = new BenchOptions();
         for (var i = 0; i < args.Length; i++)
         {
             var value = i + 1 < args.Length ? args[i + 1] : "";
             switch (args[i])
             {
-                case "--wrk":
-                    options = options with { Wrk = true };
-                    continue;
-                case "--against" when value == "haproxy":
-                    options = options with { HaProxy = true };
+                case "--targets" when value.Split(',').All(AllTargets.Contains):
+                    options = options with { Targets = value.Split(',') };
                     break;
-                case "--cases" when value.Split(',').All(x => x is "small" or "close" or "1mb" or "tcp"):
-                    options = options with { Cases = value.Split(',') };
+                case "--cases" when value.Length == 0 || value.Split(',').All(AllCases.Contains):
+                    options = options with { Cases = value.Length == 0 ? [] : value.Split(',') };
+                    break;
+                case "--sockets" when int.TryParse(value, out var n) && n > 0:
+                    options = options with { Sockets = n };
                     break;
                 case "--seconds" when int.TryParse(value, out var n) && n > 0:
                     options = options with { Seconds = n };
@@ -67,7 +72,7 @@ public static class LbBench
 
     private static async Task Measure(BenchOptions options)
     {
-        await Throughput.Run(options);
+        if (options.Cases.Count > 0) await Throughput.Run(options);
         if (options.Services > 0) await Changes.Run(options);
     }
 }
@@ -77,9 +82,9 @@ internal sealed record BenchOptions
     public int Seconds { get; init; } = 5;
     public int Connections { get; init; } = 32;
     public int Backends { get; init; } = 2;
-    public IReadOnlyList<string> Cases { get; init; } = ["small", "close", "1mb", "tcp"];
-    public bool Wrk { get; init; }
-    public bool HaProxy { get; init; }
+    public IReadOnlyList<string> Cases { get; init; } = ["small", "close", "tls", "h2", "1mb", "tcp", "ws"];
+    public IReadOnlyList<string> Targets { get; init; } = ["declarative", "haproxy", "nginx"];
+    public int Sockets { get; init; } = 1000;
     public int Services { get; init; } = 10_000;
     public int Changes { get; init; } = 500;
 }

@@ -1,186 +1,92 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
-using System.Text.RegularExpressions;
-using Declarative.Api;
-using Declarative.Api.Kinds;
-using Declarative.ApiServer;
-using Declarative.Lb;
-using Declarative.Sim;
 
 namespace Declarative.Bench.Lb;
 
-/// <summary>Requests per second, latency and CPU per request through the balancer, and through HAProxy on the same backends.</summary>
-internal static partial class Throughput
+/// <summary>Requests per second, CPU of the proxy per request and latency through the balancer, HAProxy and nginx, in turn, before the same backends.</summary>
+internal static class Throughput
 {
+    private const string Reference = "haproxy";
+
+    /// <summary>So long each is driven before it is measured: code is compiled while it runs.</summary>
+    private const int WarmUpSeconds = 2;
+
     public static async Task Run(BenchOptions options)
     {
-        var backends = Enumerable.Range(0, options.Backends).Select(_ => Child.Self("backend")).ToList();
+        using var folder = new Folder();
+        var ports = Enumerable.Range(0, options.Backends).Select(_ => Target.FreePort()).ToList();
+        var backends = ports.Select(folder.Backend).ToList();
+        using var sockets = Child.Self("backend");
+        var socketPort = int.Parse(sockets.Output.ReadLine()!, CultureInfo.InvariantCulture);
+        var targets = new List<Target>();
         try
         {
-            var ports = backends.Select(x => int.Parse(x.Output.ReadLine()!, CultureInfo.InvariantCulture)).ToList();
-            await OurOwn(options, ports);
-            if (options.HaProxy) HaProxy(options, ports);
+            foreach (var name in options.Targets)
+            {
+                targets.Add(name switch { "haproxy" => Target.HaProxy(folder, ports, socketPort), "nginx" => Target.Nginx(folder, ports, socketPort), _ => Target.Declarative(ports, socketPort) });
+            }
+            foreach (var one in options.Cases) await Case(options, one, [.. targets.Where(x => one != "tcp" || x.Tcp > 0)], ports[0]);
+            foreach (var target in targets) Console.WriteLine($"{target.Name}: {target.ResidentBytes >> 20} MiB resident at the end");
         }
         finally
         {
+            foreach (var target in targets) target.Dispose();
             foreach (var backend in backends) backend.Dispose();
         }
     }
 
-    private static async Task OurOwn(BenchOptions options, List<int> backends)
+    private static async Task Case(BenchOptions options, string one, List<Target> targets, int direct)
     {
-        using var stop = new CancellationTokenSource();
-        using var stopServer = new CancellationTokenSource();
-        var server = await ApiServer.ApiServer.Open(new MemoryJournal(), new ApiServerOptions(), TimeProvider.System, new Random(1), stop.Token);
-        var serving = server.Run(stopServer.Token);
-        await server.Bootstrap(stop.Token);
-        using var lb = new LbPart(new LbOptions { HttpPort = 0, H2cPort = 0, HttpsPort = 0, AdminPort = 0 });
-        var running = lb.Run(server.As(User.Lb), TimeProvider.System, new Random(1), stop.Token);
-        var api = server.As(User.Admin);
-        var (http, tcp) = (FreePort(), FreePort());
-        await Publish(api, "http", http, "http", backends);
-        await Publish(api, "tcp", tcp, "tcp", backends);
-        while (lb.Routes.Table.Clusters.Count(x => x.ReadyCount == backends.Count) < 2) await Task.Delay(10);
-        using var self = Process.GetCurrentProcess();
-        foreach (var one in options.Cases)
+        foreach (var target in targets) await Drive(options, one, target, WarmUpSeconds);
+        var results = new Dictionary<string, (Sample Sample, double Micros)>();
+        foreach (var target in targets)
         {
-            Measure(options, "declarative", one, one == "tcp" ? tcp : http, () =>
-            {
-                self.Refresh();
-                return self.TotalProcessorTime;
-            });
+            var before = target.Cpu;
+            var sample = await Drive(options, one, target, options.Seconds);
+            results[target.Name] = (sample, (target.Cpu - before).TotalMicroseconds / Math.Max(1, sample.Requests));
         }
-        self.Refresh();
-        Console.WriteLine($"declarative: {self.WorkingSet64 >> 20} MiB resident, API server included");
-        await stop.CancelAsync();
-        await running;
-        await stopServer.CancelAsync();
-        await serving;
+        foreach (var (name, (sample, micros)) in results)
+        {
+            var ratio = name == Reference || !results.TryGetValue(Reference, out var reference) ? "" : Text($", {reference.Micros / micros:F2} × {Reference}'s requests per CPU second");
+            Console.WriteLine(Text($"{one,-6} {name,-11} {sample.PerSecond,7:F0}/s, {sample.Failures} failed, {micros,6:F1} µs CPU each, p50 {sample.P50:F0} µs, p99 {sample.P99:F0} µs{ratio}"));
+        }
+        if (one is "small" or "tcp" or "1mb") HalfLoad(options, one, targets, direct, results.Values.Min(x => x.Sample.PerSecond) / 2);
     }
 
-    private static void HaProxy(BenchOptions options, List<int> backends)
+    /// <summary>The same rate for all: half of what the slowest one carries.</summary>
+    private static void HalfLoad(BenchOptions options, string one, List<Target> targets, int direct, double rate)
     {
-        var (http, tcp) = (FreePort(), FreePort());
-        var servers = string.Join('\n', backends.Select((x, i) => $"    server s{i} 127.0.0.1:{x}"));
-        var file = Path.GetTempFileName();
-        File.WriteAllText(file, $"""
-            global
-                maxconn 4000
-            defaults
-                timeout connect 3s
-                timeout client 30s
-                timeout server 30s
-                http-reuse always
-            listen http
-                mode http
-                option forwardfor
-                bind 127.0.0.1:{http}
-            {servers}
-            listen tcp
-                mode tcp
-                bind 127.0.0.1:{tcp}
-            {servers}
-
-            """);
-        try
+        var path = one == "1mb" ? "/1mb" : "/";
+        Sample At(int port) => Clients.H2Load($"http://127.0.0.1:{port}{path}", options.Connections / 2, options.Seconds, rate, "--h1");
+        var bare = At(direct);
+        var added = targets.ToDictionary(x => x.Name, x => At(one == "tcp" ? x.Tcp : x.Http));
+        Console.WriteLine(Text($"{one,-6} at {rate:F0}/s  without a proxy: p50 {bare.P50:F0} µs, p99 {bare.P99:F0} µs"));
+        foreach (var (name, sample) in added)
         {
-            Against(options, file, http, tcp);
-        }
-        finally
-        {
-            File.Delete(file);
+            var ratio = name == Reference || !added.TryGetValue(Reference, out var reference) ? "" : Text($", {(sample.P99 - bare.P99) / Math.Max(1, reference.P99 - bare.P99):F2} × {Reference}'s");
+            Console.WriteLine(Text($"{one,-6} at {rate:F0}/s  {name,-11} p50 {sample.P50:F0} µs, p99 {sample.P99:F0} µs, {sample.Failures} failed; added p99 {sample.P99 - bare.P99:F0} µs{ratio}"));
         }
     }
 
-    private static void Against(BenchOptions options, string file, int http, int tcp)
+    private static async Task<Sample> Drive(BenchOptions options, string one, Target target, int seconds)
     {
-        using var haproxy = Child.Start("haproxy", ["-db", "-f", file]);
-        while (!Connects(http))
+        switch (one)
         {
-            if (haproxy.HasExited) throw new InvalidOperationException("haproxy does not run; what it says stands above");
-            Thread.Sleep(10);
-        }
-        foreach (var one in options.Cases) Measure(options, "haproxy", one, one == "tcp" ? tcp : http, () => haproxy.Cpu);
-        Console.WriteLine($"haproxy: {haproxy.ResidentBytes >> 20} MiB resident");
-    }
-
-    private static void Measure(BenchOptions options, string what, string which, int port, Func<TimeSpan> cpu)
-    {
-        var path = which switch { "1mb" => "/1mb", "close" => "/close", _ => "/" };
-        Drive(options, port, path, 2); // warm-up: compilation in tiers
-        var before = cpu();
-        var (requests, failures, p50, p99) = Drive(options, port, path, options.Seconds);
-        var perRequest = (cpu() - before).TotalMicroseconds / Math.Max(1, requests);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{what,-11} {which,-5} {requests / options.Seconds,7} requests/s, {failures} failed, p50 {p50:F0} µs, p99 {p99:F0} µs, {perRequest:F1} µs CPU per request"));
-    }
-
-    private static (long Requests, long Failures, double P50, double P99) Drive(BenchOptions options, int port, string path, int seconds)
-    {
-        if (options.Wrk && path != "/close")
-        {
-            using var wrk = Child.Start("wrk", ["-t1", $"-c{options.Connections}", $"-d{seconds}s", "--latency", $"http://127.0.0.1:{port}{path}"]);
-            var text = wrk.Output.ReadToEnd();
-            var count = long.Parse(Count().Match(text).Groups[1].Value, CultureInfo.InvariantCulture);
-            var failed = Failed().Matches(text).SelectMany(x => x.Groups.Cast<Group>().Skip(1)).Where(x => x.Success).Sum(x => long.Parse(x.Value, CultureInfo.InvariantCulture));
-            return (count, failed, Micros(text, "50%"), Micros(text, "99%"));
-        }
-        using var load = Child.Self("load", $"{port}", path, $"{options.Connections}", $"{seconds}");
-        var words = load.Output.ReadLine()!.Split(' ');
-        return (long.Parse(words[0], CultureInfo.InvariantCulture), long.Parse(words[1], CultureInfo.InvariantCulture), double.Parse(words[2], CultureInfo.InvariantCulture), double.Parse(words[3], CultureInfo.InvariantCulture));
-    }
-
-    private static double Micros(string text, string percentile)
-    {
-        var match = Regex.Match(text, Regex.Escape(percentile) + @"\s+([\d.]+)(us|ms|s)");
-        var unit = match.Groups[2].Value switch { "us" => 1, "ms" => 1e3, _ => 1e6 };
-        return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * unit;
-    }
-
-    [GeneratedRegex(@"(\d+) requests in")]
-    private static partial Regex Count();
-
-    [GeneratedRegex(@"Non-2xx or 3xx responses: (\d+)|connect (\d+), read (\d+), write (\d+), timeout (\d+)")]
-    private static partial Regex Failed();
-
-    internal static async Task Publish(IApi api, string name, int port, string protocol, IReadOnlyList<int> backends)
-    {
-        await api.Create(ResourceKey.Of(Kind.Service, "default", name), Encoding.UTF8.GetBytes(
-            $$"""{"apiVersion":"v1","kind":"Service","metadata":{"name":"{{name}}"},"spec":{"type":"LoadBalancer","selector":{"a":"{{name}}"},"ports":[{"port":{{port}},"appProtocol":"{{protocol}}"}]} }"""));
-        for (var i = 0; i < backends.Count; i++)
-        {
-            await api.Create(ResourceKey.Of(Kind.EndpointSlice, "default", $"{name}-{i}"), Slice($"{name}-{i}", name, backends[i], i));
+            case "close":
+                return Clients.Wrk($"http://127.0.0.1:{target.Http}/", options.Connections, seconds, "-H", "Connection: close");
+            case "1mb":
+                return Clients.Wrk($"http://127.0.0.1:{target.Http}/1mb", options.Connections, seconds);
+            case "tcp":
+                return Clients.Wrk($"http://127.0.0.1:{target.Tcp}/", options.Connections, seconds);
+            case "tls":
+                return Clients.Wrk($"https://127.0.0.1:{target.Tls}/", options.Connections, seconds);
+            case "h2":
+                return Clients.H2Load($"https://127.0.0.1:{target.Tls}/", options.Connections, seconds, 0, "-m4");
+            case "ws":
+                using (var sockets = await WebSockets.Open(target.Sockets, options.Sockets)) return await sockets.Talk(options.Connections, TimeSpan.FromSeconds(seconds));
+            default:
+                return Clients.Wrk($"http://127.0.0.1:{target.Http}/", options.Connections, seconds);
         }
     }
 
-    internal static byte[] Slice(string name, string service, int port, int pod) => Encoding.UTF8.GetBytes(
-        $$"""
-        {"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"IPv4","metadata":{"name":"{{name}}","labels":{"kubernetes.io/service-name":"{{service}}"} },
-         "ports":[{"name":"","port":{{port}},"protocol":"TCP"}],
-         "endpoints":[{"addresses":["127.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"pod-{{pod}}","uid":"uid-{{name}}-{{pod}}"} }]}
-        """);
-
-    internal static int FreePort()
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
-    }
-
-    private static bool Connects(int port)
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            probe.Connect(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

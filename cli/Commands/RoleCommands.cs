@@ -134,7 +134,16 @@ internal static class LbCommand
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
         var clusterIps = CommonOptions.ClusterIps();
         var access = new Option<string>("--access-log") { Description = "One JSON line per request and connection into this file, - = standard output", HelpName = "FILE", DefaultValueFactory = _ => "" };
-        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, clusterIps, level, access };
+        var proxies = new Option<string[]>("--proxy-protocol-from") { Description = "Connections from this network begin with the PROXY protocol's header; may be given again", HelpName = "NETWORK", DefaultValueFactory = _ => [] };
+        proxies.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+            {
+                if (!System.Net.IPNetwork.TryParse(token.Value, out _)) result.AddError($"--proxy-protocol-from {token.Value}: expected a network as 10.0.0.0/8");
+            }
+        });
+        var groups = new Option<string[]>("--group") { Description = "Of Services with labels HAPROXY_… only those of this group, * = of every group; may be given again", HelpName = "NAME", DefaultValueFactory = _ => [] };
+        var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, clusterIps, level, access, proxies, groups };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -142,7 +151,12 @@ internal static class LbCommand
             var directory = DataDirectory.At(parsed.GetValue(data)!);
             var api = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "lb", machine, logs);
             using var instance = RoleInstance.Hold(directory, "lb");
-            var role = await LbRole.Start(api, ports, 1, parsed.GetValue(clusterIps)!, machine, logs, stop, parsed.GetValue(access)!);
+            var role = await LbRole.Start(api, ports, 1, parsed.GetValue(clusterIps)!, machine, logs, stop, x => x with
+            {
+                AccessLog = parsed.GetValue(access)!,
+                ProxyProtocolFrom = [.. parsed.GetValue(proxies)!.Select(y => System.Net.IPNetwork.Parse(y))],
+                Groups = parsed.GetValue(groups)!,
+            });
             return await RoleCommand.UntilStopped($"Load balancer at http://127.0.0.1:{ports.LbHttp}, admin at {ports.LbAdmin}.", role.Running, [role], stop);
         }));
         return command;

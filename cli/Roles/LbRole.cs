@@ -18,16 +18,16 @@ internal sealed class LbRole : IAsyncDisposable
 
     public bool IsReady => _part.IsReady;
 
-    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, string clusterIps, Machine machine, ILoggerFactory logs, CancellationToken stop, string accessLog = "")
+    public static async Task<LbRole> Start(IApi api, Ports ports, int agents, string clusterIps, Machine machine, ILoggerFactory logs, CancellationToken stop, Func<LbOptions, LbOptions>? with = null)
     {
-        var part = new LbPart(new LbOptions
+        var options = new LbOptions
         {
             PortOffset = ports.Offset,
             ClusterIps = IPNetwork.Parse(clusterIps),
-            AccessLog = accessLog,
             Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
             PlatformPorts = ports.All(agents).Where(x => !x.Use.StartsWith("load balancer", StringComparison.Ordinal)).ToDictionary(x => x.Port, x => x.Use),
-        }, logs);
+        };
+        var part = new LbPart(with is null ? options : with(options), logs);
         await part.Open(machine.Time, stop);
         var role = new LbRole(part);
         role._running = part.Run(api, machine.Time, machine.NewRandom(), role._stop.Token);

@@ -13,9 +13,13 @@ internal sealed class LeavingPods
     private readonly Lock _lock = new();
     private readonly Dictionary<string, int> _marks = new(StringComparer.Ordinal);
 
+    /// <summary>Asked for every endpoint of every Service; mostly no pod is leaving.</summary>
+    private volatile bool _any;
+
     public bool Contains(string uid)
     {
-        lock (_lock) return _marks.Count > 0 && _marks.ContainsKey(uid);
+        if (!_any) return false;
+        lock (_lock) return _marks.ContainsKey(uid);
     }
 
     /// <summary>The uids that have become leaving or stopped being so by this change.</summary>
@@ -32,6 +36,7 @@ internal sealed class LeavingPods
             {
                 if (Add(uid, -1) == 0) (turned ??= []).Add(uid);
             }
+            _any = _marks.Count > 0;
         }
         return turned ?? (IReadOnlyList<string>)[];
     }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using System.Threading.Channels;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Microsoft.AspNetCore.Http;
 
@@ -56,6 +57,26 @@ internal sealed class AccessLog : IAsyncDisposable
             if (request.Headers.UserAgent is [{ } agent, ..]) json.WriteString("userAgent", Short(agent));
             End(json, note.Cluster, note.Destination, since);
             if (note.Attempts > 1) json.WriteNumber("attempts", note.Attempts);
+        });
+    }
+
+    /// <summary>The same of a request that went by an event loop.</summary>
+    public void Plain(ClientConnection client, PlainNote note, int status, Cluster cluster, Destination destination, int attempts, long since)
+    {
+        if (!MayWrite()) return;
+        Line(json =>
+        {
+            json.WriteString("client", client.ClientAddress);
+            json.WriteString("listener", client.Listener.Key.ToString());
+            json.WriteString("protocol", "HTTP/1.1");
+            json.WriteBoolean("tls", false);
+            json.WriteString("method", Short(note.Method));
+            json.WriteString("host", Short(note.Host));
+            json.WriteString("path", Short(note.Path));
+            json.WriteNumber("status", status);
+            if (note.UserAgent is not null) json.WriteString("userAgent", Short(note.UserAgent));
+            End(json, cluster, destination, since);
+            if (attempts > 1) json.WriteNumber("attempts", attempts);
         });
     }
 

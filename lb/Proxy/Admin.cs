@@ -38,6 +38,8 @@ internal static class Admin
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_connections_open {sockets.OpenConnections}\n");
         Head("declarative_lb_revision", "gauge", "Highest revision of a Service or an Ingress that stands in the table.");
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_revision {revision}\n");
+        Head("declarative_lb_udp_flows", "gauge", "UDP flows in use.");
+        text.Append(CultureInfo.InvariantCulture, $"declarative_lb_udp_flows {sockets.Flows}\n");
         var clusters = table.Clusters.ToList();
         Series("declarative_lb_requests_total", "counter", "HTTP requests routed.", x => x.Counts.Requests);
         Series("declarative_lb_tcp_connections_total", "counter", "TCP connections passed through.", x => x.Counts.Connections);

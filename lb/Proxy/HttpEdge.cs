@@ -1,11 +1,13 @@
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
 using Declarative.Lb.Tls;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
@@ -44,7 +46,10 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         kestrel.Limits.MaxRequestBodySize = null;
         kestrel.Limits.MinRequestBodyDataRate = null;
         kestrel.Limits.MinResponseDataRate = null;
-        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.Limits.MaxConcurrentConnections = options.ConnectionsMax;
+        kestrel.Limits.RequestHeadersTimeout = options.RequestHeadTimeout;
+        // A length is digits and nothing else (RFC 9110 section 8.6); by itself the server would read "+5" as 5.
+        kestrel.RequestHeaderEncodingSelector = static name => name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase) ? DigitsEncoding.Instance : Encoding.Latin1;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.Listen(Handoff.Http1, x => x.Protocols = HttpProtocols.Http1);
         kestrel.Listen(Handoff.Http2, x => x.Protocols = HttpProtocols.Http2);
@@ -71,10 +76,10 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     public Task Stop(CancellationToken atOnce) => _server.StopAsync(atOnce);
 
     /// <summary>Takes over the socket; what was looked at of it is still in it.</summary>
-    public void Take(Socket socket, OpenListener listener, Wire wire)
+    /// <param name="address">Of the client, whoever the connection came through.</param>
+    public void Take(Socket socket, System.Net.IPAddress address, OpenListener listener, Wire wire)
     {
-        var address = ((System.Net.IPEndPoint)socket.RemoteEndPoint!).Address;
-        var client = new ClientConnection(listener, address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, _httpsPort);
+        var client = new ClientConnection(listener, address, _httpsPort);
         var connection = _connections.Create(socket);
         connection.Features.Set(client);
         if (!_handoff.TryGive(connection, wire)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
@@ -143,7 +148,23 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         return builder.Services.BuildServiceProvider();
     }
 
-    private SslServerAuthenticationOptions Handshake(string name) => new()
+    private SslServerAuthenticationOptions Handshake(string name)
+    {
+        var options = Plain(name);
+        if (_routes.Table.Hosts.Find(name, "/") is not { Edge: { } edge }) return options;
+        if (edge.Tls13Only) options.EnabledSslProtocols = SslProtocols.Tls13;
+        if (edge.TlsClientCa is { } secret)
+        {
+            options.ClientCertificateRequired = true;
+            options.CertificateRevocationCheckMode = X509RevocationMode.NoCheck;
+            options.CertificateChainPolicy = _routes.ClientAuthorities.Policy(secret);
+            // The validation that the policy asks for; without a callback a client that shows no certificate would be let in.
+            options.RemoteCertificateValidationCallback = static (_, certificate, _, errors) => certificate is not null && errors == SslPolicyErrors.None;
+        }
+        return options;
+    }
+
+    private SslServerAuthenticationOptions Plain(string name) => new()
     {
         ServerCertificateContext = (_routes.Certificates.Find(name) ?? DefaultCertificate)!.Context,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
@@ -156,6 +177,10 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         var table = _routes.Table;
         var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
         if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");
+        if (rule.Edge is { } policy && (policy.TlsClientCa is not null || policy.Tls13Only || policy.TlsPassthrough) && IsMisdirected(context, policy))
+        {
+            return Answers.Text(context, StatusCodes.Status421MisdirectedRequest, $"Host {context.Request.Host.Host} needs a TLS connection of its own to this balancer.\n");
+        }
         if (table.Cluster(rule.Service, rule.Port, rule.PortName) is { } cluster) return Send(context, client, cluster, rule.Edge, note, byPath: true);
         if (rule.Edge is { } edge && _edge.IsAnswered(context, edge, client, out var answer)) return answer;
         var port = rule.Port == 0 ? $"\"{rule.PortName}\"" : rule.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -186,6 +211,18 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
             if (edge is null) return _forwarder.Send(context, client, cluster, note, byPath);
         }
         return Answers.Text(context, StatusCodes.Status508LoopDetected, $"The traffic is split more than {Limits.SplitHopsMax} times; the last Service is {cluster.Service}.\n");
+    }
+
+    /// <summary>
+    /// The handshake was that of another host, or there was none: with HTTP/2 a client may use a connection for every host that the certificate
+    /// names (RFC 9113 section 9.1.1), and the policy of this one was not applied. Without TLS it is as if nothing had been shown.
+    /// </summary>
+    private bool IsMisdirected(HttpContext context, EdgeSettings policy)
+    {
+        if (context.Features.Get<ITlsHandshakeFeature>() is not { } shake) return policy.Redirect is not { Https: true } && (policy.TlsClientCa is not null || policy.TlsPassthrough);
+        if (policy.TlsPassthrough) return true;
+        var made = _routes.Table.Hosts.Find(shake.HostName, "/")?.Edge;
+        return made?.TlsClientCa != policy.TlsClientCa || (policy.Tls13Only && shake.Protocol != SslProtocols.Tls13);
     }
 
     private static Task Plain(HttpContext context, OpenListener listener)

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Status;
 using Microsoft.Extensions.Logging;
@@ -17,6 +19,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     private static readonly TimeSpan AcceptRetry = TimeSpan.FromMilliseconds(20);
 
     private readonly Dictionary<ListenerKey, OpenListener> _open = [];
+    private readonly Dictionary<ListenerKey, UdpListener> _udp = [];
+    private readonly ConcurrentDictionary<UdpListener, Task> _udpLoops = new();
     private readonly ConcurrentDictionary<OpenListener, Task> _loops = new();
 
     /// <summary>Connections that are not (or not yet) Kestrel's, with the task that carries each.</summary>
@@ -28,12 +32,19 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
 
     public AccessLog? Log { get; set; }
 
-    public int Count => _loops.Count;
+    /// <summary>null = there are no event loops on this system.</summary>
+    public PlainProxy? Plain { get; set; }
+
+    public int Count => _loops.Count + _udpLoops.Count;
 
     public int OpenConnections => _connections.Count;
 
+    /// <summary>UDP flows that are in use.</summary>
+    public int Flows => _udpLoops.Keys.Sum(x => x.Flows);
+
     public BindFailure? Bind(Listener listener)
     {
+        if (listener.Key.IsUdp) return BindUdp(listener);
         if (_open.TryGetValue(listener.Key, out var open))
         {
             open.Cluster = listener.Cluster;
@@ -57,8 +68,35 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         }
     }
 
+    private BindFailure? BindUdp(Listener listener)
+    {
+        if (_udp.TryGetValue(listener.Key, out var open))
+        {
+            open.Cluster = listener.Cluster;
+            return null;
+        }
+        try
+        {
+            var udp = new UdpListener(listener.Key, listener.Cluster, table, logger);
+            _udp.Add(listener.Key, udp);
+            _udpLoops[udp] = Task.CompletedTask;
+            _udpLoops.TryUpdate(udp, Carry(udp), Task.CompletedTask);
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return Explain(listener.Key, e.SocketErrorCode);
+        }
+    }
+
     public void Unbind(ListenerKey key)
     {
+        if (_udp.Remove(key, out var udp))
+        {
+            udp.Cluster = null;
+            udp.Dispose();
+            return;
+        }
         if (!_open.Remove(key, out var open)) return;
         open.Cluster = null;
         open.Dispose();
@@ -68,8 +106,11 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     public async Task StopAccepting()
     {
         foreach (var open in _open.Values) open.Dispose();
+        foreach (var udp in _udp.Values) udp.Dispose();
         _stop.Cancel();
+        Plain?.Stop();
         foreach (var loop in _loops.Values) await loop;
+        foreach (var loop in _udpLoops.Values) await loop;
     }
 
     /// <summary>Waits for the connections that are not Kestrel's, and ends them when the token says so.</summary>
@@ -77,7 +118,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     {
         using var ending = atOnce.Register(() =>
         {
-            foreach (var socket in _connections.Keys) socket.Dispose();
+            Plain?.Break();
+            foreach (var socket in _connections.Keys.Where(x => Plain?.Holds(x) != true)) socket.Dispose();
         });
         foreach (var connection in _connections.Values) await connection;
     }
@@ -112,10 +154,21 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
                 await Task.Delay(AcceptRetry, CancellationToken.None);
                 continue;
             }
+            if (_connections.Count >= options.ConnectionsMax)
+            {
+                socket.Dispose();
+                continue;
+            }
             _connections[socket] = Task.CompletedTask;
             var connection = Carry(socket, listener);
             _connections.TryUpdate(socket, connection, Task.CompletedTask); // not where it has ended already and is gone
         }
+    }
+
+    private async Task Carry(UdpListener udp)
+    {
+        await udp.Run();
+        _udpLoops.TryRemove(udp, out _);
     }
 
     /// <summary>The bulkhead of one connection.</summary>
@@ -125,7 +178,13 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         try
         {
             socket.NoDelay = true;
-            handedOver = await Serve(socket, listener);
+            var address = TcpTunnel.Address(socket);
+            if (options.ProxyProtocolFrom.Count > 0 && listener.Target != ListenerTarget.Admin && options.ProxyProtocolFrom.Any(x => x.Contains(address)))
+            {
+                if (await ProxyProtocol.Take(socket, address, options.ProxyProtocolTimeout) is not { } client) return;
+                address = client;
+            }
+            handedOver = await Serve(socket, address, listener);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
@@ -143,24 +202,41 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     }
 
     /// <returns>True where Kestrel has the socket now.</returns>
-    private async Task<bool> Serve(Socket socket, OpenListener listener)
+    private async Task<bool> Serve(Socket socket, IPAddress client, OpenListener listener)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
-        var first = mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
-        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, listener, table(), Log, options);
+        var silent = false;
+        if (Plain is not null && mode is PortMode.Http or PortMode.Sniff && listener.Target is ListenerTarget.Service or ListenerTarget.Ingress)
+        {
+            var end = await Plain!.Serve(socket, new ClientConnection(listener, client, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+            if (end == PlainEnd.Ended) return false;
+            silent = end == PlainEnd.Silent;
+        }
+        var first = silent ? FirstBytes.Silent : mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+        if (first == FirstBytes.Silent && mode == PortMode.Sniff) first = await SilentConnection.Settle(socket, client, listener, table(), Log, options, Plain);
         switch (first)
         {
             case FirstBytes.Closed or FirstBytes.Silent:
                 return false;
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
-                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, listener, cluster, table(), Log, options);
+                if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, client, listener, cluster, table(), Log, options, Plain);
+                return false;
+            case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls && table().Hosts.HasPassthrough && await PassThrough(socket) is { } rule:
+                if (TcpTunnel.IsLetIn(rule.Edge!, client) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options, Plain);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
-                Http.Take(socket, listener, Wire.Tls);
+                Http.Take(socket, client, listener, Wire.Tls);
                 return true;
             default:
-                Http.Take(socket, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
+                Http.Take(socket, client, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
                 return true;
         }
+    }
+
+    /// <summary>The rule for the server name and the path <c>/</c>, where its Ingress passes TLS through.</summary>
+    private async Task<HostRule?> PassThrough(Socket socket)
+    {
+        var name = await ClientHello.ServerName(socket, options.ProxyProtocolTimeout);
+        return table().Hosts.Find(name, "/") is { Edge.TlsPassthrough: true } rule ? rule : null;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 
 namespace Declarative.Lb.Proxy;
@@ -21,12 +22,12 @@ internal static class SilentConnection
     }
 
     /// <returns>What the client said first; Closed where the connection has been dealt with.</returns>
-    public static async Task<FirstBytes> Settle(Socket client, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options)
+    public static async Task<FirstBytes> Settle(Socket client, System.Net.IPAddress address, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         while (listener.Cluster is { } wanted)
         {
-            if (TcpTunnel.Admit(client, wanted, table) is not { } cluster) return FirstBytes.Closed;
-            using var server = await Reserve(cluster, options, out var destination);
+            if (TcpTunnel.Admit(address, wanted, table) is not { } cluster) return FirstBytes.Closed;
+            using var server = await Greet(Reserve(cluster, options, out var destination), client, address, listener, cluster);
             var speaker = await FirstToSpeak(client, server, options.ActivityTimeout);
             if (speaker == Speaker.ServerLeft)
             {
@@ -38,11 +39,11 @@ internal static class SilentConnection
                 case Speaker.Client:
                     return await Sniffer.Look(client, options.SniffTimeout);
                 case Speaker.Server when destination!.TryEnter():
-                    var (since, address) = (AccessLog.Now(), TcpTunnel.Address(client));
+                    var since = AccessLog.Now();
                     try
                     {
                         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
-                        await TcpTunnel.Pass(client, server!, cluster.Settings, options);
+                        await TcpTunnel.Pass(client, server!, cluster.Settings, options, plain);
                     }
                     finally
                     {
@@ -64,6 +65,14 @@ internal static class SilentConnection
         if (destination is null) return Task.FromResult<Socket?>(null);
         destination.Release();
         return TcpTunnel.TryConnect(destination, cluster.Settings, options);
+    }
+
+    /// <summary>An endpoint that waits for the PROXY header would say nothing without it.</summary>
+    private static async Task<Socket?> Greet(Task<Socket?> connecting, Socket client, System.Net.IPAddress address, OpenListener listener, Cluster cluster)
+    {
+        var server = await connecting;
+        if (server is not null) await TcpTunnel.Greet(server, client, address, listener, cluster.Settings);
+        return server;
     }
 
     private static async Task<Speaker> FirstToSpeak(Socket client, Socket? server, TimeSpan wait)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
 
@@ -13,11 +14,10 @@ internal static class TcpTunnel
 
     /// <param name="table">To find the other Services of a split.</param>
     /// <param name="log">null = nothing is logged.</param>
-    public static async Task Run(Socket client, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options)
+    public static async Task Run(Socket client, IPAddress address, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         var since = AccessLog.Now();
-        var address = Address(client);
-        if (Admit(client, cluster, table) is not { } target) return;
+        if (Admit(address, cluster, table) is not { } target) return;
         cluster = target;
         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
         var settings = cluster.Settings;
@@ -28,7 +28,7 @@ internal static class TcpTunnel
             Interlocked.Increment(ref cluster.Counts.NoEndpointCount);
             return;
         }
-        var server = await TryConnect(destination, settings, options);
+        var server = await TryConnect(destination, settings, options, plain);
         for (var attempt = 0; server is null && attempt < settings.Retries; attempt++)
         {
             cluster.Outcome(destination, failed: true);
@@ -37,7 +37,7 @@ internal static class TcpTunnel
             destination = other;
             if (!cluster.Retries.TryTake(cluster, cluster.Now())) break;
             Interlocked.Increment(ref cluster.Counts.RetryCount);
-            server = await TryConnect(destination, settings, options);
+            server = await TryConnect(destination, settings, options, plain);
         }
         try
         {
@@ -47,7 +47,11 @@ internal static class TcpTunnel
                 return;
             }
             cluster.Outcome(destination, failed: false);
-            using (server) await Pass(client, server, settings, options);
+            using (server)
+            {
+                await Greet(server, client, address, listener, settings);
+                await Pass(client, server, settings, options, plain);
+            }
         }
         finally
         {
@@ -58,12 +62,12 @@ internal static class TcpTunnel
 
     /// <summary>What of the settings is about connections.</summary>
     /// <returns>The cluster that the connection is for; null = not let in.</returns>
-    public static Cluster? Admit(Socket client, Cluster cluster, RouteTable table)
+    public static Cluster? Admit(IPAddress client, Cluster cluster, RouteTable table)
     {
         Cluster? from = null;
         for (var hop = 0; cluster.Edge is { } edge; hop++)
         {
-            if (hop > Limits.SplitHopsMax || edge.Closed.Length > 0 || !EdgeSteps.MayCome(edge, Address(client)) || (edge.Rate is { } rate && !rate.TryTake(Address(client), EdgeSteps.Now())))
+            if (hop > Limits.SplitHopsMax || !IsLetIn(edge, client))
             {
                 Interlocked.Increment(ref cluster.Counts.RefusalCount);
                 return null;
@@ -75,15 +79,32 @@ internal static class TcpTunnel
         return cluster;
     }
 
+    public static bool IsLetIn(EdgeSettings edge, IPAddress client) =>
+        edge.Closed.Length == 0 && EdgeSteps.MayCome(edge, client) && (edge.Rate is not { } rate || rate.TryTake(client, EdgeSteps.Now()));
+
     public static IPAddress Address(Socket client)
     {
         var address = ((IPEndPoint)client.RemoteEndPoint!).Address;
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
-    /// <summary>Until both directions have ended.</summary>
-    public static async Task Pass(Socket client, Socket server, BackendSettings settings, LbOptions options)
+    /// <summary>Tells the endpoint who asks, where its settings say so.</summary>
+    public static async Task Greet(Socket server, Socket client, IPAddress address, OpenListener listener, BackendSettings settings)
     {
+        if (settings.SendProxy == 0) return;
+        var header = ProxyProtocol.Write(settings.SendProxy, new(address, ((IPEndPoint)client.RemoteEndPoint!).Port), new(IPAddress.Parse(listener.Key.Address), listener.Key.Port));
+        for (var sent = 0; sent < header.Length;) sent += await server.SendAsync(header.AsMemory(sent), SocketFlags.None);
+    }
+
+    /// <summary>Until both directions have ended.</summary>
+    /// <param name="plain">null = there are no event loops on this system.</param>
+    public static async Task Pass(Socket client, Socket server, BackendSettings settings, LbOptions options, PlainProxy? plain)
+    {
+        if (plain is not null)
+        {
+            await plain.Pass(client, server, settings);
+            return;
+        }
         using var limit = new TunnelLimit(client, server, settings.IdleTimeout ?? options.ActivityTimeout, settings.TunnelTimeout);
         var upward = Copy(client, server, limit);
         var downward = Copy(server, client, limit);
@@ -92,10 +113,11 @@ internal static class TcpTunnel
     }
 
     /// <summary>null where the endpoint cannot be reached.</summary>
-    public static async Task<Socket?> TryConnect(Destination destination, BackendSettings settings, LbOptions options)
+    public static async Task<Socket?> TryConnect(Destination destination, BackendSettings settings, LbOptions options, PlainProxy? plain = null)
     {
         try
         {
+            if (plain is not null) return await plain.Connect(destination.SocketAddress, settings.ConnectTimeout ?? options.ConnectTimeout);
             return await Connect(destination.EndPoint, settings.ConnectTimeout ?? options.ConnectTimeout, CancellationToken.None);
         }
         catch (SocketException)

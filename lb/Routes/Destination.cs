@@ -21,6 +21,7 @@ public sealed class Destination
         (Address, Port, PodUid, PodName, _drained) = (route.Address, route.Port, route.PodUid, route.PodName, drained);
         EndPoint = new(IPAddress.Parse(route.Address), route.Port);
         Prefix = $"http://{EndPoint}";
+        SocketAddress = EndPoint.Serialize();
         Hash = Mixing.Hash($"{PodUid} {EndPoint}");
         Id = Mixing.Mix(Hash).ToString("x16", CultureInfo.InvariantCulture);
     }
@@ -32,6 +33,9 @@ public sealed class Destination
     public string PodUid { get; }
     public string PodName { get; }
     public IPEndPoint EndPoint { get; }
+
+    /// <summary>As the kernel has it. Not to be changed.</summary>
+    internal SocketAddress SocketAddress { get; }
 
     /// <summary><c>http://ADDRESS:PORT</c></summary>
     internal string Prefix { get; }

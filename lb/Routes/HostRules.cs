@@ -45,13 +45,17 @@ internal sealed class HostRules
     private const string OfService = "service/";
 
     private readonly ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> _ingresses;
+    private readonly ImmutableSortedSet<ServiceKey> _passing;
 
-    private HostRules(ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> ingresses, ImmutableSortedDictionary<string, ImmutableArray<HostRule>> hosts) =>
-        (_ingresses, ByHost) = (ingresses, hosts);
+    private HostRules(ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>> ingresses, ImmutableSortedDictionary<string, ImmutableArray<HostRule>> hosts, ImmutableSortedSet<ServiceKey> passing) =>
+        (_ingresses, ByHost, _passing) = (ingresses, hosts, passing);
 
     public static HostRules Empty { get; } = new(
         ImmutableSortedDictionary<ServiceKey, ImmutableArray<HostRule>>.Empty,
-        ImmutableSortedDictionary.Create<string, ImmutableArray<HostRule>>(StringComparer.Ordinal));
+        ImmutableSortedDictionary.Create<string, ImmutableArray<HostRule>>(StringComparer.Ordinal), []);
+
+    /// <summary>Some Ingress passes TLS through.</summary>
+    public bool HasPassthrough => !_passing.IsEmpty;
 
     public ImmutableSortedDictionary<string, ImmutableArray<HostRule>> ByHost { get; }
 
@@ -102,7 +106,8 @@ internal sealed class HostRules
             var at = present.BinarySearch(rule);
             hosts[rule.Host] = present.Insert(at < 0 ? ~at : at, rule);
         }
-        return new(rules.IsEmpty ? _ingresses.Remove(ingress) : _ingresses.SetItem(ingress, rules), hosts.ToImmutable());
+        return new(rules.IsEmpty ? _ingresses.Remove(ingress) : _ingresses.SetItem(ingress, rules), hosts.ToImmutable(),
+            rules.Any(static x => x.Edge is { TlsPassthrough: true }) ? _passing.Add(ingress) : _passing.Remove(ingress));
     }
 
     /// <summary>The rule for a request: the most telling host that has a matching path (exact, then wildcard, then any).</summary>

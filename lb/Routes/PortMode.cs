@@ -12,6 +12,7 @@ public enum PortMode
     /// <summary>HTTP/2 without TLS to the endpoints (gRPC).</summary>
     H2c,
     Tcp,
+    Udp,
 }
 
 internal static class PortModes
@@ -22,6 +23,7 @@ internal static class PortModes
     /// </summary>
     public static PortMode Of(ServicePort port)
     {
+        if (port.Protocol == "UDP") return PortMode.Udp;
         if (port.AppProtocol.Length > 0) return OfWord(port.AppProtocol);
         var dash = port.Name.IndexOf('-', StringComparison.Ordinal);
         return OfWord(dash < 0 ? port.Name : port.Name[..dash]);

@@ -40,8 +40,8 @@ internal static class RouteBuilder
         PortRoute PortOf(Service service, ServicePort port, MarathonPort labels, PortSettings settings)
         {
             var (claims, refusals) = Listeners(service, port, labels.Port, options);
-            var endpoints = port.Protocol == "TCP" ? Endpoints(port, slices, leaving) : [];
-            return new(port.Name, port.Port, port.Protocol, labels.Mode ?? PortModes.Of(port), claims, refusals, endpoints) { Settings = settings };
+            var endpoints = port.Protocol is "TCP" or "UDP" ? Endpoints(port, slices, leaving) : [];
+            return new(port.Name, port.Port, port.Protocol, port.Protocol == "UDP" ? PortMode.Udp : labels.Mode ?? PortModes.Of(port), claims, refusals, endpoints) { Settings = settings };
         }
     }
 
@@ -62,9 +62,9 @@ internal static class RouteBuilder
 
         void Add(ListenerPurpose purpose, string address, int number)
         {
-            if (port.Protocol != "TCP")
+            if (port.Protocol is not ("TCP" or "UDP"))
             {
-                refusals.Add(new(purpose, number, "ProtocolNotSupported", $"port {port.Port}/{port.Protocol}: this balancer forwards TCP and HTTP"));
+                refusals.Add(new(purpose, number, "ProtocolNotSupported", $"port {port.Port}/{port.Protocol}: this balancer forwards TCP, HTTP and UDP"));
             }
             else if (number > IPEndPoint.MaxPort)
             {
@@ -74,7 +74,7 @@ internal static class RouteBuilder
             {
                 refusals.Add(new(purpose, number, "PortTaken", $"port {number} on {address} is used by the platform: {holder}"));
             }
-            else claims.Add(new(new(address, number), purpose, purpose == ListenerPurpose.LoadBalancer && Holds(service, number, port.Protocol)));
+            else claims.Add(new(new(address, number, port.Protocol == "UDP"), purpose, purpose == ListenerPurpose.LoadBalancer && Holds(service, number, port.Protocol)));
         }
     }
 

@@ -61,6 +61,9 @@ public sealed record BackendSettings
 
     public ForwardedHeaders Forwarded { get; init; } = ForwardedHeaders.XForwarded;
 
+    /// <summary>Nothing here asks for more of a plain request than an endpoint and the usual headers.</summary>
+    internal bool IsPlain => Cookie.Length == 0 && HeaderTimeout is null && Forwarded == ForwardedHeaders.XForwarded;
+
     /// <summary>Version of the PROXY protocol that an endpoint is greeted with, 0 = none.</summary>
     public int SendProxy { get; init; }
 }

@@ -30,6 +30,14 @@ public sealed record EdgeSettings
 
     public string AuthRealm { get; init; } = "restricted";
 
+    /// <summary>TLS is passed through to the Service of the Ingress' rule for the server name.</summary>
+    public bool TlsPassthrough { get; init; }
+
+    public bool Tls13Only { get; init; }
+
+    /// <summary>Clients need a certificate that an authority in this Secret has issued; null = none.</summary>
+    public ServiceKey? TlsClientCa { get; init; }
+
     /// <summary>null = no limit.</summary>
     public long? BodyBytesMax { get; init; }
 

@@ -87,6 +87,8 @@ internal static class SettingTable
             return headers is not null;
         }),
 
+        new("send-proxy", SettingScope.Service, "v1 or v2", static (x, value) => value is "v1" or "v2" && Set(() => x.Backend = x.Backend with { SendProxy = value == "v1" ? 1 : 2 })),
+
         // Who may come, and how often.
         new("allow", SettingScope.Both, "networks as 10.0.0.0/8, separated by commas", static (x, value) => SettingForms.Networks(value) is { } networks && Set(() => x.Edge = x.Edge with { Allow = networks }), Guards: true),
         new("rate-limit", SettingScope.Both, "a rate as 100/s or 600/m, with a burst as 100/s burst 200", static (x, value) => SettingForms.Rate(value) is { } rate && Set(() => x.Edge = x.Edge with { Rate = rate }), Guards: true),
@@ -94,6 +96,12 @@ internal static class SettingTable
             SettingForms.Secrets(x.Namespace, value) is { } secrets && Set(() => x.Edge = x.Edge with { AuthSecrets = secrets }), Guards: true),
         new("auth-realm", SettingScope.Both, "a text without quotes", static (x, value) => SettingForms.IsText(value) && !value.Contains('"') && Set(() => x.Edge = x.Edge with { AuthRealm = value })),
         new("request-bytes-max", SettingScope.Both, "a quantity as 10Mi", static (x, value) => SettingForms.Bytes(value) is { } bytes && Set(() => x.Edge = x.Edge with { BodyBytesMax = bytes }), Guards: true),
+
+        // TLS.
+        new("tls-passthrough", SettingScope.Ingress, "true or false", static (x, value) => value is "true" or "false" && Set(() => x.Edge = x.Edge with { TlsPassthrough = value == "true" })),
+        new("tls-min", SettingScope.Ingress, "1.2 or 1.3", static (x, value) => value is "1.2" or "1.3" && Set(() => x.Edge = x.Edge with { Tls13Only = value == "1.3" }), Guards: true),
+        new("tls-client-ca", SettingScope.Ingress, "the name of a Secret of type kubernetes.io/tls with ca.crt in the same namespace", static (x, value) =>
+            SettingForms.Secrets(x.Namespace, value) is { Length: 1 } secrets && Set(() => x.Edge = x.Edge with { TlsClientCa = secrets[0] }), Guards: true),
 
         // What becomes of the request.
         new("redirect-https", SettingScope.Both, "true or false", static (x, value) =>

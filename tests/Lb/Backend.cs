@@ -100,6 +100,18 @@ internal sealed class Backend : IAsyncDisposable
                 var features = context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!;
                 await response.WriteAsync($"{request.Protocol} {request.Host} {features.RawTarget}\n" + string.Join('\n', request.Headers.Where(x => x.Key.StartsWith("X-", StringComparison.Ordinal) || x.Key is "Forwarded" or "Via").Select(x => $"{x.Key}: {x.Value}")));
                 break;
+            case "/grpc.Echo/Talk": // messages as they come, each with its length before it; the status in a trailer
+                response.ContentType = "application/grpc";
+                response.DeclareTrailer("grpc-status");
+                await response.Body.FlushAsync();
+                var message = new byte[4096];
+                while (await request.Body.ReadAsync(message) is > 0 and var length)
+                {
+                    await response.Body.WriteAsync(message.AsMemory(0, length));
+                    await response.Body.FlushAsync();
+                }
+                response.AppendTrailer("grpc-status", "0");
+                break;
             case "/redirect":
                 response.Redirect(request.Query["to"].ToString());
                 break;

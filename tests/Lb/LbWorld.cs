@@ -113,7 +113,7 @@ internal sealed class LbWorld : IAsyncDisposable
     public readonly record struct Ep(string Pod, int Port, bool Ready = true, bool Terminating = false, string Address = "127.0.0.1");
 
     /// <summary>Writes the one slice of a Service; endpoints of one port are enough, so each endpoint gets a slice of its own port.</summary>
-    public async Task<long> Slice(string service, IEnumerable<Ep> endpoints, string portName = "")
+    public async Task<long> Slice(string service, IEnumerable<Ep> endpoints, string portName = "", string protocol = "TCP")
     {
         // One slice per pod: process pods have different ports.
         var wanted = endpoints.ToDictionary(x => $"{service}-{x.Pod}");
@@ -128,7 +128,7 @@ internal sealed class LbWorld : IAsyncDisposable
             var json = Bytes($$"""
                 {"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"IPv4",
                  "metadata":{"name":"{{name}}","namespace":"default","labels":{"kubernetes.io/service-name":"{{service}}"} },
-                 "ports":[{"name":"{{portName}}","port":{{endpoint.Port}},"protocol":"TCP"}],
+                 "ports":[{"name":"{{portName}}","port":{{endpoint.Port}},"protocol":"{{protocol}}"}],
                  "endpoints":[{"addresses":["{{endpoint.Address}}"],"conditions":{"ready":{{Json(endpoint.Ready)}},"serving":true,"terminating":{{Json(endpoint.Terminating)}} },
                   "targetRef":{"kind":"Pod","namespace":"default","name":"{{endpoint.Pod}}","uid":"uid-{{endpoint.Pod}}"} }]}
                 """);

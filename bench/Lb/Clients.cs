@@ -1,0 +1,62 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Declarative.Bench.Lb;
+
+/// <summary>What a client has seen. Times in microseconds.</summary>
+internal sealed record Sample(long Requests, long Failures, double PerSecond, double P50, double P99)
+{
+    public static Sample Of(List<double> times, long failures, TimeSpan time)
+    {
+        times.Sort();
+        double At(double share) => times.Count == 0 ? 0 : times[(int)Math.Min(times.Count - 1, times.Count * share)];
+        return new(times.Count, failures, times.Count / time.TotalSeconds, At(0.5), At(0.99));
+    }
+}
+
+/// <summary>Load generators of Debian's packages: <c>wrk</c> as fast as it goes, <c>h2load</c> at a rate and for HTTP/2.</summary>
+internal static partial class Clients
+{
+    public static Sample Wrk(string url, int connections, int seconds, params string[] more)
+    {
+        var text = Child.Run("wrk", ["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", .. more, url]);
+        var count = long.Parse(WrkCount().Match(text).Groups[1].Value, CultureInfo.InvariantCulture);
+        var failed = WrkFailed().Matches(text).SelectMany(x => x.Groups.Cast<Group>().Skip(1)).Where(x => x.Success).Sum(x => long.Parse(x.Value, CultureInfo.InvariantCulture));
+        return new(count, failed, double.Parse(WrkRate().Match(text).Groups[1].Value, CultureInfo.InvariantCulture), Micros(text, "50%"), Micros(text, "99%"));
+    }
+
+    /// <param name="rate">Requests per second, spread over the connections; 0 = as fast as it goes.</param>
+    public static Sample H2Load(string url, int connections, int seconds, double rate, params string[] more)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            string[] at = rate > 0 ? ["--rps", (rate / connections).ToString("F2", CultureInfo.InvariantCulture)] : [];
+            var text = Child.Run("h2load", ["-t1", $"-c{connections}", $"-D{seconds}", "--log-file", file, .. at, .. more, url]);
+            var rows = File.ReadLines(file).Select(x => x.Split('\t')).ToList();
+            var good = rows.Where(x => x[1] == "200").Select(x => double.Parse(x[2], CultureInfo.InvariantCulture)).ToList();
+            if (good.Count == 0) throw new InvalidOperationException($"h2load had no answer from {url}:\n{text}");
+            return Sample.Of(good, rows.Count - good.Count, TimeSpan.FromSeconds(seconds));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    private static double Micros(string text, string percentile)
+    {
+        var match = Regex.Match(text, Regex.Escape(percentile) + @"\s+([\d.]+)(us|ms|s)");
+        var unit = match.Groups[2].Value switch { "us" => 1, "ms" => 1e3, _ => 1e6 };
+        return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * unit;
+    }
+
+    [GeneratedRegex(@"(\d+) requests in")]
+    private static partial Regex WrkCount();
+
+    [GeneratedRegex(@"Requests/sec:\s+([\d.]+)")]
+    private static partial Regex WrkRate();
+
+    [GeneratedRegex(@"Non-2xx or 3xx responses: (\d+)|connect (\d+), read (\d+), write (\d+), timeout (\d+)")]
+    private static partial Regex WrkFailed();
+}

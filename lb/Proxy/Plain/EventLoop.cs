@@ -1,0 +1,212 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+
+namespace Declarative.Lb.Proxy.Plain;
+
+/// <summary>
+/// One thread that carries many sockets: it waits for all of them at once (epoll, edge-triggered) and calls whoever's socket has news. Everything
+/// that belongs to a loop is touched by its thread alone.
+/// </summary>
+internal sealed unsafe class EventLoop : IDisposable
+{
+    /// <summary>Bytes that are read at once; large enough that a transfer is not made of system calls, small enough for a processor's cache.</summary>
+    public const int BufferBytes = 128 * 1024;
+    private const int EventsMax = 256;
+    private const int TickMilliseconds = 100;
+
+    private readonly int _poll = Libc.NewPoll();
+    private readonly int _bell = Libc.NewBell();
+    private readonly ConcurrentQueue<Action> _posts = new();
+    private readonly Queue<Handler> _again = new();
+    private readonly Action<Exception> _failed;
+    private readonly Thread _thread;
+
+    /// <summary>By slot; a slot is used again with the next generation, so that an event that is late finds nobody.</summary>
+    private Handler?[] _handlers = new Handler?[1024];
+    private uint[] _generations = new uint[1024];
+    private readonly Stack<int> _free = new();
+    private int _used = 1; // 0 is the bell
+    private int _sleeping;
+    private bool _ended;
+
+    /// <param name="failed">Is told of what a handler has thrown; its socket is closed.</param>
+    public EventLoop(int number, Action<Exception> failed)
+    {
+        _failed = failed;
+        Register(_bell, 0, 0, Libc.In | Libc.Edge);
+        Pool = new(this);
+        _thread = new(Run) { IsBackground = true, Name = $"lb loop {number}" };
+        _thread.Start();
+    }
+
+    public static bool IsSupported => OperatingSystem.IsLinux() && nint.Size == 8;
+
+    /// <summary>For whatever a handler does before it returns.</summary>
+    public byte* Buffer { get; } = (byte*)NativeMemory.Alloc(BufferBytes);
+
+    /// <summary>Room for a head and what is sent together with it.</summary>
+    public byte* Outgoing { get; } = (byte*)NativeMemory.Alloc(BufferBytes);
+
+    public UpstreamPool Pool { get; }
+
+    /// <summary>Milliseconds of a monotonic clock, as of the last wake-up.</summary>
+    public long Now { get; private set; } = Environment.TickCount64;
+
+    /// <summary>Runs it on the loop's thread.</summary>
+    public void Post(Action action)
+    {
+        _posts.Enqueue(action);
+        if (Interlocked.Exchange(ref _sleeping, 0) == 1) Libc.Ring(_bell);
+    }
+
+    /// <summary>All news of the socket, from now on.</summary>
+    /// <returns>False where the kernel has no room.</returns>
+    public bool Add(Handler handler)
+    {
+        if (!_free.TryPop(out var slot))
+        {
+            if (_used == _handlers.Length)
+            {
+                Array.Resize(ref _handlers, _used * 2);
+                Array.Resize(ref _generations, _used * 2);
+            }
+            slot = _used++;
+        }
+        _handlers[slot] = handler;
+        handler.Slot = slot;
+        if (Register(handler.Fd, slot, _generations[slot], Libc.In | Libc.Out | Libc.PeerEnded | Libc.Edge) == 0) return true;
+        Free(handler);
+        return false;
+    }
+
+    /// <summary>No news of the socket any longer; it stays open.</summary>
+    public void Remove(Handler handler)
+    {
+        if (handler.Slot == 0) return;
+        Libc.Remove(_poll, handler.Fd);
+        Free(handler);
+    }
+
+    /// <summary>Calls the handler again after the others have had their turn.</summary>
+    public void Again(Handler handler) => _again.Enqueue(handler);
+
+    /// <summary>Every handler; from the loop's thread.</summary>
+    public IReadOnlyList<Handler> All() => [.. _handlers.Take(_used).OfType<Handler>()];
+
+    public void Dispose()
+    {
+        Post(() => _ended = true);
+        _thread.Join();
+        Libc.Close(_bell);
+        Libc.Close(_poll);
+        NativeMemory.Free(Buffer);
+        NativeMemory.Free(Outgoing);
+    }
+
+    private void Free(Handler handler)
+    {
+        _handlers[handler.Slot] = null;
+        _generations[handler.Slot]++;
+        _free.Push(handler.Slot);
+        handler.Slot = 0;
+    }
+
+    private int Register(int fd, int slot, uint generation, uint events)
+    {
+        // struct epoll_event is packed on x86-64 alone.
+        var item = stackalloc byte[16];
+        *(uint*)item = events;
+        *(ulong*)(item + DataOffset) = (ulong)generation << 32 | (uint)slot;
+        return Libc.Add(_poll, fd, item);
+    }
+
+    private static int DataOffset => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8;
+
+    private void Run()
+    {
+        var stride = DataOffset + sizeof(ulong);
+        var events = stackalloc byte[EventsMax * 16];
+        var nextTick = Now + TickMilliseconds;
+        while (!_ended)
+        {
+            var wait = _again.Count > 0 ? 0 : _used - 1 == _free.Count ? -1 : TickMilliseconds;
+            if (wait != 0)
+            {
+                Volatile.Write(ref _sleeping, 1);
+                Interlocked.MemoryBarrier();
+                if (!_posts.IsEmpty) wait = 0;
+            }
+            var count = Libc.Wait(_poll, events, EventsMax, wait);
+            Volatile.Write(ref _sleeping, 0);
+            Now = Environment.TickCount64;
+            for (var i = 0; i < count; i++)
+            {
+                var item = events + i * stride;
+                var data = *(ulong*)(item + DataOffset);
+                var slot = (int)(uint)data;
+                if (slot == 0) Libc.Silence(_bell);
+                else if (_generations[slot] == (uint)(data >> 32) && _handlers[slot] is { } handler) Call(handler, *(uint*)item);
+            }
+            for (var left = _again.Count; left > 0; left--)
+            {
+                var handler = _again.Dequeue();
+                if (handler.Slot != 0) Call(handler, 0);
+            }
+            while (_posts.TryDequeue(out var post)) post();
+            if (Now < nextTick) continue;
+            nextTick = Now + TickMilliseconds;
+            for (var slot = 1; slot < _used; slot++)
+            {
+                if (_handlers[slot] is { } handler && handler.Deadline <= Now) Late(handler);
+            }
+            Pool.Tidy();
+        }
+    }
+
+    /// <summary>The bulkhead of one connection.</summary>
+    private void Call(Handler handler, uint events)
+    {
+        try
+        {
+            handler.News(events);
+        }
+        catch (Exception e)
+        {
+            _failed(e);
+            handler.Break();
+        }
+    }
+
+    private void Late(Handler handler)
+    {
+        try
+        {
+            handler.Late();
+        }
+        catch (Exception e)
+        {
+            _failed(e);
+            handler.Break();
+        }
+    }
+}
+
+/// <summary>Whoever a socket of a loop belongs to. Called by the loop's thread alone.</summary>
+internal abstract class Handler
+{
+    public int Fd { get; protected init; } = -1;
+
+    /// <summary>Set by the loop; 0 = not there.</summary>
+    public int Slot { get; set; }
+
+    /// <summary>In the loop's time; <see cref="Late"/> is called when it has passed.</summary>
+    public long Deadline { get; set; } = long.MaxValue;
+
+    /// <param name="events">Of epoll; 0 = called again as the handler has asked.</param>
+    public abstract void News(uint events);
+
+    public abstract void Late();
+
+    /// <summary>Ends everything at once, in whatever state it is.</summary>
+    public abstract void Break();
+}

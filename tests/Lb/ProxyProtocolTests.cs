@@ -1,0 +1,100 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Declarative.Lb.Proxy;
+using Xunit;
+
+namespace Declarative.Tests.Lb;
+
+/// <summary>The PROXY protocol in and out.</summary>
+public sealed class ProxyProtocolTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(1, "192.0.2.7", "198.51.100.1")]
+    [InlineData(2, "192.0.2.7", "198.51.100.1")]
+    [InlineData(1, "2001:db8::7", "2001:db8::1")]
+    [InlineData(2, "2001:db8::7", "2001:db8::1")]
+    public void WhatIsWrittenIsReadByteByByte(int version, string client, string listener)
+    {
+        var bytes = ProxyProtocol.Write(version, new(IPAddress.Parse(client), 4711), new(IPAddress.Parse(listener), 80));
+        for (var count = 0; count < bytes.Length; count++)
+        {
+            var need = ProxyProtocol.Needed(bytes.AsSpan(0, count));
+            Assert.InRange(need, 1, bytes.Length - count); // never more than the header has
+        }
+        Assert.Equal(0, ProxyProtocol.Needed(bytes));
+        Assert.Equal(IPAddress.Parse(client), ProxyProtocol.Read(bytes, IPAddress.Loopback));
+    }
+
+    [Fact]
+    public void TheLineOfVersionOneIsAsSpecified() =>
+        Assert.Equal("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n", Encoding.ASCII.GetString(ProxyProtocol.Write(1, new(IPAddress.Parse("192.0.2.7"), 4711), new(IPAddress.Parse("198.51.100.1"), 80))));
+
+    [Theory]
+    [InlineData("PROXY UNKNOWN\r\n", "127.0.0.1")]
+    [InlineData("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "127.0.0.1")]
+    [InlineData("PROXY TCP4 999.0.2.7 198.51.100.1 1 2\r\n", null)]
+    [InlineData("PROXY TCP6 192.0.2.7 198.51.100.1 1 2\r\n", null)]
+    [InlineData("PROXY TCP4 192.0.2.7\r\n", null)]
+    public void LinesAreRead(string line, string? client) => Assert.Equal(client, ProxyProtocol.Read(Encoding.ASCII.GetBytes(line), IPAddress.Loopback)?.ToString());
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\n\r\n")]
+    [InlineData("PROXY TCP4 192.0.2.7 198.51.100.1 1 2 and on and on and on and on and on and on and on and on and on and on and on ")]
+    [InlineData("\r\n\r\n\0\r\nQUIX")]
+    public void WhatIsNoHeaderIsFound(string text) => Assert.True(ProxyProtocol.Needed(Encoding.Latin1.GetBytes(text)) < 0);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task TheClientBehindAProxyIsTheOneThatIsNamed(int version)
+    {
+        await using var world = await LbWorld.Start(x => x with { ProxyProtocolFrom = [IPNetwork.Parse("127.0.0.1/32")] });
+        var port = await world.Publish("hello", [await world.Backend("a")]);
+        await world.Settings("hello", ("allow", "192.0.2.0/24"));
+        Assert.Contains("X-Forwarded-For: 192.0.2.7", await Ask(ProxyProtocol.Write(version, new(IPAddress.Parse("192.0.2.7"), 4711), new(IPAddress.Loopback, port))), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 403 ", await Ask(ProxyProtocol.Write(version, new(IPAddress.Parse("198.51.100.7"), 4711), new(IPAddress.Loopback, port))), StringComparison.Ordinal);
+        Assert.Equal("", await Ask([])); // without a header nobody is let in
+
+        async Task<string> Ask(byte[] header)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+            await client.GetStream().WriteAsync((byte[])[.. header, .. "GET /seen HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"u8], Stop);
+            try
+            {
+                return await new StreamReader(client.GetStream(), Encoding.ASCII).ReadToEndAsync(Stop);
+            }
+            catch (IOException)
+            {
+                return "";
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("v1", "tcp")]
+    [InlineData("v2", "tcp")]
+    [InlineData("v2", "")]
+    public async Task AnEndpointIsToldWhoAsks(string version, string appProtocol)
+    {
+        await using var world = await LbWorld.Start();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = LbWorld.FreePort();
+        await world.Service("db", port, appProtocol);
+        await world.Slice("db", [new("a", ((IPEndPoint)listener.LocalEndpoint).Port)]);
+        await world.Routed("db", 1);
+        await world.Settings("db", ("send-proxy", version));
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        await client.GetStream().WriteAsync("\u0001\u0002\u0003"u8.ToArray(), Stop);
+        using var server = await listener.AcceptSocketAsync(Stop);
+        var expected = ProxyProtocol.Write(version == "v1" ? 1 : 2, (IPEndPoint)client.Client.LocalEndPoint!, new(IPAddress.Loopback, port));
+        var got = new byte[expected.Length + 3];
+        for (var count = 0; count < got.Length;) count += await server.ReceiveAsync(got.AsMemory(count), SocketFlags.None, Stop);
+        Assert.Equal([.. expected, 1, 2, 3], got);
+    }
+}
