@@ -14,7 +14,7 @@ internal static class DnsCommand
     {
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
         var config = new Option<string?>("--mesos-dns-config") { Description = "Mesos-DNS' config.json: serve its Mesos cluster in its place, with no API server", HelpName = "FILE" };
-        var masters = new Option<string[]>("--master") { Description = "Mesos master whose other frameworks are named too, http://HOST:PORT; may be given again", HelpName = "URL", DefaultValueFactory = _ => [] };
+        var masters = new Option<string[]>("--master") { Description = "Mesos masters whose other frameworks are named too: http://HOST:PORT (may be given again), zk://HOST1:2181,HOST2:2181/mesos, or file:///PATH of a file that holds one of these", HelpName = "MASTER", DefaultValueFactory = _ => [] };
         var allRunning = new Option<bool>("--all-running") { Description = "Name every running task, also one that is not ready" };
         var staleAfter = new Option<int>("--stale-after") { Description = "Seconds without word from the masters until their state counts as stale", HelpName = "SECONDS", DefaultValueFactory = _ => 300 };
         var stale = new Option<string>("--stale") { Description = "What to answer then: keep (what was known) or servfail", HelpName = "POLICY", DefaultValueFactory = _ => "keep" };
@@ -36,7 +36,7 @@ internal static class DnsCommand
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
-            var given = DnsRole.Defaults(new Ports(parsed.GetValue(offset)), [.. parsed.GetValue(masters)!.Select(Master)]) with
+            var given = DnsRole.Defaults(new Ports(parsed.GetValue(offset)), parsed.GetValue(masters)!) with
             {
                 HealthAware = !parsed.GetValue(allRunning),
                 StaleAfter = TimeSpan.FromSeconds(parsed.GetValue(staleAfter)),
@@ -64,9 +64,6 @@ internal static class DnsCommand
         }));
         return command;
     }
-
-    private static Uri Master(string text) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? url! : throw new UsageException($"--master {text}: expected http://HOST:PORT");
 
     private static Option<string[]> Many(string name, string description, string value) =>
         new(name) { Description = description + "; may be given again", HelpName = value, DefaultValueFactory = _ => [] };
