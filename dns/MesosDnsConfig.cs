@@ -154,16 +154,19 @@ public sealed partial class MesosDnsConfig
                 .Select(m => m.Value.GetString()!).LastOrDefault() ?? throw Wrong($"mesosCredentials.{name}", "nothing", "text");
     }
 
+    /// <summary>A source of addresses by Mesos-DNS' word for it; null where it has none such.</summary>
+    public static IpSource? Source(string text) => text switch
+    {
+        "netinfo" => IpSource.Network,
+        "mesos" => IpSource.Mesos,
+        "docker" => IpSource.Docker,
+        "host" => IpSource.Host,
+        _ => null,
+    };
+
     private IReadOnlyList<IpSource> Sources()
     {
-        var sources = Texts("IPSources", ["netinfo", "mesos", "host"]).Select(text => text switch
-        {
-            "netinfo" => IpSource.Network,
-            "mesos" => IpSource.Mesos,
-            "docker" => IpSource.Docker,
-            "host" => IpSource.Host,
-            _ => throw Wrong("IPSources", text, "netinfo, mesos, docker or host"),
-        }).ToList();
+        var sources = Texts("IPSources", ["netinfo", "mesos", "host"]).Select(text => Source(text) ?? throw Wrong("IPSources", text, "netinfo, mesos, docker or host")).ToList();
         if (sources.Count == 0 || sources.Distinct().Count() < sources.Count)
             throw Wrong("IPSources", sources.Count == 0 ? "[]" : "a source twice", "each at most once, and one at least");
         return sources;
@@ -193,7 +196,7 @@ public sealed partial class MesosDnsConfig
             ? address.GetLeftPart(UriPartial.Authority) : throw Wrong($"masters[{index}]", text, "host:port");
 
     private IPEndPoint Server(string key, string text) =>
-        IPAddress.TryParse(text, out var address) ? new IPEndPoint(address, 53)
+        !text.StartsWith('[') && IPAddress.TryParse(text, out var address) ? new IPEndPoint(address, 53)
         : IPEndPoint.TryParse(text, out var endpoint) && endpoint.Port > 0 ? endpoint : throw Wrong(key, text, "an IP address, or address:port");
 
     private string Name(string key, string text) => Wire.DnsName.TryParse(text, out var name) ? name.ToString() : throw Wrong(key, text, "a domain name");
