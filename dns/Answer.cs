@@ -131,7 +131,7 @@ internal static class Answer
         }
         draft.Authoritative = true;
         // RFC 8482, 4.1: to ANY one of the sets is answer enough.
-        var set = query.Type == RecordType.Any ? entry.Sets.FirstOrDefault() : entry.Find(query.Type);
+        var set = query.Type == RecordType.Any ? entry.First : entry.Find(query.Type);
         if (set is not null)
             Positive(ref draft, entry, set, turn);
         else if (entry.Find(RecordType.Cname) is not null)
@@ -176,7 +176,7 @@ internal static class Answer
             return;
         }
         draft.Answers = set.Count;
-        if (set.TargetSets > 0)
+        if (set.HasTargets)
             draft.Additionals = set.WriteTargets(draft.Message, start, first, ref draft.Position, draft.Limit);
     }
 
@@ -207,9 +207,9 @@ internal static class Answer
         for (var links = 0; links < AliasesMax && entry.Find(RecordType.Cname) is { } alias; links++)
         {
             entry.Mark?.Answered(turn.Now);
-            if (!AddSet(ref draft, ref writer, alias, 0))
+            if (!AddAlias(ref draft, ref writer, entry, alias))
                 return;
-            var target = alias.Records[0].Rdata.Span;
+            var target = alias.AliasTarget;
             if (zones.Names.Find(target) is not { } next)
             {
                 if (zones.ZoneOf(target) is { Authority.IsShared: false } missing)
@@ -222,7 +222,7 @@ internal static class Answer
             if (entry.Find(query.Type) is { } set)
             {
                 entry.Mark?.Answered(turn.Now);
-                AddSet(ref draft, ref writer, set, turn.Rotation);
+                AddSet(ref draft, ref writer, entry, set, turn.Rotation);
                 return;
             }
         }
@@ -230,20 +230,33 @@ internal static class Answer
             AddNegative(ref draft, ref writer, zone, ResponseCode.NoError);
     }
 
-    private static bool AddSet(ref Draft draft, ref MessageWriter writer, RecordSet set, uint rotation)
+    private static bool AddAlias(ref Draft draft, ref MessageWriter writer, NameEntry entry, RecordSet alias)
     {
-        for (var i = 0u; i < set.Records.Length; i++)
+        if (!writer.Alias(entry.Wire, alias.Ttl, alias.AliasTarget))
         {
-            if (!writer.Record(set.Records[(rotation % (uint)set.Records.Length + i) % (uint)set.Records.Length]))
+            draft.Truncated = true;
+            return false;
+        }
+        draft.Answers++;
+        draft.Position = writer.Position;
+        return true;
+    }
+
+    private static void AddSet(ref Draft draft, ref MessageWriter writer, NameEntry entry, RecordSet set, uint rotation)
+    {
+        Span<byte> room = stackalloc byte[RecordSet.AddressSize];
+        for (var i = 0u; i < set.Count; i++)
+        {
+            var index = (int)((rotation + i) % (uint)set.Count);
+            if (set.IsPlain ? !writer.Record(entry.Wire, set.Body(index, room)) : !writer.Record(set.Record(entry.Name, index)))
             {
                 // Position and count still stand at the last set that fitted whole.
                 draft.Truncated = true;
-                return false;
+                return;
             }
         }
-        draft.Answers += set.Records.Length;
+        draft.Answers += set.Count;
         draft.Position = writer.Position;
-        return true;
     }
 
     private static void AddNegative(ref Draft draft, ref MessageWriter writer, Zone zone, ResponseCode code)

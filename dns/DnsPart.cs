@@ -64,7 +64,7 @@ public sealed class DnsPart : IAsyncDisposable
     {
         await Open();
         using var zonesStop = new CancellationTokenSource();
-        using var mesos = _options.Mesos is { } masters ? new MesosWatch(masters, Zones, time, random, _logger) : null;
+        await using var mesos = _options.Mesos is { } masters ? new MesosWatch(masters, Zones, time, random, _logger) : null;
         var zones = Zones.Run(api, time, random, zonesStop.Token);
         var watching = mesos?.Run(zonesStop.Token) ?? Task.CompletedTask;
         var stopped = Completion.New();

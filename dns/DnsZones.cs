@@ -139,6 +139,14 @@ public sealed class DnsZones
         _wake.Writer.TryWrite(true);
     }
 
+    /// <summary>Somebody else than a master has told something of them.</summary>
+    internal void Rename(Action<MesosFeed> change)
+    {
+        lock (_gate)
+            change(_mesos!);
+        _wake.Writer.TryWrite(true);
+    }
+
     /// <summary>Runs until stopped; then the TrafficReport is deleted.</summary>
     /// <param name="api">Null: only Mesos is followed, and no TrafficReport is written.</param>
     /// <param name="time">Clock.</param>
@@ -220,11 +228,12 @@ public sealed class DnsZones
                 while (withdrawn && !Cell.IsQuiet)
                     await Task.Delay(TimeSpan.FromMilliseconds(1), time, stop);
                 var next = Report(observed);
-                if (next is { } end)
-                    timer.Change(TimeSpan.FromSeconds((double)Math.Max(1, end - Ticks) / AnswerMark.TicksPerSecond), Timeout.InfiniteTimeSpan);
+                // A change that comes meanwhile waits for neither of these.
+                var again = next is { } end ? TimeSpan.FromSeconds((double)Math.Max(1, end - Ticks) / AnswerMark.TicksPerSecond) : Timeout.InfiniteTimeSpan;
                 if (more)
-                    _wake.Writer.TryWrite(true);
-                await Task.Delay(TimeSpan.FromMilliseconds(more ? DnsLimits.CatchUpMilliseconds : DnsLimits.CoalesceMilliseconds), time, stop);
+                    again = TimeSpan.FromMilliseconds(DnsLimits.CatchUpMilliseconds);
+                timer.Change(again, Timeout.InfiniteTimeSpan);
+                await Task.Delay(TimeSpan.FromMilliseconds(DnsLimits.CoalesceMilliseconds), time, stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Declarative.Dns.Zones;
+using Declarative.Mesos.Scheduler.ZooKeeper;
 
 namespace Declarative.Dns;
 
@@ -56,8 +57,6 @@ public sealed partial class MesosDnsConfig
         var http = Flag("httpon", true);
         if (!Flag("dnson", true))
             throw Wrong("dnson", "false", "true: a server that answers over HTTP alone is not offered");
-        if (Texts("masters", []).Count == 0)
-            throw Wrong("masters", "[]", Text("zk", "").Length > 0 ? "at least one host:port beside zk: masters are not looked for in ZooKeeper" : "at least one host:port");
         var server = Text("SOAMname", $"ns1.{domain}");
         return otherwise with
         {
@@ -76,7 +75,8 @@ public sealed partial class MesosDnsConfig
             Forward = Flag("externalon", true) ? Forward(domain) : new ForwardOptions(),
             Mesos = new MesosOptions
             {
-                Masters = [.. Texts("masters", []).Select((t, i) => Master(i, t))],
+                Masters = Masters(),
+                Https = Flag("mesosHTTPSOn", false),
                 Refresh = TimeSpan.FromSeconds(Math.Max(1, Number("refreshSeconds", 60))),
                 Timeout = TimeSpan.FromSeconds(Math.Max(1, Number("stateTimeoutSeconds", 300))),
                 Credential = Credential(),
@@ -130,7 +130,10 @@ public sealed partial class MesosDnsConfig
             if (key.Equals("mesosCredentials", StringComparison.OrdinalIgnoreCase))
                 continue;
             json.WritePropertyName(key);
-            value.WriteTo(json);
+            if (key.Equals("zk", StringComparison.OrdinalIgnoreCase) && value.ValueKind == JsonValueKind.String && value.GetString()!.Length > 0)
+                json.WriteStringValue(ZooKeeperAddress.Parse(value.GetString()!).ToString());
+            else
+                value.WriteTo(json);
         }
         json.WriteEndObject();
     }
@@ -151,27 +154,49 @@ public sealed partial class MesosDnsConfig
                 .Select(m => m.Value.GetString()!).LastOrDefault() ?? throw Wrong($"mesosCredentials.{name}", "nothing", "text");
     }
 
+    /// <summary>A source of addresses by Mesos-DNS' word for it; null where it has none such.</summary>
+    public static IpSource? Source(string text) => text switch
+    {
+        "netinfo" => IpSource.Network,
+        "mesos" => IpSource.Mesos,
+        "docker" => IpSource.Docker,
+        "host" => IpSource.Host,
+        _ => null,
+    };
+
     private IReadOnlyList<IpSource> Sources()
     {
-        var sources = Texts("IPSources", ["netinfo", "mesos", "host"]).Select(text => text switch
-        {
-            "netinfo" => IpSource.Network,
-            "mesos" => IpSource.Mesos,
-            "docker" => IpSource.Docker,
-            "host" => IpSource.Host,
-            _ => throw Wrong("IPSources", text, "netinfo, mesos, docker or host"),
-        }).ToList();
+        var sources = Texts("IPSources", ["netinfo", "mesos", "host"]).Select(text => Source(text) ?? throw Wrong("IPSources", text, "netinfo, mesos, docker or host")).ToList();
         if (sources.Count == 0 || sources.Distinct().Count() < sources.Count)
             throw Wrong("IPSources", sources.Count == 0 ? "[]" : "a source twice", "each at most once, and one at least");
         return sources;
     }
 
-    private Uri Master(int index, string text) =>
-        Uri.TryCreate($"{(Flag("mesosHTTPSOn", false) ? "https" : "http")}://{text}", UriKind.Absolute, out var address) && text.Contains(':', StringComparison.Ordinal)
-            ? address : throw Wrong($"masters[{index}]", text, "host:port");
+    /// <summary>With both, ZooKeeper says who the masters are.</summary>
+    private IReadOnlyList<string> Masters()
+    {
+        if (Text("zk", "") is { Length: > 0 } zk)
+        {
+            try
+            {
+                ZooKeeperAddress.Parse(zk);
+                return [zk];
+            }
+            catch (FormatException e)
+            {
+                throw new FormatException($"{_file}: zk: {e.Message}", e);
+            }
+        }
+        var listed = Texts("masters", []);
+        return listed.Count > 0 ? [.. listed.Select((t, i) => Master(i, t))] : throw Wrong("masters", "[]", "at least one host:port, or zk");
+    }
+
+    private string Master(int index, string text) =>
+        Uri.TryCreate($"{(Flag("mesosHTTPSOn", false) ? "https" : "http")}://{text}", UriKind.Absolute, out var address) && text.Contains(':', StringComparison.Ordinal) && address.AbsolutePath == "/"
+            ? address.GetLeftPart(UriPartial.Authority) : throw Wrong($"masters[{index}]", text, "host:port");
 
     private IPEndPoint Server(string key, string text) =>
-        IPAddress.TryParse(text, out var address) ? new IPEndPoint(address, 53)
+        !text.StartsWith('[') && IPAddress.TryParse(text, out var address) ? new IPEndPoint(address, 53)
         : IPEndPoint.TryParse(text, out var endpoint) && endpoint.Port > 0 ? endpoint : throw Wrong(key, text, "an IP address, or address:port");
 
     private string Name(string key, string text) => Wire.DnsName.TryParse(text, out var name) ? name.ToString() : throw Wrong(key, text, "a domain name");
@@ -209,7 +234,6 @@ public sealed partial class MesosDnsConfig
 
     private static readonly Dictionary<string, string> Without = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["zk"] = "the masters listed are asked, each of which knows who leads",
         ["recurseon"] = "recursion is never offered",
         ["SetTruncateBit"] = "an answer that was cut always says so",
         ["SOAMinttl"] = "negative answers are cached as long as the others, as Mesos-DNS does it",

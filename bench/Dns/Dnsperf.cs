@@ -7,40 +7,40 @@ using Declarative.Dns.Wire;
 namespace Declarative.Bench.Dns;
 
 /// <summary>Load by dnsperf: another process, so that this one's CPU time is the server's.</summary>
-internal static class Dnsperf
+internal sealed class Dnsperf : IDisposable
 {
     private const int Questions = 100_000;
+    private readonly string _file = Path.GetTempFileName();
 
-    /// <param name="server">Who is asked.</param>
     /// <param name="type">What for.</param>
     /// <param name="name">The n-th question's name.</param>
-    /// <param name="seconds">How long.</param>
-    /// <param name="cpuTime">CPU time that the server has used so far.</param>
-    public static Load.Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, Func<TimeSpan> cpuTime)
-    {
-        var file = Path.GetTempFileName();
-        try
-        {
-            File.WriteAllLines(file, Enumerable.Range(0, Questions).Select(i => $"{name(i * 7919)} {type.ToString().ToUpperInvariant()}"));
-            var cpu = cpuTime();
-            using var process = Process.Start(new ProcessStartInfo("dnsperf", ["-s", server.Address.ToString(), "-p", $"{server.Port}", "-d", file, "-l", $"{seconds}", "-e", "-c", "8", "-T", "2", "-q", "200"])
-            {
-                RedirectStandardOutput = true,
-                UseShellExecute = false,
-            })!;
-            var text = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            var used = (cpuTime() - cpu).TotalSeconds;
-            var completed = double.Parse(Number("Queries completed").Match(text).Groups[1].Value, CultureInfo.InvariantCulture);
-            var rate = double.Parse(Number("Queries per second").Match(text).Groups[1].Value, CultureInfo.InvariantCulture);
-            var lost = long.Parse(Number("Queries lost").Match(text).Groups[1].Value, CultureInfo.InvariantCulture);
-            return new Load.Result(rate, double.NaN, double.NaN, used * 1e6 / completed, lost);
-        }
-        finally
-        {
-            File.Delete(file);
-        }
-    }
+    public Dnsperf(RecordType type, Func<int, string> name) =>
+        File.WriteAllLines(_file, Enumerable.Range(0, Questions).Select(i => $"{name(i * 7919)} {type.ToString().ToUpperInvariant()}"));
 
-    private static Regex Number(string label) => new(Regex.Escape(label) + @":\s+([0-9.]+)", RegexOptions.None, TimeSpan.FromSeconds(1));
+    public static bool IsInstalled => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(p => File.Exists(Path.Combine(p, "dnsperf")));
+
+    public void Dispose() => File.Delete(_file);
+
+    /// <param name="server">Who is asked.</param>
+    /// <param name="length">How long, in whole seconds.</param>
+    /// <param name="cpuTime">CPU time that the server has used so far.</param>
+    public Load.Result Run(IPEndPoint server, TimeSpan length, Func<TimeSpan> cpuTime)
+    {
+        var cpu = cpuTime();
+        using var process = Process.Start(new ProcessStartInfo("dnsperf", ["-s", server.Address.ToString(), "-p", $"{server.Port}", "-d", _file, "-l", $"{length.TotalSeconds:0}", "-e", "-c", "8", "-T", "2", "-q", "200"])
+        {
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        })!;
+        var text = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        var used = (cpuTime() - cpu).TotalSeconds;
+        var completed = Number("Queries completed");
+        return new Load.Result(Number("Queries per second"), double.NaN, double.NaN, used * 1e6 / completed, (long)Number("Queries lost"));
+
+        double Number(string label) =>
+            Regex.Match(text, Regex.Escape(label) + @":\s+([0-9.]+)", RegexOptions.None, TimeSpan.FromSeconds(1)) is { Success: true } found
+                ? double.Parse(found.Groups[1].Value, CultureInfo.InvariantCulture)
+                : throw new InvalidOperationException($"dnsperf did not say \"{label}\": {text}");
+    }
 }

@@ -16,11 +16,12 @@ internal static class Load
 
     internal sealed record Result(double PerSecond, double P50, double P99, double CpuPerQuery, long Lost)
     {
-        public string Line(string label) =>
-            string.Create(CultureInfo.InvariantCulture, $"  {label,-11}{PerSecond,11:F0}{P50,9:F0}{P99,9:F0}{CpuPerQuery,22:F2}{Lost,7}");
+        public string Line(string label, string server) =>
+            string.Create(CultureInfo.InvariantCulture, $"  {label,-13}{server,-12}{PerSecond,12:F0}{CpuPerQuery,22:F2}{Lost,8}")
+            + (double.IsNaN(P50) ? "" : string.Create(CultureInfo.InvariantCulture, $"{P50,9:F0}{P99,9:F0}"));
     }
 
-    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, int seconds, int clients, TimeSpan pausePerAnswer = default)
+    public static Result Run(IPEndPoint server, RecordType type, Func<int, string> name, TimeSpan length, int clients, int perSecond = 0, CancellationToken stop = default)
     {
         var queries = new byte[Questions][];
         for (var i = 0; i < Questions; i++)
@@ -30,8 +31,8 @@ internal static class Load
         }
         var cpu = Process.GetCurrentProcess().TotalProcessorTime;
         var start = Stopwatch.GetTimestamp();
-        var end = start + seconds * Stopwatch.Frequency;
-        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end, pausePerAnswer)).ToArray();
+        var end = start + (long)(length.TotalSeconds * Stopwatch.Frequency);
+        var workers = Enumerable.Range(0, clients).Select(i => new Worker(server, queries, i * 97, end, perSecond / clients, stop)).ToArray();
         foreach (var worker in workers)
             worker.Thread.Join();
         var elapsed = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -50,15 +51,17 @@ internal static class Load
         private readonly byte[][] _queries;
         private readonly long _end;
         private readonly long[] _sentAt = new long[Window];
-        private readonly TimeSpan _pause;
+        private readonly int _perSecond;
+        private readonly CancellationToken _stop;
         private int _next;
 
-        public Worker(IPEndPoint server, byte[][] queries, int first, long end, TimeSpan pausePerAnswer)
+        public Worker(IPEndPoint server, byte[][] queries, int first, long end, int perSecond, CancellationToken stop)
         {
             _server = server;
             _queries = queries.Select(q => q.ToArray()).ToArray();
             _end = end;
-            _pause = pausePerAnswer;
+            _perSecond = perSecond;
+            _stop = stop;
             _next = first;
             Thread = new Thread(Work);
             Thread.Start();
@@ -77,7 +80,8 @@ internal static class Load
             var response = new byte[4096];
             for (ushort id = 0; id < Window; id++)
                 Send(socket, id);
-            while (Stopwatch.GetTimestamp() < _end)
+            var start = Stopwatch.GetTimestamp();
+            while (Stopwatch.GetTimestamp() < _end && !_stop.IsCancellationRequested)
             {
                 int length;
                 try
@@ -97,8 +101,8 @@ internal static class Load
                     throw new InvalidOperationException("an answer that no query asked for");
                 if (Answered++ % 16 == 0)
                     Latencies.Add(Stopwatch.GetTimestamp() - _sentAt[answered]);
-                if (_pause > TimeSpan.Zero && Answered % 100 == 0)
-                    Thread.Sleep(_pause * 100);
+                while (_perSecond > 0 && Answered > Stopwatch.GetElapsedTime(start).TotalSeconds * _perSecond)
+                    Thread.Sleep(1);
                 Send(socket, answered);
             }
             Cpu = ThreadSeconds();

@@ -100,7 +100,7 @@ internal static class UpCommand
         reader = api.As(User.ApiServer);
         var controllers = new ControllersRole(api.As, new() { Masters = new MasterList([mesos.Master]) }, instance.Identity, machine, logs);
         roles.Push(controllers);
-        dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master]), machine, logs);
+        dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master.ToString()]), machine, logs);
         roles.Push(dns);
         lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, settings.Ranges.ClusterIps, machine, logs, stop);
         roles.Push(lb);

@@ -19,7 +19,7 @@ internal sealed class DnsRole : IAsyncDisposable
     public bool IsReady => _part.Ready.IsCompletedSuccessfully;
 
     /// <summary>On this platform's ports: our framework's names come from the API, all others from its master.</summary>
-    public static DnsOptions Defaults(Ports ports, IReadOnlyList<Uri> masters) => new()
+    public static DnsOptions Defaults(Ports ports, IReadOnlyList<string> masters) => new()
     {
         Listen = new(IPAddress.Loopback, ports.Dns),
         Http = new(IPAddress.Loopback, ports.DnsHttp),
@@ -40,9 +40,10 @@ internal sealed class DnsRole : IAsyncDisposable
         DnsPart part;
         try
         {
+            if (options.Mesos is { } masters) await masters.Check(machine.Time);
             part = new DnsPart(options, logs);
         }
-        catch (FormatException e)
+        catch (Exception e) when (e is FormatException or IOException or UnauthorizedAccessException)
         {
             throw new UsageException($"dns: {e.Message}");
         }

@@ -8,19 +8,19 @@ namespace Declarative.Dns.MesosState;
 internal sealed class MasterClient : IDisposable
 {
     private const int RedirectsMax = 5;
-    private readonly MesosOptions _options;
+    private readonly MasterDetector _masters;
     private readonly HttpClient _client;
 
     /// <exception cref="IOException">A certificate file cannot be read.</exception>
-    public MasterClient(MesosOptions options)
+    public MasterClient(MesosOptions options, MasterDetector masters)
     {
-        _options = options;
+        _masters = masters;
         _client = new HttpClient(options.Access.Handler(int.MaxValue)) { Timeout = System.Threading.Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = DnsLimits.StateBytesMax };
     }
 
     /// <summary>The state as the leading master has it; masters are tried in turn.</summary>
     /// <exception cref="MasterUnavailable">None of them gives it.</exception>
-    public Task<MesosCluster> State(CancellationToken stop) => FirstOf(async master =>
+    public Task<MesosCluster> State(CancellationToken stop) => FirstOf(stop, async master =>
     {
         var state = StateDocument.Read(await Read(master, "/master/state", stop));
         // A master of old that does not lead answers with what it has: nothing but who leads.
@@ -32,12 +32,14 @@ internal sealed class MasterClient : IDisposable
     /// <summary>Where the schedulers are that speak libprocess.</summary>
     /// <exception cref="MasterUnavailable">No master tells.</exception>
     public Task<IReadOnlyList<MesosFramework>> Schedulers(CancellationToken stop) =>
-        FirstOf(async master => StateDocument.ReadSchedulers(await Read(master, "/master/state-summary", stop)).Where(f => f.Port > 0).ToList() as IReadOnlyList<MesosFramework>);
+        FirstOf(stop, async master => StateDocument.ReadSchedulers(await Read(master, "/master/state-summary", stop)).Where(f => f.Port > 0).ToList() as IReadOnlyList<MesosFramework>);
 
-    private async Task<T> FirstOf<T>(Func<Uri, Task<T>> ask)
+    private async Task<T> FirstOf<T>(CancellationToken stop, Func<Uri, Task<T>> ask)
     {
         var failures = new List<string>();
-        foreach (var master in _options.Masters)
+        // Waits for ZooKeeper's first word where it is asked.
+        await _masters.Leader(stop);
+        foreach (var master in _masters.Known)
         {
             try
             {

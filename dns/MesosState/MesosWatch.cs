@@ -11,7 +11,7 @@ namespace Declarative.Dns.MesosState;
 /// Follows the leading master by its event stream; where that is refused, by its whole state at intervals. What was known stays while no
 /// master answers.
 /// </summary>
-internal sealed class MesosWatch : IDisposable
+internal sealed class MesosWatch : IAsyncDisposable
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
 
@@ -23,18 +23,23 @@ internal sealed class MesosWatch : IDisposable
     private readonly HttpOperator _operator;
     private readonly MasterClient _client;
     private readonly HostTable _hosts;
-    private readonly IReadOnlyList<MesosEndpoint> _listed;
+    private readonly MasterDetector _masters;
+    private MesosEndpoint? _leader;
 
+    /// <exception cref="FormatException">The masters are not named in any known form.</exception>
+    /// <exception cref="IOException">A file that the options name cannot be read.</exception>
     public MesosWatch(MesosOptions options, DnsZones zones, TimeProvider time, Random random, ILogger logger)
     {
         (_options, _zones, _time, _random, _logger) = (options, zones, time, random, logger);
         _hosts = zones.Hosts(time);
-        _operator = new HttpOperator(new HttpMasterOptions { Masters = new MasterList(options.Masters), CallTimeout = options.Timeout, Access = options.Access }, time);
-        _client = new MasterClient(options);
-        _listed = [.. options.Masters.Select(m => new MesosEndpoint(m.Host.Trim('[', ']'), m.Port))];
+        _masters = MasterDetector.Of(options.Masters, options.Https, time);
+        _operator = new HttpOperator(new HttpMasterOptions { Masters = _masters, CallTimeout = options.Timeout, Access = options.Access }, time);
+        _client = new MasterClient(options, _masters);
     }
 
-    public async Task Run(CancellationToken stop)
+    public Task Run(CancellationToken stop) => Task.WhenAll(Follow(stop), FollowMasters(stop));
+
+    private async Task Follow(CancellationToken stop)
     {
         var retry = FirstRetry;
         while (!stop.IsCancellationRequested)
@@ -66,11 +71,34 @@ internal sealed class MesosWatch : IDisposable
         }
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         _operator.Dispose();
         _client.Dispose();
+        await _masters.DisposeAsync();
     }
+
+    /// <summary>Masters that stand by come and go without the leading one telling of it.</summary>
+    private async Task FollowMasters(CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                var known = _masters.Known;
+                await _masters.Changed(known, stop);
+                await _hosts.Learn(_masters.Known.Select(m => m.Host), stop);
+                if (_leader is not null)
+                    _zones.Rename(feed => feed.Masters(_leader, Listed));
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return; // the server is stopping
+        }
+    }
+
+    private IReadOnlyList<MesosEndpoint> Listed => [.. _masters.Known.Select(m => new MesosEndpoint(m.Host.Trim('[', ']'), m.Port))];
 
     private async Task<bool> Poll(CancellationToken stop)
     {
@@ -149,11 +177,12 @@ internal sealed class MesosWatch : IDisposable
     private async Task Replace(MesosCluster cluster, CancellationToken stop)
     {
         await _hosts.Learn(
-            [.. cluster.Agents.Select(a => a.Host), .. cluster.Frameworks.Select(f => f.Host), .. _listed.Select(m => m.Host), cluster.Leader?.Host ?? ""], stop);
+            [.. cluster.Agents.Select(a => a.Host), .. cluster.Frameworks.Select(f => f.Host), .. Listed.Select(m => m.Host), cluster.Leader?.Host ?? ""], stop);
+        _leader = cluster.Leader;
         _zones.Change(feed =>
         {
             feed.Replace(cluster);
-            feed.Masters(cluster.Leader, _listed);
+            feed.Masters(cluster.Leader, Listed);
         });
     }
 }

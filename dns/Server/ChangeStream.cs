@@ -70,7 +70,7 @@ internal sealed class ChangeStream(DnsZones zones)
         {
             json.WriteString("name", name.ToString());
             json.WriteStartArray("records");
-            foreach (var record in entry?.Sets.SelectMany(s => s.Records) ?? [])
+            foreach (var record in entry?.Records ?? [])
                 json.WriteStringValue(record.ToString());
             json.WriteEndArray();
         });

@@ -90,7 +90,7 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
     {
         json.WriteStartArray();
         var any = false;
-        foreach (var record in Find(service)?.Find(RecordType.Srv)?.Records ?? [])
+        foreach (var record in Find(service)?.Records.Where(r => r.Type == RecordType.Srv) ?? [])
         {
             // The first address of each family per target.
             foreach (var address in record.Targets.GroupBy(t => t.Type).Select(g => g.First().Address.ToString()).DefaultIfEmpty(""))
@@ -168,7 +168,7 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
                 if (entry.Find(type) is not { } set)
                     continue;
                 json.WriteStartArray(entry.Name.ToString());
-                foreach (var record in set.Records)
+                foreach (var record in set.Records(entry.Name))
                     json.WriteStringValue(Host(record));
                 json.WriteEndArray();
             }
@@ -181,7 +181,7 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
     private static string Host(Record record) => record.Type == RecordType.Srv ? $"{record.Target}:{record.Port}" : record.Address.ToString();
 
     private IEnumerable<Record> Addresses(string name) =>
-        Find(name)?.Sets.Where(s => s.Type is RecordType.A or RecordType.Aaaa).SelectMany(s => s.Records) ?? [];
+        Find(name)?.Records.Where(r => r.Type is RecordType.A or RecordType.Aaaa) ?? [];
 
     private NameEntry? Find(string name) => DnsName.TryParse(name, out var parsed) ? zones.Cell.Current.Names.Find(parsed.Wire) : null;
 

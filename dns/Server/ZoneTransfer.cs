@@ -75,11 +75,8 @@ internal sealed class ZoneTransfer(ServerParts parts, ILogger logger)
                 continue;
             // The copy is asked from now on: what it may say counts as said (architecture.md, the traffic contract).
             entry.Mark?.Answered(now);
-            foreach (var set in entry.Sets)
-            {
-                foreach (var record in set.Records)
-                    yield return record;
-            }
+            foreach (var record in entry.Records)
+                yield return record;
         }
         yield return zone.Soa;
     }

@@ -35,6 +35,9 @@ public sealed class DnsName : IEquatable<DnsName>
         return new DnsName(folded);
     }
 
+    /// <summary>Takes a name that is in lower case already, without copying it.</summary>
+    internal static DnsName FromFolded(byte[] wire) => new(wire);
+
     /// <summary>Reads presentation form (RFC 1035, 5.1): labels split by dots, <c>\.</c> and <c>\DDD</c> escapes, final dot optional.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out DnsName? name)
     {

@@ -49,8 +49,37 @@ internal ref struct MessageWriter
     public bool Record(Record record)
     {
         int start = Position, known = _offsetCount;
-        if (Name(record.Name.Wire, compress: true) && Fixed(record) && Data(record))
+        if (Name(record.Name.Wire, compress: true) && Fixed(record.Type, record.Ttl) && Data(record))
             return true;
+        Position = start;
+        _offsetCount = known;
+        return false;
+    }
+
+    /// <summary>Writes a record whose type, class, TTL, length and data stand encoded, with no compressed name among the data.</summary>
+    public bool Record(scoped ReadOnlySpan<byte> owner, scoped ReadOnlySpan<byte> body)
+    {
+        int start = Position, known = _offsetCount;
+        if (Name(owner, compress: true) && Bytes(body))
+            return true;
+        Position = start;
+        _offsetCount = known;
+        return false;
+    }
+
+    /// <summary>Writes a CNAME record, both of its names compressed.</summary>
+    public bool Alias(scoped ReadOnlySpan<byte> owner, uint ttl, scoped ReadOnlySpan<byte> target)
+    {
+        int start = Position, known = _offsetCount;
+        if (Name(owner, compress: true) && Fixed(RecordType.Cname, ttl))
+        {
+            var data = Position;
+            if (Name(target, compress: true))
+            {
+                BinaryPrimitives.WriteUInt16BigEndian(_buffer[(data - 2)..], (ushort)(Position - data));
+                return true;
+            }
+        }
         Position = start;
         _offsetCount = known;
         return false;
@@ -62,14 +91,14 @@ internal ref struct MessageWriter
     /// <summary>Forgets what was written since.</summary>
     public void Back((int Position, int Offsets) mark) => (Position, _offsetCount) = mark;
 
-    private bool Fixed(Record record)
+    private bool Fixed(RecordType type, uint ttl)
     {
         if (_buffer.Length - Position < 10)
             return false;
         var at = _buffer[Position..];
-        BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)record.Type);
+        BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)type);
         BinaryPrimitives.WriteUInt16BigEndian(at[2..], Query.ClassIn);
-        BinaryPrimitives.WriteUInt32BigEndian(at[4..], record.Ttl);
+        BinaryPrimitives.WriteUInt32BigEndian(at[4..], ttl);
         Position += 10;
         return true;
     }
@@ -99,7 +128,7 @@ internal ref struct MessageWriter
             && Bytes(data[(server + mailbox)..]);
     }
 
-    private bool Bytes(ReadOnlySpan<byte> bytes)
+    private bool Bytes(scoped ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length > _buffer.Length - Position)
             return false;
@@ -108,7 +137,7 @@ internal ref struct MessageWriter
         return true;
     }
 
-    private bool Name(ReadOnlySpan<byte> name, bool compress)
+    private bool Name(scoped ReadOnlySpan<byte> name, bool compress)
     {
         var start = Position;
         var at = 0;
@@ -134,7 +163,7 @@ internal ref struct MessageWriter
     }
 
     /// <summary>Remembers the offset of each label of a name written at <paramref name="position"/>.</summary>
-    private void Remember(ReadOnlySpan<byte> name, int position)
+    private void Remember(scoped ReadOnlySpan<byte> name, int position)
     {
         for (var at = 0; at < name.Length && name[at] != 0; at += name[at] + 1)
         {
@@ -144,7 +173,7 @@ internal ref struct MessageWriter
         }
     }
 
-    private readonly int Find(ReadOnlySpan<byte> rest)
+    private readonly int Find(scoped ReadOnlySpan<byte> rest)
     {
         for (var i = 0; i < _offsetCount; i++)
         {
@@ -155,7 +184,7 @@ internal ref struct MessageWriter
     }
 
     /// <summary>Whether the name written at an offset equals <paramref name="rest"/>, case apart, following pointers.</summary>
-    private readonly bool Matches(int offset, ReadOnlySpan<byte> rest)
+    private readonly bool Matches(int offset, scoped ReadOnlySpan<byte> rest)
     {
         while (true)
         {

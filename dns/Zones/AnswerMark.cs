@@ -9,8 +9,9 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
 {
     public const int TicksPerSecond = 10;
 
-    private readonly long _created = created;
-    private long _last;
+    // Four bytes hold thirteen years of tenths of a second, and there may be a million marks.
+    private readonly uint _created = (uint)created;
+    private uint _last;
     private AnswerMark? _previous = previous;
 
     /// <summary>How many marks hang together.</summary>
@@ -18,8 +19,8 @@ internal sealed class AnswerMark(AnswerMark? previous, long created)
 
     public void Answered(long now)
     {
-        if (_last != now)
-            _last = now;
+        if (_last != (uint)now)
+            _last = (uint)now;
     }
 
     /// <summary>The last answer under this mark or one before it; 0 if there was none that can still be cached.</summary>

@@ -121,7 +121,7 @@ internal sealed class NameMap
             object slot = node.Slots[index] switch
             {
                 Node below => Set(below, entry, shift + Bits),
-                NameEntry other when other.Name.Equals(entry.Name) => entry,
+                NameEntry other when other.Wire.AsSpan().SequenceEqual(entry.Wire) => entry,
                 NameEntry other => Join(other, entry, shift + Bits),
                 NameEntry[] others => Among(others, entry),
                 var unknown => throw new InvalidOperationException($"a slot holds a {unknown.GetType().Name}"),
@@ -143,7 +143,7 @@ internal sealed class NameMap
 
         private NameEntry[] Among(NameEntry[] others, NameEntry entry)
         {
-            var at = Array.FindIndex(others, e => e.Name.Equals(entry.Name));
+            var at = Array.FindIndex(others, e => e.Wire.AsSpan().SequenceEqual(entry.Wire));
             if (at < 0)
             {
                 _count++;
@@ -162,7 +162,7 @@ internal sealed class NameMap
             object? left = slot switch
             {
                 Node below => Remove(below, name, shift + Bits),
-                NameEntry entry => entry.Name.Equals(name) ? null : entry,
+                NameEntry entry => entry.Wire.AsSpan().SequenceEqual(name.Wire) ? null : entry,
                 NameEntry[] entries => Without(entries, name),
                 _ => slot,
             };
@@ -180,7 +180,7 @@ internal sealed class NameMap
 
         private static object Without(NameEntry[] entries, Wire.DnsName name)
         {
-            var rest = Array.FindAll(entries, e => !e.Name.Equals(name));
+            var rest = Array.FindAll(entries, e => !e.Wire.AsSpan().SequenceEqual(name.Wire));
             return rest.Length == entries.Length ? entries : rest.Length == 1 ? rest[0] : rest;
         }
 

@@ -8,8 +8,11 @@ namespace Declarative.Dns.Zones;
 /// </summary>
 internal sealed class ZoneContents
 {
-    private readonly Dictionary<string, Record[]> _sources = new(StringComparer.Ordinal);
-    private readonly Dictionary<DnsName, List<Contribution>> _dirty = [];
+    /// <summary>After more changes at once than this the room that they took is given back.</summary>
+    private const int DirtyKept = 64;
+
+    private readonly Dictionary<string, Source> _sources = new(StringComparer.Ordinal);
+    private Dictionary<DnsName, Change> _dirty = [];
     private Zone[] _zones;
     private NameMap _names = NameMap.Empty;
     private long _version;
@@ -32,31 +35,41 @@ internal sealed class ZoneContents
     public bool KeepsChanges { get; init; }
 
     /// <summary>Replaces what a source contributes; no records: the source is gone. Each name must lie within a zone.</summary>
-    public void Put(string source, IReadOnlyList<Record> records)
+    public void Put(string key, IReadOnlyList<Record> records)
     {
-        var before = _sources.GetValueOrDefault(source, []);
-        if (Same(before, records))
+        var source = _sources.GetValueOrDefault(key);
+        if (source is null && records.Count == 0)
             return;
+        source ??= new Source(key, records[0].PodUid);
         foreach (var record in records)
         {
             if (ZoneIndex(record.Name) < 0)
                 throw new ArgumentException($"{record.Name} lies in none of the zones served", nameof(records));
         }
         // Records of a source come grouped by name but in no order of names: compare name by name.
-        var old = before.ToLookup(r => r.Name);
         var now = records.ToLookup(r => r.Name);
-        foreach (var name in old.Select(g => g.Key).Concat(now.Select(g => g.Key)).Distinct())
+        var names = new List<byte[]>(now.Count);
+        foreach (var name in source.Names.Select(DnsName.FromFolded).Union(now.Select(g => g.Key)))
         {
-            if (Same([.. old[name]], [.. now[name]]))
-                continue;
-            var contributions = Dirty(name);
-            contributions.RemoveAll(c => c.Source == source);
-            contributions.AddRange(now[name].Select(r => new Contribution(source, r)));
+            var entry = _names.Find(name.Wire, name.Hash);
+            var change = _dirty.GetValueOrDefault(name);
+            Record[] given = [.. now[name].Order(EntryBuilder.Order)];
+            if (!Same([.. Known(source, change, entry).Order(EntryBuilder.Order)], given))
+            {
+                // One array of bytes stands for a name wherever it is needed.
+                if (change is null)
+                    _dirty[name] = change = new Change(entry?.Wire ?? name.WireArray, [.. entry?.Contributions ?? []]);
+                change.Contributions.RemoveAll(c => ReferenceEquals(c.Source, source));
+                change.Contributions.AddRange(given.Select(r => new Contribution(source, r)));
+            }
+            if (given.Length > 0)
+                names.Add(change?.Wire ?? entry!.Wire);
         }
+        source.Names = [.. names];
         if (records.Count == 0)
-            _sources.Remove(source);
+            _sources.Remove(key);
         else
-            _sources[source] = [.. records];
+            _sources[key] = source;
     }
 
     public void Remove(string source) => Put(source, []);
@@ -85,51 +98,48 @@ internal sealed class ZoneContents
         var withdrawals = new List<Withdrawal>();
         var editor = _names.Edit();
         var touched = new (List<Record> Removed, List<Record> Added)?[_zones.Length];
-        foreach (var (name, contributions) in _dirty)
+        foreach (var (key, change) in _dirty)
         {
+            var name = change.Wire == key.WireArray ? key : DnsName.FromFolded(change.Wire);
             var before = editor.Find(name);
-            var mark = MarkFor(before, contributions, withdrawals, now);
-            var sets = SetsOf(contributions);
+            var mark = MarkFor(before, change.Contributions, withdrawals, now);
+            var entry = new NameEntry(name, change.Contributions, before?.Children ?? 0, mark);
             var (removed, added) = touched[ZoneIndex(name)] ??= ([], []);
             if (KeepsChanges)
             {
-                var (old, young) = (Records(before?.Sets ?? []), Records(sets));
+                Record[] old = [.. before?.Records ?? []], young = [.. entry.Records];
                 removed.AddRange(old.Except(young));
                 added.AddRange(young.Except(old));
             }
-            Store(editor, name, before, [.. contributions], sets, before?.Children ?? 0, mark);
+            Store(editor, name, before, entry);
         }
-        _dirty.Clear();
+        if (_dirty.Count > DirtyKept)
+            _dirty = [];
+        else
+            _dirty.Clear();
         _names = editor.Freeze();
         _zones = [.. _zones.Select((zone, i) => touched[i] is not { } change ? zone : zone.Next(KeepsChanges ? change : null))];
         Current = new ZoneSnapshot(_names, _zones, ++_version);
         return withdrawals;
     }
 
-    private static Record[] Records(RecordSet[] sets) => [.. sets.SelectMany(s => s.Records)];
+    private static IEnumerable<Record> Known(Source source, Change? change, NameEntry? entry) =>
+        (change is not null ? change.Contributions.Where(c => ReferenceEquals(c.Source, source)) : entry?.Of(source) ?? []).Select(c => c.Record);
 
-    private List<Contribution> Dirty(DnsName name)
+    private void Store(NameMap.Editor editor, DnsName name, NameEntry? before, NameEntry entry)
     {
-        if (!_dirty.TryGetValue(name, out var contributions))
-            _dirty[name] = contributions = [.. _names.Find(name.Wire)?.Contributions ?? []];
-        return contributions;
-    }
-
-    private void Store(
-        NameMap.Editor editor, DnsName name, NameEntry? before, Contribution[] contributions, RecordSet[] sets, int children, AnswerMark? mark)
-    {
-        var exists = sets.Length > 0 || children > 0;
+        var exists = entry.HasRecords || entry.Children > 0;
         if (exists)
-            editor.Set(new NameEntry(name, contributions, sets, children, mark));
+            editor.Set(entry);
         else if (before is not null)
             editor.Remove(name);
         if (exists == before is not null || ZoneIndex(name) is var zone && _zones[zone].Apex.Equals(name))
             return;
         // A name that came or went changes the number of names below its parent, which may make or end an empty non-terminal.
+        var step = exists ? 1 : -1;
         var parentName = name.Parent;
         var parent = editor.Find(parentName);
-        Store(editor, parentName, parent, parent?.Contributions ?? [], parent?.Sets ?? [],
-            (parent?.Children ?? 0) + (exists ? 1 : -1), parent?.Mark);
+        Store(editor, parentName, parent, parent?.WithChildren(parent.Children + step) ?? new NameEntry(parentName, [], step, null));
     }
 
     private int ZoneIndex(DnsName name)
@@ -147,13 +157,11 @@ internal sealed class ZoneContents
     {
         var have = contributions.Where(c => c.Record.PodUid is not null).Select(c => c.Record.PodUid!).ToHashSet(StringComparer.Ordinal);
         long? ttl = null;
-        foreach (var (_, record) in before?.Contributions ?? [])
+        foreach (var record in before?.Mark is null ? [] : before.LeadingElsewhere(have))
         {
-            if (record.PodUid is not { } uid || have.Contains(uid) || before!.Mark is not { } mark)
-                continue;
             ttl = Math.Max(ttl ?? 0, record.Ttl);
             var address = record.Type is RecordType.A or RecordType.Aaaa ? record : record.Targets.FirstOrDefault();
-            withdrawals.Add(new Withdrawal(uid, address?.Address.ToString() ?? "", record.Ttl, mark));
+            withdrawals.Add(new Withdrawal(record.PodUid!, address?.Address.ToString() ?? "", record.Ttl, before!.Mark!));
         }
         if (before?.Mark is { } ended && ttl is { } seconds)
         {
@@ -163,23 +171,6 @@ internal sealed class ZoneContents
         }
         return before?.Mark ?? (have.Count > 0 ? new AnswerMark(null, now) : null);
     }
-
-    /// <summary>Sets by type, records by data, without duplicates; one TTL per set, the least (RFC 2181, 5.2).</summary>
-    private static RecordSet[] SetsOf(List<Contribution> contributions) =>
-        [.. contributions.Select(c => c.Record)
-            .GroupBy(r => r.Type)
-            .OrderBy(g => g.Key)
-            .Select(set =>
-            {
-                var ttl = set.Min(r => r.Ttl);
-                return RecordSet.Of([.. set.Select(r => r.Ttl == ttl ? r : r with { Ttl = ttl }).GroupBy(r => r).Select(Merge).Order(ByData)]);
-            })];
-
-    /// <summary>One record that several sources contribute: its SRV target has the addresses that any of them knows.</summary>
-    private static Record Merge(IGrouping<Record, Record> same) =>
-        same.Key.Type == RecordType.Srv && same.Skip(1).Any() ? same.Key with { Targets = [.. same.SelectMany(r => r.Targets).Distinct()] } : same.Key;
-
-    private static readonly Comparer<Record> ByData = Comparer<Record>.Create((a, b) => a.Rdata.Span.SequenceCompareTo(b.Rdata.Span));
 
     private static bool Same(IReadOnlyList<Record> a, IReadOnlyList<Record> b)
     {
@@ -192,6 +183,9 @@ internal sealed class ZoneContents
         }
         return true;
     }
+
+    /// <summary>What is said of a name from the next version on.</summary>
+    private sealed record Change(byte[] Wire, List<Contribution> Contributions);
 }
 
 /// <summary>A pod that a name no longer leads to, and the mark that tells when an answer last did.</summary>

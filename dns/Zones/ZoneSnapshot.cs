@@ -37,7 +37,7 @@ internal sealed class ZoneSnapshot(NameMap names, Zone[] zones, long version)
             {
                 if (ZoneOf(entry.Wire) != zone)
                     continue;
-                foreach (var record in entry.Sets.SelectMany(s => s.Records))
+                foreach (var record in entry.Records)
                     yield return record.ToString();
             }
         }

@@ -15,6 +15,12 @@ public abstract class MasterDetector : IAsyncDisposable
     /// <summary>Ends when another master than this one is known to lead; never, where nobody would say so.</summary>
     public abstract Task Deposed(Uri address, CancellationToken stop);
 
+    /// <summary>All masters known by now: a list as it was given, or what ZooKeeper told, the leading one first. Empty: nothing is known yet.</summary>
+    public abstract IReadOnlyList<Uri> Known { get; }
+
+    /// <summary>Ends when <see cref="Known"/> is another list than this one; never, where that cannot be.</summary>
+    public abstract Task Changed(IReadOnlyList<Uri> known, CancellationToken stop);
+
     public virtual ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
@@ -68,6 +74,11 @@ public sealed class MasterList(IReadOnlyList<Uri> addresses) : MasterDetector
     {
         if (addresses[_next % addresses.Count] == address) _next = (_next + 1) % addresses.Count;
     }
+
+    public override IReadOnlyList<Uri> Known => addresses;
+
+    /// <summary>Nobody starts it: it ends, canceled, with <paramref name="stop"/> alone.</summary>
+    public override Task Changed(IReadOnlyList<Uri> known, CancellationToken stop) => new(static () => { }, stop);
 
     /// <summary>Nobody starts it: it ends, canceled, with <paramref name="stop"/> alone.</summary>
     public override Task Deposed(Uri address, CancellationToken stop) => new(static () => { }, stop);

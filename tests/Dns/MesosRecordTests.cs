@@ -27,7 +27,7 @@ public class MesosRecordTests
     private static IReadOnlyList<IPAddress> Find(string host) => IPAddress.TryParse(host, out var address) ? [address] : host == "localhost" ? [IPAddress.Loopback] : [];
 
     private static string Data(ZoneSnapshot zones, string name, RecordType type) =>
-        string.Join(' ', (zones.Names.Find(DnsName.Parse(name).Wire)?.Find(type)?.Records ?? [])
+        string.Join(' ', (zones.Names.Find(DnsName.Parse(name).Wire)?.Records.Where(r => r.Type == type) ?? [])
             .Select(r => type == RecordType.Srv ? $"{r.Target}:{r.Port}" : r.Address.ToString()).Order(StringComparer.Ordinal));
 
     [Theory]

@@ -35,6 +35,65 @@ public class ServerTests
             Assert.Equal(expected, (await Run(client, $"@127.0.0.1 -p {dns.Address.Port} {question} +short")).Trim());
     }
 
+    /// <summary>BIND's validating client takes what is unsigned for what it is: the answers have no fault that it would find.</summary>
+    [Fact]
+    public async Task DelvTakesTheAnswers()
+    {
+        await using var dns = await RunningDns.Start();
+        await dns.Apply(Hello);
+        await Eventually(dns, "hello.default.svc.cluster.local", RecordType.A, 1);
+        foreach (var (question, expected) in new[]
+        {
+            ("hello.default.svc.cluster.local A", "hello.default.svc.cluster.local. 5 IN A 127.64.0.17"),
+            ("_http._tcp.hello.default.svc.cluster.local SRV", "_http._tcp.hello.default.svc.cluster.local. 5 IN SRV 0 1 9001 hello.default.svc.cluster.local."),
+            ("hello.default.svc.cluster.local AAAA", ";-$NXRRSET"),
+            ("nothing.default.svc.cluster.local A", ";-$NXDOMAIN"),
+        })
+        {
+            var said = System.Text.RegularExpressions.Regex.Replace(await Run("delv", $"-i @127.0.0.1 -p {dns.Address.Port} {question}"), "[\t ]+", " ");
+            Assert.True(said.Contains(expected, StringComparison.Ordinal), $"{question}: {said}");
+        }
+    }
+
+    /// <summary>Each zone has a TTL of its own, its negative answers too; a service's annotation says otherwise for its names.</summary>
+    [Fact]
+    public async Task TtlsAreThoseOfZoneAndService()
+    {
+        await using var dns = await RunningDns.Start(new DnsOptions { Times = new(30, 30), ClusterTimes = new(7, 7) });
+        await dns.Apply(Hello);
+        await dns.Apply("apiVersion: v1\nkind: Service\nmetadata: {name: slow, annotations: {declarative.mesos/dns-ttl: '600'}}\nspec: {clusterIP: 127.64.0.30, ports: [{name: http, port: 80}]}");
+        await Eventually(dns, "hello.declarative.mesos", RecordType.A, 1);
+        await Eventually(dns, "slow.default.svc.cluster.local", RecordType.A, 1);
+        foreach (var (name, type, ttl) in new[]
+        {
+            ("hello.declarative.mesos", RecordType.A, 30u), ("hello.default.svc.cluster.local", RecordType.A, 7u), ("slow.default.svc.cluster.local", RecordType.A, 600u),
+            ("_http._tcp.slow.default.svc.cluster.local", RecordType.Srv, 600u), ("30.0.64.127.in-addr.arpa", RecordType.Ptr, 600u),
+        })
+            Assert.Equal(ttl, Assert.Single((await dns.Ask(name, type))!.Answers).Ttl);
+        Assert.Equal(30u, Assert.Single((await dns.Ask("none.mesos", RecordType.A))!.Authorities).Ttl);
+        Assert.Equal(7u, Assert.Single((await dns.Ask("none.cluster.local", RecordType.A))!.Authorities).Ttl);
+    }
+
+    /// <summary>The switch back to Mesos-DNS' ways: whatever runs is named, ready or not.</summary>
+    [Fact]
+    public async Task UnreadyTasksAreNamedWhereAllRunningOnesAreWanted()
+    {
+        foreach (var healthAware in new[] { true, false })
+        {
+            await using var dns = await RunningDns.Start(new DnsOptions { HealthAware = healthAware });
+            await dns.Apply("""
+                apiVersion: v1
+                kind: Pod
+                metadata: {name: sick, annotations: {declarative.mesos/task: '{"id":"u.0","agent":"x-S0","ports":{}}'}}
+                spec: {nodeName: agent-0, containers: [{name: sick, command: [x]}]}
+                status: {phase: Running, hostIP: 127.0.0.1, podIP: 127.0.0.1, conditions: [{type: Ready, status: "False"}]}
+                """);
+            await dns.Apply(WireFeatureTests.Service("after", "127.64.0.31"));
+            await Eventually(dns, "after.default.svc.cluster.local", RecordType.A, 1);
+            await Eventually(dns, "sick.declarative.mesos", RecordType.A, healthAware ? 0 : 1);
+        }
+    }
+
     [Fact]
     public async Task ServicesOfTasksComeWithTargetsInTurn()
     {
@@ -254,7 +313,7 @@ public class ServerTests
 
     internal static async Task<string> Run(string program, string arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments + (program == "dig" ? " +tries=1 +time=5" : " +retry=0 +timeout=5")) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var process = Process.Start(new ProcessStartInfo(program, arguments + program switch { "dig" => " +tries=1 +time=5", "kdig" => " +retry=0 +timeout=5", _ => "" }) { RedirectStandardOutput = true, UseShellExecute = false })!;
         var text = await process.StandardOutput.ReadToEndAsync(Stop);
         await process.WaitForExitAsync(Stop);
         return text;

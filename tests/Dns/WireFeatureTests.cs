@@ -245,6 +245,56 @@ public class WireFeatureTests
         Assert.Contains("192.0.2.1", await Dig(dns, "ext.default.svc.cluster.local A +short +time=10"), StringComparison.Ordinal);
     }
 
+    /// <summary>The longest zone that fits says who is asked; there is no way around it to the servers of all others.</summary>
+    [Fact]
+    public async Task ZonesHaveServersOfTheirOwn()
+    {
+        using var general = new Upstream();
+        using var special = new Upstream();
+        using var deeper = new Upstream();
+        await using var dns = await RunningDns.Start(new DnsOptions
+        {
+            Forward = new ForwardOptions
+            {
+                Resolvers = [general.Address],
+                Zones = new Dictionary<string, IReadOnlyList<IPEndPoint>> { ["example.org"] = [special.Address], ["deep.example.org"] = [deeper.Address] },
+                Timeout = TimeSpan.FromSeconds(5),
+            },
+        });
+        foreach (var name in new[] { "www.example.org", "x.deep.example.org", "www.example.com", "fails.example.org" })
+            await Dig(dns, $"{name} A +time=10");
+        Assert.Equal(["www.example.com."], general.Names);
+        Assert.Equal(["fails.example.org.", "www.example.org."], special.Names.Order());
+        Assert.Equal(["x.deep.example.org."], deeper.Names);
+    }
+
+    /// <summary>A zone of many messages: each is within its size, and together they are the zone, in the records' own order of start and end.</summary>
+    [Fact]
+    public void LargeZonesAreCopiedInManyMessages()
+    {
+        var contents = ZoneCase.NewContents();
+        for (var i = 0; i < 5000; i++)
+            contents.Put($"s{i}", [Declarative.Dns.Wire.Record.OfAddress(DnsName.Parse($"n{i}.x.mesos"), 5, new IPAddress([10, 0, (byte)(i >> 8), (byte)i]))]);
+        contents.Publish(1);
+        var query = new byte[100];
+        var packet = query[..Query.Write(query, 77, DnsName.Parse("mesos").Wire, RecordType.Axfr)];
+        var transfer = new ZoneTransfer(new ServerParts(Open, TimeProvider.System), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        var all = new List<Declarative.Dns.Wire.Record>();
+        var messages = 0;
+        foreach (var bytes in transfer.Messages(packet, contents.Current, IPAddress.Loopback, 1))
+        {
+            var message = Message.Read(bytes.Span)!;
+            Assert.Equal((77, true), (message.Header.Id, message.Authoritative));
+            Assert.InRange(bytes.Length, 100, 16 * 1024);
+            all.AddRange(message.Answers);
+            messages++;
+        }
+        Assert.InRange(messages, 5, 30);
+        Assert.Equal((RecordType.Soa, RecordType.Soa), (all[0].Type, all[^1].Type));
+        Assert.Equal(5000, all.Where(r => r.Type == RecordType.A).Select(r => r.Name).Distinct().Count());
+        Assert.Single(transfer.Messages(packet, contents.Current, IPAddress.Parse("192.0.2.1"), 1), m => Message.Read(m.Span)!.Code == ResponseCode.Refused);
+    }
+
     /// <summary>What is known does not wait behind what has to be asked for (RFC 7766, 6.2.1.1), and of many who ask the same one asks outside.</summary>
     [Fact]
     public async Task AnswersOverTcpComeWhenTheyAreThere()

@@ -59,10 +59,10 @@ public class ZoneTests
             var (a, b) = (contents.Current.Names.Sorted(), fresh.Current.Names.Sorted());
             Assert.Equal(b.Select(Describe), a.Select(Describe));
             Assert.Equal(a.Count, contents.Current.Names.Count);
-            return a.All(e => e.Sets.Length > 0 || e.Children > 0);
+            return a.All(e => e.HasRecords || e.Children > 0);
         });
 
-        static string Describe(NameEntry e) => $"{e.Name} {e.Children} {string.Join(',', e.Sets.SelectMany(s => s.Records))}";
+        static string Describe(NameEntry e) => $"{e.Name} {e.Children} {string.Join(',', e.Records)}";
     }
 
     [Fact]
@@ -77,7 +77,7 @@ public class ZoneTests
                 var before = (map, names: map.Sorted().Select(e => e.Name.ToString()).ToArray());
                 var editor = map.Edit();
                 if (add)
-                    editor.Set(model[name.ToString()] = new NameEntry(name, [], [], number, null));
+                    editor.Set(model[name.ToString()] = new NameEntry(name, [], number, null));
                 else if (model.Remove(name.ToString()) | true)
                     editor.Remove(name);
                 map = editor.Freeze();
@@ -100,8 +100,8 @@ public class ZoneTests
                 (first, second) = (seen[name.Hash], name);
         }
         var editor = NameMap.Empty.Edit();
-        editor.Set(new NameEntry(first!, [], [], 1, null));
-        editor.Set(new NameEntry(second!, [], [], 2, null));
+        editor.Set(new NameEntry(first!, [], 1, null));
+        editor.Set(new NameEntry(second!, [], 2, null));
         var map = editor.Freeze();
         Assert.Equal((1, 2, 2), (map.Find(first!.Wire)!.Children, map.Find(second!.Wire)!.Children, map.Count));
         editor.Remove(first);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Declarative.Dns;
 using Declarative.Mesos.Scheduler;
 using Declarative.Mesos.Scheduler.Http;
 using Declarative.Mesos.Scheduler.ZooKeeper;
@@ -88,6 +89,56 @@ public sealed class ZooKeeperTests : IAsyncDisposable
         Assert.Equal($"http://127.0.0.1:{one.Port}/ does not lead any more.", lost);
         Assert.Equal(new Uri($"http://127.0.0.1:{two.Port}"), await detector.Leader(Stop));
         client.End();
+    }
+
+    /// <summary>Mesos-DNS' configuration with <c>zk</c> alone: leader, masters that stand by, and another leader.</summary>
+    [Fact]
+    public async Task Dns_names_the_masters_that_ZooKeeper_names()
+    {
+        StartServer();
+        var client = await Client();
+        await client.Do("create /mesos");
+        var worlds = new List<MasterWorld>();
+        await using var one = await Declarative.Mesos.Mini.Http.MasterServer.Start(new(IPAddress.Loopback, 0), NewMaster, Stop);
+        await using var two = await Declarative.Mesos.Mini.Http.MasterServer.Start(new(IPAddress.Loopback, 0), NewMaster, Stop);
+        await client.Do("create -s /mesos/json.info_ " + Master(one.Port));
+        var file = Path.Combine(_directory.FullName, "config.json");
+        await File.WriteAllTextAsync(file, $$"""{"zk": "zk://127.0.0.1:{{_port}}/mesos", "refreshSeconds": 1, "resolvers": [], "zkDetectionTimeout": 30}""", Stop);
+        await using var dns = new DnsPart(MesosDnsConfig.Load(file).Options(new DnsOptions()) with { Listen = new(IPAddress.Loopback, 0), Http = null });
+        using var stop = new CancellationTokenSource();
+        var running = dns.Run(null, TimeProvider.System, new Random(1), stop.Token);
+        await dns.Ready.WaitAsync(TimeSpan.FromMinutes(1), Stop);
+        await Until("_leader._tcp.mesos SRV", $"0 1 {one.Port} leader.mesos.");
+        await Until("master1.mesos A", "");
+        await client.Do("create -s /mesos/json.info_ " + Master(two.Port));
+        await Until("master1.mesos A", "127.0.0.1");
+        await client.Do("delete /mesos/json.info_0000000000");
+        await Until("_leader._tcp.mesos SRV", $"0 1 {two.Port} leader.mesos.");
+        await Until("master1.mesos A", "");
+        await stop.CancelAsync();
+        await running;
+        client.End();
+        foreach (var world in worlds) await world.DisposeAsync();
+
+        Declarative.Mesos.Mini.Master.MiniMaster NewMaster(int port)
+        {
+            worlds.Add(new MasterWorld(new() { Port = port }));
+            return worlds[^1].Master;
+        }
+
+        async Task Until(string question, string answer)
+        {
+            var seen = "";
+            for (var tries = 0; tries < 600; tries++)
+            {
+                // The masters' clocks are ours: they must go on for the masters to tell anything.
+                worlds.ForEach(world => world.Time.Advance(TimeSpan.FromSeconds(0.05)));
+                seen = (await Dns.ServerTests.Run("dig", $"@127.0.0.1 -p {dns.Address.Port} {question} +short")).Trim();
+                if (seen == answer) return;
+                await Task.Delay(20, Stop);
+            }
+            Assert.Fail($"{question} is \"{seen}\", not \"{answer}\"");
+        }
     }
 
     [Fact]

@@ -19,30 +19,57 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
     private readonly HttpClient _client = new(options.Access.Handler(int.MaxValue)) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
-    /// <exception cref="MasterUnavailable">There is no master, the stream was lost, or heartbeats stopped.</exception>
+    /// <exception cref="MasterUnavailable">There is no master, the stream was lost, heartbeats stopped, or another master leads.</exception>
     public async IAsyncEnumerable<Event> Watch([EnumeratorCancellation] CancellationToken stop)
     {
-        using var response = await Send(new Call { Type = CallType.Subscribe }, stop);
+        var leader = await options.Masters.Leader(stop);
+        using var response = await Send(leader, new Call { Type = CallType.Subscribe }, stop);
         await using var records = new RecordReader(await response.Content.ReadAsStreamAsync(stop));
         using var watchdog = new CancellationTokenSource(options.CallTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(watchdog.Token, stop);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var deposed = EndWhenDeposed(leader, watchdog, over.Token);
         var patience = options.CallTimeout;
-        while (await Next(records, either.Token, stop) is { } message)
+        try
         {
-            if (message.Type == Event.Types.Type.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
-                patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
-            yield return message;
-            watchdog.CancelAfter(patience);
+            while (await Next(records, leader, deposed, either.Token, stop) is { } message)
+            {
+                if (message.Type == Event.Types.Type.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
+                    patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
+                yield return message;
+                if (!deposed.IsCompleted)
+                    watchdog.CancelAfter(patience);
+            }
+        }
+        finally
+        {
+            over.Cancel();
+            await deposed;
         }
 
         throw new MasterUnavailable("The master ended the operator stream.");
+    }
+
+    /// <summary>True: another master leads. False: the stream was over before.</summary>
+    private async Task<bool> EndWhenDeposed(Uri leader, CancellationTokenSource watchdog, CancellationToken over)
+    {
+        try
+        {
+            await options.Masters.Deposed(leader, over);
+            watchdog.Cancel();
+            return true;
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 
     /// <summary>One question, for example GET_AGENTS.</summary>
     /// <exception cref="MasterUnavailable">There is no answer.</exception>
     public async System.Threading.Tasks.Task<Response> Ask(Call call, CancellationToken stop)
     {
-        using var response = await Send(call, stop);
+        using var response = await Send(await options.Masters.Leader(stop), call, stop);
         try
         {
             return Response.Parser.ParseFrom(await response.Content.ReadAsByteArrayAsync(stop));
@@ -55,9 +82,8 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
 
     public void Dispose() => _client.Dispose();
 
-    private async Task<HttpResponseMessage> Send(Call call, CancellationToken stop)
+    private async Task<HttpResponseMessage> Send(Uri first, Call call, CancellationToken stop)
     {
-        var first = await options.Masters.Leader(stop);
         var address = first;
         for (var redirects = 0; redirects <= RedirectsMax; redirects++)
         {
@@ -97,7 +123,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 
-    private static async Task<Event?> Next(RecordReader records, CancellationToken either, CancellationToken stop)
+    private static async Task<Event?> Next(RecordReader records, Uri leader, Task<bool> deposed, CancellationToken either, CancellationToken stop)
     {
         try
         {
@@ -105,7 +131,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         }
         catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
         {
-            throw new MasterUnavailable("The master sends no heartbeats any more.", late);
+            throw new MasterUnavailable(deposed.IsCompleted ? $"{leader} does not lead any more." : "The master sends no heartbeats any more.", late);
         }
         catch (Exception lost) when (lost is HttpRequestException or IOException or InvalidDataException or InvalidProtocolBufferException)
         {

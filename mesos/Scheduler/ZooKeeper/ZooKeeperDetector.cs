@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace Declarative.Mesos.Scheduler.ZooKeeper;
 
 /// <summary>
-/// The leading master as ZooKeeper has it: the znode <c>json.info_NNNNNNNNNN</c> of the lowest number, which holds the master's MasterInfo.
+/// The leading master as ZooKeeper has it: the znode <c>json.info_NNNNNNNNNN</c> of the lowest number, which holds the master's MasterInfo;
+/// the others stand by.
 /// While ZooKeeper is away the last known master stays: a stream that works is not cut because nobody can confirm it.
 /// </summary>
 public sealed class ZooKeeperDetector : MasterDetector
@@ -19,7 +20,7 @@ public sealed class ZooKeeperDetector : MasterDetector
     private readonly Lock _lock = new();
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task? _watching;
-    private Uri? _leader;
+    private IReadOnlyList<Uri> _known = [];
     private string _why = "has not answered yet";
 
     public ZooKeeperDetector(ZooKeeperAddress address, bool https, TimeProvider time) => (_address, _https, _time) = (address, https, time);
@@ -36,8 +37,8 @@ public sealed class ZooKeeperDetector : MasterDetector
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
         while (true)
         {
-            var (leader, news) = Known();
-            if (leader is not null) return leader;
+            var (known, news) = Now();
+            if (known.Count > 0) return known[0];
             try
             {
                 await news.WaitAsync(either.Token);
@@ -56,8 +57,20 @@ public sealed class ZooKeeperDetector : MasterDetector
     {
         while (true)
         {
-            var (leader, news) = Known();
-            if (leader is not null && leader != address) return;
+            var (known, news) = Now();
+            if (known.Count > 0 && known[0] != address) return;
+            await news.WaitAsync(stop);
+        }
+    }
+
+    public override IReadOnlyList<Uri> Known => Now().Known;
+
+    public override async Task Changed(IReadOnlyList<Uri> known, CancellationToken stop)
+    {
+        while (true)
+        {
+            var (now, news) = Now();
+            if (!now.SequenceEqual(known)) return;
             await news.WaitAsync(stop);
         }
     }
@@ -72,22 +85,22 @@ public sealed class ZooKeeperDetector : MasterDetector
         await base.DisposeAsync();
     }
 
-    private (Uri? Leader, Task News) Known()
+    private (IReadOnlyList<Uri> Known, Task News) Now()
     {
         lock (_lock)
         {
             _watching ??= Watch();
-            return (_leader, _news.Task);
+            return (_known, _news.Task);
         }
     }
 
-    private void Tell(Uri? leader, string why)
+    private void Tell(IReadOnlyList<Uri> known, string why)
     {
         lock (_lock)
         {
             _why = why;
-            if (leader == _leader) return;
-            _leader = leader;
+            if (known.SequenceEqual(_known)) return;
+            _known = known;
             _news.TrySetResult();
             _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
@@ -123,7 +136,7 @@ public sealed class ZooKeeperDetector : MasterDetector
             }
             catch (ZooKeeperLost lost)
             {
-                Tell(_leader, lost.Message);
+                Tell(Known, lost.Message);
                 if (lost.IsExpired) ticket = default;
             }
             catch (OperationCanceledException)
@@ -147,16 +160,22 @@ public sealed class ZooKeeperDetector : MasterDetector
         while (true)
         {
             var (code, names) = await session.Children(_address.Path, stop);
-            var first = names.Where(x => x.StartsWith(Prefix, StringComparison.Ordinal)).Min(StringComparer.Ordinal);
-            if (first is null)
+            var standing = names.Where(x => x.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+            if (standing.Count == 0)
             {
-                Tell(null, code is ZooKeeperCode.NoNode ? $"there is no znode {_address.Path}" : $"no master stands under {_address.Path}");
+                Tell([], code is ZooKeeperCode.NoNode ? $"there is no znode {_address.Path}" : $"no master stands under {_address.Path}");
                 if (code is ZooKeeperCode.NoNode) throw new ZooKeeperLost($"there is no znode {_address.Path}");
                 return;
             }
-            var (found, bytes) = await session.Data($"{_address.Path}/{first}", stop);
-            if (found is ZooKeeperCode.NoNode) continue; // gone between the two questions
-            Tell(Address(bytes, _https) ?? throw new ZooKeeperLost($"{_address.Path}/{first} holds no MasterInfo"), "");
+            var masters = new List<Uri>(standing.Count);
+            foreach (var name in standing)
+            {
+                var (found, bytes) = await session.Data($"{_address.Path}/{name}", stop);
+                if (found is ZooKeeperCode.NoNode) break; // gone between the two questions
+                masters.Add(Address(bytes, _https) ?? throw new ZooKeeperLost($"{_address.Path}/{name} holds no MasterInfo"));
+            }
+            if (masters.Count < standing.Count) continue;
+            Tell(masters, "");
             return;
         }
     }
