@@ -11,6 +11,7 @@ public sealed class KindTests
     [
         "apiregistration.k8s.io/v1 APIService", // stored without an effect; the table has none of its fields
         "metrics.k8s.io/v1beta1 PodMetrics", "metrics.k8s.io/v1beta1 NodeMetrics", // answers about the present, never stored
+        "authentication.k8s.io/v1beta1 SelfSubjectReview", // what kubectl 1.27 asks for; answered, never stored
         // Versions that Kubernetes 1.25 ended; the fields of the types table are those of their successors.
         "batch/v1beta1 CronJob", "policy/v1beta1 PodDisruptionBudget", "discovery.k8s.io/v1beta1 EndpointSlice", "events.k8s.io/v1beta1 Event",
     ];
