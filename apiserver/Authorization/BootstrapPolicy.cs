@@ -108,6 +108,7 @@ public static class BootstrapPolicy
         Of("events.k8s.io", "events", Read),
         Of("networking.k8s.io", "ingresses,ingresses/status,networkpolicies", Read),
         Of("policy", "poddisruptionbudgets,poddisruptionbudgets/status", Read),
+        Of("metrics.k8s.io", "nodes,pods", "get,list"),
     ];
 
     private static IReadOnlyList<Rule> Administering =>

@@ -7,6 +7,7 @@ namespace Declarative.ApiServer.Http;
 /// <summary>The discovery documents of a table of kinds, in the three forms that clients ask for (Kubernetes doc "Discovery API").</summary>
 internal sealed class Discovery(IReadOnlyList<Kind> kinds)
 {
+    private static readonly string[] ReadOnly = ["get", "list"];
     private static readonly string[] AllVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     private static readonly string[] CreateOnly = ["create"];
 
@@ -175,7 +176,8 @@ internal sealed class Discovery(IReadOnlyList<Kind> kinds)
     private IEnumerable<Kind> Of(string group, string version) =>
         kinds.Where(x => x.Group == group && x.Version == version).OrderBy(x => x.Plural, StringComparer.Ordinal);
 
-    private static IReadOnlyList<string> Verbs(Kind kind) => kind.Support == KindSupport.Review ? CreateOnly : AllVerbs;
+    private static IReadOnlyList<string> Verbs(Kind kind) =>
+        kind.Support == KindSupport.Review ? CreateOnly : kind.Group == "metrics.k8s.io" ? ReadOnly : AllVerbs;
 
     private static string GroupVersion(string group, string version) => group.Length == 0 ? version : $"{group}/{version}";
 

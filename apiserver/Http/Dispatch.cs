@@ -6,6 +6,7 @@ using Declarative.Api.Objects;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http.Audit;
+using Declarative.ApiServer.Http.Usage;
 using Declarative.ApiServer.Streams;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -28,6 +29,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private readonly PodRemote _podRemote = new(agents, time);
     private readonly PodPortForward _podPortForward = new(time);
     private readonly HttpProxy _proxy = new(time);
+    private readonly UsageAnswer _usage = new(agents, time);
     private readonly Health _health = new(options.Readiness);
     private readonly Issuer _issuer = new(accounts);
     private readonly ServedKinds _kinds = new(options.Kinds, options.Version);
@@ -161,6 +163,12 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         {
             if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "proxy", path.Namespace ?? "", ProxyTarget.NameOf(path.Name)) is { } refused) throw refused;
             await _proxy.Answer(exchange, api(User.ApiServer), closing);
+            return;
+        }
+        if (path.Kind.Group == "metrics.k8s.io")
+        {
+            if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "", path.Namespace ?? "", path.Name) is { } refused) throw refused;
+            await _usage.Answer(exchange, api(User.ApiServer));
             return;
         }
         if (path.Subresource == "history")

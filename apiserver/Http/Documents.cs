@@ -19,15 +19,12 @@ internal sealed class Document(byte[] body, string contentType)
 /// <summary>Discovery, <c>/version</c> and the list of paths.</summary>
 internal sealed class Documents
 {
-    /// <summary>Kinds of the table that no part of this server answers for yet.</summary>
-    private static bool IsServed(Kind kind) => kind.Group != "metrics.k8s.io";
-
     private readonly Dictionary<string, Document> _plain = [];
     private readonly Dictionary<(string Path, string Version), Document> _aggregated = [];
 
     public Documents(string version, IReadOnlyList<Kind> kinds)
     {
-        var discovery = new Discovery([.. kinds.Where(IsServed)]);
+        var discovery = new Discovery(kinds);
         Add("/version", Version(version));
         Add("/api", discovery.ApiVersions());
         Add("/apis", discovery.ApiGroupList());

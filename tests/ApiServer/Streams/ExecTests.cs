@@ -182,6 +182,35 @@ public sealed class ExecTests : IAsyncLifetime
         Assert.Equal("first\nsecond\nover\n", _bench.Stdout(id));
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Top_tells_what_pods_and_nodes_use(string version)
+    {
+        var kubectl = Make(version);
+        var id = await RunningPod.Make(_server, "busy", "agent-0") + ".0";
+        _bench.Master.Run(AgentBench.Shell(id, "while :; do :; done"));
+        await _bench.Master.Until(id, TaskState.TaskRunning);
+        var pods = (await kubectl.Run("top", "pods")).Succeeds().Lines;
+        Assert.Matches(@"^NAME\s+CPU\(cores\)\s+MEMORY\(bytes\)\s*$", pods[0]);
+        var (busy, idle) = (Row(pods, "busy"), Row(pods, "worker"));
+        Assert.InRange(busy.MilliCpus, 20, 2500);
+        Assert.True(busy.MilliCpus > idle.MilliCpus, string.Join('\n', pods));
+        Assert.Single((await kubectl.Run("top", "pods", "-l", "app=busy", "--no-headers")).Succeeds().Lines);
+        Assert.Matches(@"^busy\s+c\s+\d+m\s+\d+Mi\s*$", (await kubectl.Run("top", "pod", "busy", "--containers", "--no-headers")).Succeeds().Lines[0]);
+        (await kubectl.Run("top", "pod", "nobody")).Fails("not found");
+
+        var raw = System.Text.Json.Nodes.JsonNode.Parse((await kubectl.Run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/agent-0")).Succeeds().Output)!;
+        Assert.Equal("NodeMetrics", (string)raw["kind"]!);
+        Assert.True(long.Parse(((string)raw["usage"]!["cpu"]!).TrimEnd('n'), System.Globalization.CultureInfo.InvariantCulture) > 20_000_000, raw.ToJsonString());
+        (await kubectl.Run("delete", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/agent-0")).Fails("only read");
+
+        static (int MilliCpus, string Line) Row(IReadOnlyList<string> lines, string name)
+        {
+            var line = lines.Single(x => x.StartsWith(name + " ", StringComparison.Ordinal));
+            return (int.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1].TrimEnd('m'), System.Globalization.CultureInfo.InvariantCulture), line);
+        }
+    }
+
     private Kubectl Make(string version) => new(Kubectls.Require(version), _server.Face.KubeconfigPath, _server.Directory);
 
     /// <summary>A shell line in a terminal of its own; KUBECTL stands for kubectl with its kubeconfig. What is to be typed, then what must be seen before the next is typed, and so on.</summary>
