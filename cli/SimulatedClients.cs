@@ -18,7 +18,8 @@ internal static class SimulatedClients
     private const string Address = "127.0.0.1";
     private const int FirstPort = 9001;
     private const int Ports = 3;
-    private static readonly string[] Names = ["_web._tcp.declarative.mesos", "_api._tcp.declarative.mesos", "_cart-shop._tcp.declarative.mesos"];
+    private static readonly (string Name, string Workload)[] Names =
+        [("_web._tcp.declarative.mesos", "default/web"), ("_api._tcp.declarative.mesos", "default/api"), ("_cart-shop._tcp.declarative.mesos", "shop/cart")];
 
     /// <summary>Requests through the balancer, most of them short, some long.</summary>
     public static async Task Balanced(LbRoutes routes, SimulatedTraffic traffic, TimeProvider time, Random random, CancellationToken stop)
@@ -52,10 +53,10 @@ internal static class SimulatedClients
             var now = time.GetUtcNow();
             if (now >= cached[which].End)
             {
-                var length = zones.Answer(Query(Names[which], (ushort)random.Next(65536)), response);
+                var length = zones.Answer(Query(Names[which].Name, (ushort)random.Next(65536)), response);
                 var answers = Services(response.AsSpan(0, length));
-                traffic.Told(DnsReport, $"{Names[which]} {string.Join(' ', answers)}");
-                cached[which] = (now.AddSeconds(answers.Count == 0 ? 0 : answers.Min(x => x.Ttl)), [.. answers.Select(x => traffic.PodAt(x.Port)).Where(x => x.Length > 0)]);
+                traffic.Told(DnsReport, $"{Names[which].Name} {string.Join(' ', answers)}");
+                cached[which] = (now.AddSeconds(answers.Count == 0 ? 0 : answers.Min(x => x.Ttl)), [.. answers.Select(x => traffic.PodAt(x.Port, Names[which].Workload)).Where(x => x.Length > 0)]);
             }
             if (cached[which].Pods is { Count: > 0 } pods) traffic.Routed(DnsReport, pods[random.Next(pods.Count)]);
         }

@@ -20,6 +20,10 @@ public sealed class SimulatedTraffic
     /// <summary>An answer that a client will go by: part of the history.</summary>
     public void Told(string report, string what) => Witness.Note($"client of {report}: {what}");
 
-    /// <summary>The pod whose task has this host port; "" where none has.</summary>
-    public string PodAt(int hostPort) => Witness.PodAt(hostPort);
+    /// <summary>
+    /// The pod of a workload whose task has this host port, the last one that got it; "" where none has. The port of an agent that was lost may be
+    /// another workload's by now, on the agent in its place: who said the one did not send anybody to the other.
+    /// </summary>
+    /// <param name="workload"><c>namespace/name</c>.</param>
+    public string PodAt(int hostPort, string workload) => Witness.PodAt(hostPort, workload);
 }

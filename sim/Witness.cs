@@ -35,7 +35,7 @@ internal sealed class Witness(World world, Tally tally)
     private readonly SortedDictionary<string, (EndpointSlice Slice, long Revision)> _slices = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SeenReport> _reports = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _firstMark = new(StringComparer.Ordinal);
-    private readonly Dictionary<int, string> _podAt = [];
+    private readonly Dictionary<(int Port, string Workload), string> _podAt = [];
     private readonly HashSet<string> _launched = new(StringComparer.Ordinal);
     private readonly HashSet<string> _killed = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<string>> _drainedFor = new(StringComparer.Ordinal);
@@ -176,7 +176,7 @@ internal sealed class Witness(World world, Tally tally)
 
     public void Note(string text) => world.Note(text);
 
-    public string PodAt(int hostPort) => _podAt.GetValueOrDefault(hostPort, "");
+    public string PodAt(int hostPort, string workload) => _podAt.GetValueOrDefault((hostPort, workload), "");
 
     private void PodSeen(JournalRecord record)
     {
@@ -189,10 +189,14 @@ internal sealed class Witness(World world, Tally tally)
         var pod = Pod.Read(json);
         var before = _pods.GetValueOrDefault(record.Uid);
         _pods[record.Uid] = !pod.Metadata.IsDeleting ? new(pod, 0, null) : before.Mark > 0 ? before with { Pod = pod } : new(pod, record.Revision, world.Elapsed);
-        // From the intent on; a pod whose task is over may be written again when its port is another's.
-        if (before.Pod?.Task?.Id == pod.Task?.Id) return;
-        foreach (var port in pod.Task?.Ports.Values ?? []) _podAt[port] = record.Uid;
+        // From the intent on, which has other ports where it is made anew before the launch; a pod whose task is over may be written again when its
+        // port is another's.
+        if (before.Pod?.Task is { } known && pod.Task is { } told && known.Id == told.Id && known.Ports.Values.SequenceEqual(told.Ports.Values)) return;
+        foreach (var port in pod.Task?.Ports.Values ?? []) _podAt[(port, WorkloadOf(pod))] = record.Uid;
     }
+
+    /// <summary>The names of users' workloads have no dash, those of their pods begin with them.</summary>
+    private static string WorkloadOf(Pod pod) => $"{pod.Namespace}/{pod.Name.Split('-')[0]}";
 
     private void SliceSeen(JournalRecord record)
     {
