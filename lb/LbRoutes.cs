@@ -151,6 +151,7 @@ public sealed class LbRoutes
             Logger = _logger,
         };
         using var stopping = stop.Register(signal.Set);
+        var served = Completion.New();
         Task[] loops =
         [
             statuses.Run(stop),
@@ -158,7 +159,8 @@ public sealed class LbRoutes
             classes.Run(stop),
             secrets?.Run(stop) ?? Task.CompletedTask,
             users.Run(stop),
-            lease.Run(term => Lead(statuses, term), stop),
+            // What a balancer does not serve yet it has nothing to say of.
+            AfterStart(served.Task, () => lease.Run(term => Lead(statuses, term), stop), stop),
         ];
         try
         {
@@ -187,6 +189,7 @@ public sealed class LbRoutes
                 if (!_serving)
                 {
                     _serving = true;
+                    served.TrySetResult();
                     Log.Serving(_logger, _options.Id, Table.Services.Count(), Table.Listeners.Count);
                 }
                 await signal.Wait(now + ReportEvery);
@@ -198,6 +201,13 @@ public sealed class LbRoutes
             _serving = false;
             foreach (var loop in loops) await loop;
         }
+    }
+
+    private static async Task AfterStart(Task started, Func<Task> run, CancellationToken stop)
+    {
+        var stopped = Completion.New();
+        using var stopping = stop.Register(() => stopped.TrySetResult());
+        if (await Task.WhenAny(started, stopped.Task) == started) await run();
     }
 
     private async Task<bool> HasSynced(Informer<Secret> secrets, TimeProvider time, CancellationToken stop)
@@ -334,7 +344,8 @@ public sealed class LbRoutes
     {
         if (Table.Routes(key) is { } routes) _standings[key] = Standing.Of(routes, Table, _failures);
         else _standings.TryRemove(key, out _);
-        statuses.Queue.Add(new(Kind.Service, key.Namespace, key.Name));
+        // Whoever begins to lead looks at everything.
+        if (_serving) statuses.Queue.Add(new(Kind.Service, key.Namespace, key.Name));
     }
 
     private Plan StatusOf(ResourceKey key, Informer<Service> services, Informer<Ingress> ingresses, Informer<IngressClass> classes, TimeProvider time)

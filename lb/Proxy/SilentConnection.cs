@@ -63,7 +63,7 @@ internal static class SilentConnection
     {
         destination = cluster.Pick();
         if (destination is null) return Task.FromResult<Socket?>(null);
-        destination.Release();
+        destination.Withdraw();
         return TcpTunnel.TryConnect(destination, cluster.Settings, options);
     }
 

@@ -73,6 +73,13 @@ public sealed class Destination
         if (Interlocked.Decrement(ref _state) == int.MinValue) _drained(this);
     }
 
+    /// <summary>Ends a pick that nothing was sent for, as if it had not been.</summary>
+    internal void Withdraw()
+    {
+        Interlocked.Decrement(ref _total);
+        Release();
+    }
+
     internal void Close() => Interlocked.Or(ref _state, int.MinValue);
 
     internal void Reopen() => Interlocked.And(ref _state, int.MaxValue);

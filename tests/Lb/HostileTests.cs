@@ -114,13 +114,19 @@ public sealed class HostileTests
     public async Task ManyIdleConnectionsDisturbNobody()
     {
         await using var world = await LbWorld.Start();
-        var port = await world.Publish("hello", [await world.Backend("a")]);
+        var port = await world.Publish("hello", [await world.Backend("a")], appProtocol: "http");
+        var before = GC.GetTotalMemory(forceFullCollection: true);
         var idle = new List<Socket>();
-        for (var i = 0; i < 1000; i++) idle.Add(await Connect(port));
+        for (var i = 0; i < 5000; i++) idle.Add(await Connect(port));
+        await Eventually.True(() => Connections(world) >= idle.Count, "all are accepted");
+        Assert.InRange((GC.GetTotalMemory(forceFullCollection: true) - before) / idle.Count, 0, 16 * 1024); // client's and balancer's side of each
         for (var i = 0; i < 50; i++) Assert.Equal("a", await world.Get(port));
         Assert.Equal(0, world.Lb.Routes.Table.Clusters.Single().Destinations.Single().InFlight);
         foreach (var socket in idle) socket.Dispose();
     }
+
+    private static int Connections(LbWorld world) =>
+        int.Parse(world.Get(world.Options.AdminPort, "/metrics").GetAwaiter().GetResult().Split('\n').Single(x => x.StartsWith("declarative_lb_connections_open ", StringComparison.Ordinal)).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>CVE-2023-44487: streams that are opened and reset as fast as the client can.</summary>
     [Fact]

@@ -109,6 +109,84 @@ public sealed class TcpTests
         }
     }
 
+    [Fact]
+    public async Task TheEndpointWithTheFewestConnectionsGetsTheNextOne()
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new EchoServer("a");
+        using var b = new EchoServer("b");
+        var port = await Publish(world, a.Port, "tcp");
+        await world.Slice("db", [new("a", a.Port), new("b", b.Port)]);
+        await world.Routed("db", 2);
+        await world.Settings("db", ("balance", "least-requests"));
+        var open = new List<TcpClient>();
+        for (var i = 0; i < 6; i++) open.Add(await Greeted(port));
+        Assert.Equal([3, 3], world.Lb.Routes.Table.Clusters.Single().Destinations.Select(x => x.InFlight));
+        foreach (var client in open.FindAll(x => Greeting(x) == "a").Take(2).ToList()) client.Dispose();
+        var left = world.Lb.Routes.Table.Clusters.Single().Destinations.Single(x => x.Port == a.Port);
+        await Eventually.True(() => left.InFlight == 1, "two connections of one endpoint have ended");
+        for (var i = 0; i < 2; i++)
+        {
+            open.Add(await Greeted(port));
+            Assert.Equal("a", Greeting(open[^1]));
+        }
+        foreach (var client in open) client.Dispose();
+    }
+
+    /// <summary>By its address and whatever its port.</summary>
+    [Fact]
+    public async Task AClientKeepsItsEndpointAndClientsAreSpread()
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new EchoServer("a");
+        using var b = new EchoServer("b");
+        var port = await Publish(world, a.Port, "tcp");
+        await world.Slice("db", [new("a", a.Port), new("b", b.Port)]);
+        await world.Routed("db", 2);
+        await world.Settings("db", ("balance", "source"));
+        var greetings = new SortedSet<string>(StringComparer.Ordinal);
+        for (byte from = 1; from <= 20; from++)
+        {
+            var own = new SortedSet<string>(StringComparer.Ordinal);
+            for (var i = 0; i < 3; i++)
+            {
+                using var client = await Greeted(port, new IPAddress([127, 0, 1, from]));
+                own.Add(Greeting(client));
+            }
+            Assert.Single(own);
+            greetings.UnionWith(own);
+        }
+        Assert.Equal(["a", "b"], greetings);
+    }
+
+    [Theory]
+    [InlineData("timeout-idle")]
+    [InlineData("timeout-tunnel")]
+    public async Task AConnectionThatIsIdleOrLastsTooLongIsEnded(string setting)
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new EchoServer("a");
+        var port = await Publish(world, a.Port, "tcp");
+        await world.Settings("db", (setting, "300ms"));
+        using var client = await Greeted(port);
+        Assert.Equal(0, await client.GetStream().ReadAsync(new byte[1], Stop));
+        var destination = world.Lb.Routes.Table.Clusters.Single().Destinations.Single();
+        await Eventually.True(() => destination.InFlight == 0, "nothing is in flight");
+    }
+
+    private static readonly System.Runtime.CompilerServices.ConditionalWeakTable<TcpClient, string> Greetings = [];
+
+    private static string Greeting(TcpClient client) => Greetings.TryGetValue(client, out var text) ? text : "";
+
+    /// <summary>A connection whose endpoint has said who it is.</summary>
+    private static async Task<TcpClient> Greeted(int port, IPAddress? from = null)
+    {
+        var client = from is null ? new TcpClient() : new TcpClient(new IPEndPoint(from, 0));
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        Greetings.Add(client, await Read(client.GetStream(), 1));
+        return client;
+    }
+
     private static async Task<int> Publish(LbWorld world, int endpoint, string appProtocol)
     {
         var port = LbWorld.FreePort();
