@@ -57,6 +57,9 @@ public static class DnsBench
                     mesosDns = value;
                     i++;
                     break;
+                case "--help":
+                    Console.WriteLine(Usage);
+                    return 0;
                 case "--no-knot":
                     noKnot = true;
                     break;
