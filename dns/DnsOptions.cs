@@ -12,6 +12,9 @@ public sealed record DnsOptions
     /// <summary>UDP and TCP; port 0 takes a free one.</summary>
     public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 8053);
 
+    /// <summary>Whether DNS is answered; false: the HTTP API alone.</summary>
+    public bool AnswersDns { get; init; } = true;
+
     /// <summary>Where pods look for DNS. It is served where this process may bind it and left out where not; null: not even tried.</summary>
     public IPEndPoint? ClusterListen { get; init; } = new(IPAddress.Parse("127.64.0.10"), 53);
 

@@ -55,14 +55,16 @@ public sealed partial class MesosDnsConfig
         if (!DomainPattern().IsMatch(domain))
             throw Wrong("domain", domain, "a domain name such as mesos");
         var http = Flag("httpon", true);
-        if (!Flag("dnson", true))
-            throw Wrong("dnson", "false", "true: a server that answers over HTTP alone is not offered");
+        var dns = Flag("dnson", true);
+        if (!dns && !http)
+            throw Wrong("dnson", "false", "true, as httpon is false: one of the two has to be on");
         var server = Text("SOAMname", $"ns1.{domain}");
         return otherwise with
         {
             Source = this,
             MesosDomain = domain,
             Listen = new IPEndPoint(Address("listener", "0.0.0.0"), Port("port", 53)),
+            AnswersDns = dns,
             ClusterListen = null,
             Http = http ? new IPEndPoint(Address("HTTPListener", "0.0.0.0"), Port("httpport", 8123)) : null,
             Times = new ZoneTimes(Number("ttl", 60), Number("ttl", 60), Number("SOARefresh", 60), Number("SOARetry", 600), Number("SOAExpire", 86400)),

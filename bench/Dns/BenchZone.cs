@@ -10,6 +10,7 @@ internal sealed class BenchZone
 {
     public const int Instances = 10;
     public const int NamesPerService = Instances + 2;
+    private const int NamesWeighed = 10_000;
 
     private BenchZone(int names)
     {
@@ -30,11 +31,12 @@ internal sealed class BenchZone
 
     public static BenchZone Of(int names)
     {
-        // What is made once per process does not count.
+        // What is made once per process does not count, and a small zone is too little to be weighed alone.
         GC.KeepAlive(new BenchZone(NamesPerService));
         var before = GC.GetTotalMemory(forceFullCollection: true);
-        var zone = new BenchZone(names);
-        return new BenchZone(zone, (double)(GC.GetTotalMemory(forceFullCollection: true) - before) / zone.Names);
+        var zones = Enumerable.Range(0, Math.Max(1, NamesWeighed / names)).Select(_ => new BenchZone(names)).ToArray();
+        var weight = (double)(GC.GetTotalMemory(forceFullCollection: true) - before) / zones.Sum(z => z.Names);
+        return new BenchZone(zones[0], weight);
     }
 
     private BenchZone(BenchZone zone, double bytesPerName) => (Contents, Services, BytesPerName) = (zone.Contents, zone.Services, bytesPerName);

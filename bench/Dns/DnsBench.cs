@@ -18,7 +18,7 @@ public static class DnsBench
         bench dns [--names N[,N…]] [--seconds S] [--rounds R] [--threads T] [--mesos-dns PATH] [--no-knot] [--own-client] [--changes N] [--write-zone FILE]
           --names      sizes of the zone in names (default 100,10000,1000000)
           --seconds    length of each measurement (default 1)
-          --rounds     how often the servers are asked in turn, medians count (default 5)
+          --rounds     how often the servers are asked in turn; medians are printed, of ratios the rounds' (default 7)
           --threads    that answer UDP, of this server and of knotd (default 2)
           --mesos-dns  a Mesos-DNS binary that is measured too, up to 100,000 names
           --no-knot    leave knotd out (Debian package knot); it is measured where it is installed
@@ -31,7 +31,7 @@ public static class DnsBench
     public static int Run(string[] args)
     {
         int[] sizes = [100, 10_000, 1_000_000];
-        int seconds = 1, rounds = 5, changes = 1000, threads = 2;
+        int seconds = 1, rounds = 7, changes = 1000, threads = 2;
         bool ownClient = false, noKnot = false;
         string? zoneFile = null, mesosDns = null;
         for (var i = 0; i < args.Length; i++)
@@ -57,6 +57,9 @@ public static class DnsBench
                     mesosDns = value;
                     i++;
                     break;
+                case "--help":
+                    Console.WriteLine(Usage);
+                    return 0;
                 case "--no-knot":
                     noKnot = true;
                     break;
@@ -122,7 +125,7 @@ public static class DnsBench
     /// <summary>In this process only the server works while dnsperf asks.</summary>
     private static TimeSpan Own() => Process.GetCurrentProcess().TotalProcessorTime;
 
-    /// <summary>The servers are asked one after the other, round by round, so that what else the machine does meets all of them; the medians count.</summary>
+    /// <summary>The servers are asked one after the other, round by round, so that what else the machine does meets all of them.</summary>
     private static void InTurn(string label, Plan plan, IReadOnlyList<Server> servers, RecordType type, Func<int, string> question)
     {
         using var questions = new Dnsperf(type, question);
@@ -134,17 +137,25 @@ public static class DnsBench
             for (var i = 0; i < servers.Count; i++)
                 runs[i].Add(questions.Run(servers[i].Address, plan.Length, servers[i].Cpu));
         }
-        var medians = runs.Select(Median).ToArray();
         for (var i = 0; i < servers.Count; i++)
         {
-            Console.WriteLine(medians[i].Line(i == 0 ? label : "", servers[i].Name)
-                + (i == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"   declarative: {medians[0].PerSecond / medians[i].PerSecond:F2} x its rate, {medians[0].CpuPerQuery / medians[i].CpuPerQuery:F2} x its CPU")));
+            Console.WriteLine(Middle(runs[i]).Line(i == 0 ? label : "", servers[i].Name)
+                + (i == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"   declarative: {Ratio(runs[0], runs[i], r => r.PerSecond):F2} x its rate, {Ratio(runs[0], runs[i], r => r.CpuPerQuery):F2} x its CPU")));
         }
     }
 
-    private static Load.Result Median(List<Load.Result> runs) =>
-        new(runs.Select(r => r.PerSecond).Order().ElementAt(runs.Count / 2), double.NaN, double.NaN,
-            runs.Select(r => r.CpuPerQuery).Order().ElementAt(runs.Count / 2), runs.Sum(r => r.Lost));
+    /// <summary>The median of the rounds' ratios: what else the machine did met both servers of a round.</summary>
+    private static double Ratio(List<Load.Result> ours, List<Load.Result> others, Func<Load.Result, double> figure) =>
+        Median(ours.Zip(others, (a, b) => figure(a) / figure(b)));
+
+    private static Load.Result Middle(List<Load.Result> runs) =>
+        new(Median(runs.Select(r => r.PerSecond)), double.NaN, double.NaN, Median(runs.Select(r => r.CpuPerQuery)), runs.Sum(r => r.Lost));
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
 
     private sealed record Server(string Name, IPEndPoint Address, Func<TimeSpan> Cpu);
 }

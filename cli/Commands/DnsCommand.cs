@@ -52,7 +52,7 @@ internal static class DnsCommand
                 api = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "dns", machine, logs);
             using var instance = RoleInstance.Hold(directory, "dns");
             var role = await DnsRole.Start(api, given, machine, logs);
-            return await RoleCommand.UntilStopped($"DNS at {given.Listen}, {(given.Http is { } http ? $"HTTP API at {http}" : "no HTTP API")}.", role.Running, [role], stop);
+            return await RoleCommand.UntilStopped($"{(given.AnswersDns ? $"DNS at {given.Listen}" : "No DNS")}, {(given.Http is { } http ? $"HTTP API at {http}" : "no HTTP API")}.", role.Running, [role], stop);
         }));
         return command;
     }

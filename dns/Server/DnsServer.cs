@@ -23,6 +23,7 @@ internal sealed class DnsServer : IAsyncDisposable
     private Socket? _tls;
     private HttpApi? _http;
     private HttpApi? _https;
+    private bool _started;
     private bool _closed;
 
     public DnsServer(DnsOptions options, DnsZones zones, ILogger logger)
@@ -32,8 +33,8 @@ internal sealed class DnsServer : IAsyncDisposable
         _tcp = new TcpListeners(zones, _parts, logger);
     }
 
-    /// <summary>Where UDP and TCP are answered; the port that was taken where 0 was asked for.</summary>
-    public IPEndPoint Address => _sockets[0].Address;
+    /// <summary>Where UDP and TCP are answered; the port that was taken where 0 was asked for. Where DNS is not answered: where it would be.</summary>
+    public IPEndPoint Address => _sockets.Count > 0 ? _sockets[0].Address : _options.Listen;
 
     /// <summary>The cluster address; null where it could not be bound.</summary>
     public IPEndPoint? ClusterAddress => _sockets.Count > 1 ? _sockets[1].Address : null;
@@ -50,11 +51,13 @@ internal sealed class DnsServer : IAsyncDisposable
     /// <exception cref="IOException">An address cannot be bound or the certificate cannot be read; the message says which and why.</exception>
     public async Task Start()
     {
-        if (_sockets.Count > 0)
+        if (_started)
             return;
+        _started = true;
         _certificate = _options.Tls is { } tls ? Certificate(tls) : null;
-        _sockets.Add(Bind(_options.Listen, () => DnsSockets.Bind(_options.Listen, _options.UdpThreads)));
-        if (_options.ClusterListen is { } cluster)
+        if (_options.AnswersDns)
+            _sockets.Add(Bind(_options.Listen, () => DnsSockets.Bind(_options.Listen, _options.UdpThreads)));
+        if (_options is { AnswersDns: true, ClusterListen: { } cluster })
         {
             try
             {

@@ -54,9 +54,9 @@ internal sealed class HttpAnswers(DnsZones zones, DnsOptions options, Func<DnsMe
         json.WriteNumber("Port", options.Listen.Port);
         json.WriteString("HTTPListener", options.Http?.Address.ToString());
         json.WriteNumber("HTTPPort", options.Http?.Port ?? 0);
-        json.WriteBoolean("DNSOn", true);
+        json.WriteBoolean("DNSOn", options.AnswersDns);
         json.WriteBoolean("HTTPOn", options.Http is not null);
-        json.WriteBoolean("ExternalOn", false);
+        json.WriteBoolean("ExternalOn", options.Forward.Any);
         json.WriteBoolean("RecurseOn", false);
         json.WriteBoolean("EnforceRFC952", options.Rfc952);
         json.WriteBoolean("EnumerationOn", options.Enumeration);

@@ -75,6 +75,22 @@ public sealed class MesosWatchTests
         folder.Delete(recursive: true);
     }
 
+    /// <summary><c>dnson: false</c>: the HTTP API alone; ZooKeeper's password is not shown.</summary>
+    [Fact]
+    public async Task A_configuration_without_dns_serves_http_alone()
+    {
+        var folder = Directory.CreateTempSubdirectory();
+        var file = Path.Combine(folder.FullName, "config.json");
+        await File.WriteAllTextAsync(file, """{"zk": "zk://me:hush@127.0.0.1:1/mesos", "dnson": false, "resolvers": []}""", Stop);
+        await using var part = new DnsPart(MesosDnsConfig.Load(file).Options(new DnsOptions()) with { Listen = new(IPAddress.Loopback, 1), Http = new(IPAddress.Loopback, 0) });
+        await part.Open();
+        using var http = new HttpClient();
+        Assert.Equal("""{"zk":"zk://127.0.0.1:1/mesos","dnson":false,"resolvers":[]}""", await http.GetStringAsync(part.HttpAddress + "/v1/config", Stop));
+        using var client = new System.Net.Sockets.TcpClient();
+        await Assert.ThrowsAsync<System.Net.Sockets.SocketException>(() => client.ConnectAsync(IPAddress.Loopback, 1, Stop).AsTask());
+        folder.Delete(recursive: true);
+    }
+
     [Fact]
     public async Task Stale_state_is_kept_or_refused_as_wanted()
     {
@@ -112,6 +128,7 @@ public sealed class MesosWatchTests
     [InlineData("""{"masters": ["a:1"], "mesosAuthentication": "iam"}""", "mesosAuthentication: found iam")]
     [InlineData("""{"masters": ["nowhere"]}""", "masters[0]: found nowhere, expected host:port")]
     [InlineData("""{"masters": ["a:1"], "port": 0}""", "port: found 0")]
+    [InlineData("""{"masters": ["a:1"], "dnson": false, "httpon": false}""", "dnson: found false, expected true, as httpon is false")]
     [InlineData("[]", "expected a JSON object")]
     [InlineData("{", "config.json")]
     public async Task Configurations_that_cannot_be_are_refused_by_key(string json, string reason)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -6,6 +7,7 @@ using System.Text.Json;
 using Declarative.Dns;
 using Declarative.Dns.Server;
 using Declarative.Dns.Wire;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -253,10 +255,12 @@ public class ServerTests
         });
         await part.Open();
         Assert.Contains("SERVFAIL", await Run("dig", $"@127.64.0.10 -p {part.ClusterAddress!.Port} mesos"), StringComparison.Ordinal);
-        // One that is taken is left out, and the rest works.
-        await using var second = new DnsPart(new DnsOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), ClusterListen = part.ClusterAddress, Http = null });
+        // One that is taken is left out and told, and the rest works.
+        using var said = new SaidLogs();
+        await using var second = new DnsPart(new DnsOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), ClusterListen = part.ClusterAddress, Http = null }, said);
         await second.Open();
         Assert.Null(second.ClusterAddress);
+        Assert.Contains(said.Lines, line => line.Contains(part.ClusterAddress!.ToString(), StringComparison.Ordinal) && line.Contains("Address already in use", StringComparison.Ordinal));
         Assert.Contains("SERVFAIL", await Run("dig", $"@127.0.0.1 -p {second.Address.Port} mesos"), StringComparison.Ordinal);
     }
 
@@ -317,5 +321,17 @@ public class ServerTests
         var text = await process.StandardOutput.ReadToEndAsync(Stop);
         await process.WaitForExitAsync(Stop);
         return text;
+    }
+
+    /// <summary>Remembers what was logged.</summary>
+    private sealed class SaidLogs : ILoggerFactory, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+        public ILogger CreateLogger(string categoryName) => this;
+        public bool IsEnabled(LogLevel logLevel) => true;
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+        public void Dispose() => Lines.Clear();
     }
 }
