@@ -38,6 +38,7 @@ public sealed class HostileTests
     [InlineData("GET / HTTP/9.9\r\nHost: a\r\n\r\n")]
     [InlineData("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("GET / HTTP/1.1\nHost: a\n\n")]
+    [InlineData("GET/without-a-target HTTP/1.1\r\nHost: a\r\n\r\n")]
     public async Task NeverTwoRequestsWhereOneWasSent(string bytes)
     {
         await using var world = await LbWorld.Start();

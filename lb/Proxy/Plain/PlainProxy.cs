@@ -10,7 +10,7 @@ namespace Declarative.Lb.Proxy.Plain;
 
 /// <summary>
 /// The short way for what most traffic is: plain HTTP/1.1 requests and bytes that are passed through, on event loops of one thread each. Everything
-/// else goes by Kestrel and YARP (docs/decisions/lb-event-loop.md).
+/// else goes by Kestrel and YARP (docs/decisions/0005-the-balancers-event-loops.md).
 /// </summary>
 internal sealed class PlainProxy : IDisposable
 {

@@ -130,6 +130,7 @@ internal ref struct RequestHead
         bytes = all.IndexOf((byte)'\n') + 1;
         if (bytes is < 16 or > LineBytesMax || !all[..bytes].EndsWith(" HTTP/1.1\r\n"u8)) return false;
         var space = all.IndexOf((byte)' ');
+        if (space > bytes - 12) return false; // no target
         Method = all[..space];
         Target = all[(space + 1)..(bytes - 11)];
         switch (Method)
