@@ -74,10 +74,17 @@ internal sealed class LbWorld : IAsyncDisposable
     public async Task<int> Publish(string name, IEnumerable<Backend> backends, string appProtocol = "", string portName = "")
     {
         var port = FreePort();
-        await Service(name, port, appProtocol, portName);
+        await Listening(name, port, appProtocol, portName);
         await Slice(name, backends.Select(x => new Ep(x.Name, x.Port)), portName);
         await Routed(name, backends.Count());
         return port;
+    }
+
+    /// <summary>A Service without endpoints whose port is open.</summary>
+    public async Task Listening(string name, int port, string appProtocol = "", string portName = "")
+    {
+        var service = await Service(name, port, appProtocol, portName);
+        await Eventually.True(() => Lb.Routes.Applied >= service.Revision, "the port is open");
     }
 
     public Task<Stored> Service(string name, int port, string appProtocol = "", string portName = "", string type = "LoadBalancer", string? created = null) =>

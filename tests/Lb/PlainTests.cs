@@ -100,7 +100,7 @@ public sealed class PlainTests
             "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         ];
         var port = LbWorld.FreePort();
-        await world.Service("s", port, "http");
+        await world.Listening("s", port, "http");
         foreach (var answer in answers)
         {
             for (var step = 1; step <= answer.Length; step += 7)
@@ -121,7 +121,7 @@ public sealed class PlainTests
         await using var world = await LbWorld.Start();
         await using var server = new Scripted("HTTP/1.1 200 OK\r\n\r\nhello", 3) { Closes = true };
         var port = LbWorld.FreePort();
-        await world.Service("s", port, "http");
+        await world.Listening("s", port, "http");
         await world.Slice("s", [new("s", server.Port)]);
         await world.Routed("s", 1);
         Assert.Equal("hello", await world.Get(port));
@@ -134,7 +134,7 @@ public sealed class PlainTests
         await using var world = await LbWorld.Start();
         await using var server = new Scripted("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 1000) { RequestsPerConnection = 1 };
         var port = LbWorld.FreePort();
-        await world.Service("s", port, "http");
+        await world.Listening("s", port, "http");
         await world.Slice("s", [new("s", server.Port)]);
         await world.Routed("s", 1);
         for (var i = 0; i < 50; i++) Assert.Equal("hello", await world.Get(port));
@@ -153,7 +153,7 @@ public sealed class PlainTests
         await using var world = await LbWorld.Start();
         await using var server = new Scripted(answer, 1000) { Closes = true };
         var port = LbWorld.FreePort();
-        await world.Service("s", port, "http");
+        await world.Listening("s", port, "http");
         await world.Slice("s", [new("s", server.Port)]);
         await world.Routed("s", 1);
         if (expected == "cut") await Assert.ThrowsAnyAsync<HttpRequestException>(() => world.Get(port));

@@ -63,6 +63,7 @@ public sealed class TcpTests
         Assert.Equal("a", await Read(first.GetStream(), 1));
         await world.Slice("db", [new("a", a.Port, Ready: false, Terminating: true), new("b", b.Port)]);
         await LbWorld.Until(world.Report, x => x.Status.Draining is [{ PodUID: "uid-a", InFlight: 1 }], "the connection is reported");
+        await world.Routed("db", 1);
         using var second = new TcpClient();
         await second.ConnectAsync(IPAddress.Loopback, port, Stop);
         Assert.Equal("b", await Read(second.GetStream(), 1));
@@ -190,7 +191,7 @@ public sealed class TcpTests
     private static async Task<int> Publish(LbWorld world, int endpoint, string appProtocol)
     {
         var port = LbWorld.FreePort();
-        await world.Service("db", port, appProtocol);
+        await world.Listening("db", port, appProtocol);
         await world.Slice("db", [new("a", endpoint)]);
         await world.Routed("db", 1);
         return port;
