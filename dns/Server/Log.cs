@@ -11,7 +11,7 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Information, Message = "answering over HTTP on {Address}")]
     public static partial void HttpListening(ILogger logger, string address);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "DNS is not served on {Address}, where pods would look for it: {Reason}. It answers on {Other} all the same")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "DNS is not served on {Address}, where pods would look for it: {Reason}. It answers on {Other} all the same")]
     public static partial void NotOnClusterAddress(ILogger logger, IPEndPoint address, string reason, IPEndPoint other);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "a query failed and was answered with SERVFAIL (further ones are only counted): {Packet}")]
