@@ -8,6 +8,9 @@ public sealed class ApiException(Status status) : Exception(status.Message)
     public Status Status { get; } = status;
     public int Code => Status.Code;
 
+    /// <summary>The user has not the right to ask this, whatever is asked in particular.</summary>
+    public bool IsOfRights { get; init; }
+
     /// <summary>The server said nothing: it could not be reached, or went away before its answer.</summary>
     public bool IsOutOfReach { get; init; }
 

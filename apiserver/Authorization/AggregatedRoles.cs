@@ -52,9 +52,9 @@ internal sealed class AggregatedRoles(RevisionLog log, TimeProvider time)
         var rules = new JsonArray();
         foreach (var selected in all.Where(x => Metadata.Name(x) != Metadata.Name(role) && selectors.Any(y => y.Matches(LabelsOf(x)))).OrderBy(Metadata.Name, StringComparer.Ordinal))
         {
-            foreach (var rule in selected.List("rules") ?? [])
+            foreach (var rule in (selected.List("rules") ?? []).OfType<JsonObject>())
             {
-                if (!rules.Any(x => JsonNode.DeepEquals(x, rule))) rules.Add(rule!.DeepClone());
+                if (!rules.Any(x => JsonNode.DeepEquals(x, rule))) rules.Add(rule.DeepClone());
             }
         }
         return rules;
@@ -72,10 +72,24 @@ internal sealed class AggregatedRoles(RevisionLog log, TimeProvider time)
             if (JsonNode.DeepEquals(json["rules"] ?? new JsonArray(), rules)) continue;
             var wanted = json.DeepClone().AsObject();
             wanted["rules"] = rules;
-            var result = await log.Commit(new(role.Key, role.Uid, role.Revision, Canonical.Bytes(wanted, Kind.ClusterRole)), stop);
+            if (Fitting(wanted) is not { } bytes) continue;
+            var result = await log.Commit(new(role.Key, role.Uid, role.Revision, bytes), stop);
             busy |= result.Stored is null;
         }
         return busy;
+    }
+
+    /// <summary>null for more rules than an object may have: that role keeps what it has, and the others go on.</summary>
+    private static byte[]? Fitting(JsonObject role)
+    {
+        try
+        {
+            return Canonical.Bytes(role, Kind.ClusterRole);
+        }
+        catch (ApiException e) when (e.Code == 413)
+        {
+            return null;
+        }
     }
 
     private static Dictionary<string, string> LabelsOf(JsonObject json) =>

@@ -30,14 +30,14 @@ public sealed class Authorizer
         if (Allows(user, verb, kind.Group, kind.Plural, subresource, ns, name)) return null;
         var resource = subresource.Length == 0 ? kind.Plural : $"{kind.Plural}/{subresource}";
         var where = ns.Length == 0 ? "at the cluster scope" : $"in the namespace \"{ns}\"";
-        return Status.Forbidden(kind, name, $"User \"{user.Name}\" cannot {verb} resource \"{resource}\" in API group \"{kind.Group}\" {where}");
+        return new(Status.Forbidden(kind, name, $"User \"{user.Name}\" cannot {verb} resource \"{resource}\" in API group \"{kind.Group}\" {where}").Status) { IsOfRights = true };
     }
 
     /// <summary>The same for a path that is no resource, such as <c>/metrics</c>.</summary>
     public ApiException? CheckPath(User user, string verb, string path) =>
         IsMaster(user) || Index().AllowsPath(user, verb, path)
             ? null
-            : new ApiException(new(403, StatusReason.Forbidden, $"forbidden: User \"{user.Name}\" cannot {verb} path \"{path}\""));
+            : new ApiException(new(403, StatusReason.Forbidden, $"forbidden: User \"{user.Name}\" cannot {verb} path \"{path}\"")) { IsOfRights = true };
 
     internal bool Allows(User user, string verb, string group, string resource, string subresource, string ns, string name) =>
         IsMaster(user) || Index().Allows(user, verb, group, resource, subresource, ns, name);

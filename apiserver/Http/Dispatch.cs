@@ -69,19 +69,19 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 await _kinds.Documents.Answer(context, path);
                 return;
             }
-            var who = await Who(context) ?? throw Status.Unauthorized();
+            var isResource = RequestPath.TryParse(path, _kinds.Paths, out var asked);
             if (audit is not null)
             {
-                audited = new(audit, time);
+                audited = new(audit, time, isResource ? Exchange.VerbOf(context.Request.Method, asked, query) : context.Request.Method.ToLowerInvariant(), isResource ? asked : null, path);
                 audited.Begin(context);
-                audited.Asks(who.User, who.User);
             }
+            var who = await Who(context) ?? throw Status.Unauthorized();
+            audited?.Asks(who.User, who.User);
             var caller = Impersonation.Apply(context, who, authorizer, api);
             audited?.Asks(who.User, caller.User);
-            if (!RequestPath.TryParse(path, _kinds.Paths, out var asked))
+            if (!isResource)
             {
                 (verb, resource) = ("get", "document");
-                audited?.Decide(context.Request.Method.ToLowerInvariant(), null, path);
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/backup" && options.Backup is { } backup)
                 {
@@ -94,12 +94,11 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             }
             var exchange = new Exchange(context, caller.User, caller.Api, asked, query, time);
             (verb, resource) = (exchange.Verb, asked.Kind.Plural);
-            audited?.Decide(exchange.Verb, asked, path);
             await Serve(exchange);
         }
         catch (ApiException refusal)
         {
-            audited?.Refused(refusal.Status);
+            audited?.Refused(refusal.Status, refusal.IsOfRights);
             await Refuse(context, refusal.Status);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)

@@ -30,7 +30,8 @@ internal sealed class Exchange(HttpContext context, User user, IApi api, Request
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate) rate.MinDataRate = null;
     }
 
-    private static string VerbOf(string method, RequestPath path, RequestQuery query) => method switch
+    /// <summary>See <see cref="Verb"/>.</summary>
+    public static string VerbOf(string method, RequestPath path, RequestQuery query) => method switch
     {
         "GET" or "HEAD" => query.Flag("watch") && path.Subresource.Length == 0 ? "watch" : path.Name.Length > 0 ? "get" : "list",
         "POST" => "create",

@@ -36,7 +36,7 @@ internal static class Impersonation
             {
                 Kind = resource,
                 Name = wanted,
-            });
+            }) { IsOfRights = true };
         }
     }
 }

@@ -300,12 +300,25 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             while (await timer.WaitForNextTickAsync(stop))
             {
                 await ExpireEvents(stop);
-                if (log.History is { } history) await history.Trim(time.GetUtcNow() - options.HistoryKeptFor, options.HistoryBytesMax, stop);
+                await ForgetHistory(stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             return;
+        }
+    }
+
+    private async Task ForgetHistory(CancellationToken stop)
+    {
+        if (log.History is not { } history) return;
+        try
+        {
+            await history.Trim(time.GetUtcNow() - options.HistoryKeptFor, options.HistoryBytesMax, stop);
+        }
+        catch (JournalException)
+        {
+            // A disk that is full or broken, as every write is told; what is too old goes at a later tick.
         }
     }
 

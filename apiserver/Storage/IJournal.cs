@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Api.Kinds;
 
 namespace Declarative.ApiServer.Storage;
 
@@ -27,6 +28,9 @@ public interface IHistory
     /// <summary>The changes of one object, the latest first.</summary>
     /// <param name="before">Only changes of a lower revision; 0 = all.</param>
     Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop);
+
+    /// <summary>Puts other bytes in the place of states of a kind, where <paramref name="change"/> gives any.</summary>
+    Task Rewrite(Kind kind, Func<ResourceKey, ReadOnlyMemory<byte>, ReadOnlyMemory<byte>?> change, CancellationToken stop);
 
     /// <summary>
     /// Forgets what is older than <paramref name="oldest"/>, but of each object that is there its last change before that; then the oldest of

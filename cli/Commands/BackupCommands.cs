@@ -50,6 +50,9 @@ internal static class BackupCommand
 /// <summary><c>declarative restore FILE --data DIR</c>: makes the database of an API server that does not run yet.</summary>
 internal static class RestoreCommand
 {
+    /// <summary>Of a SQLite database in WAL mode.</summary>
+    private static readonly string[] Parts = ["", "-wal", "-shm"];
+
     public static Command Make()
     {
         var file = new Argument<string>("file") { Description = "What declarative backup has written", HelpName = "FILE" };
@@ -80,18 +83,27 @@ internal static class RestoreCommand
     {
         if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file");
         if (File.Exists(data.Database) && !replace) throw new UsageException($"{data.Database} is there: with --replace it is put aside, as state.db.before-restore");
-        await Backup.Check(file, stop);
-        if (File.Exists(data.Database))
-        {
-            foreach (var suffix in (string[])["", "-wal", "-shm"])
-            {
-                if (File.Exists(data.Database + suffix)) File.Move(data.Database + suffix, data.Database + ".before-restore" + suffix, overwrite: true);
-            }
-        }
         var keys = keyFile.Length == 0 ? null : EncryptionKeys.Read(keyFile, await File.ReadAllTextAsync(keyFile, stop));
-        await using var journal = new EncryptedJournal(await SqliteJournal.Open(data.Database), keys);
-        var (objects, revision) = await Backup.Restore(file, journal, stop);
+        await Backup.Check(file, stop);
+        // Beside the database that is there, which gives way only to a whole one.
+        var made = data.Database + ".restoring";
+        foreach (var part in Parts) File.Delete(made + part);
+        int objects;
+        long revision;
+        await using (var journal = new EncryptedJournal(await SqliteJournal.Open(made), keys)) (objects, revision) = await Backup.Restore(file, journal, stop);
+        if (File.Exists(data.Database)) Move(data.Database, Unused(data.Database + ".before-restore"));
+        Move(made, data.Database);
         await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{objects} objects as of revision {revision} are in {data.Database}. Start with: declarative up --data {data.Path}"));
         return 0;
+    }
+
+    private static string Unused(string path) => Enumerable.Range(1, int.MaxValue).Select(x => x == 1 ? path : string.Create(CultureInfo.InvariantCulture, $"{path}.{x}")).First(x => !File.Exists(x));
+
+    private static void Move(string from, string to)
+    {
+        foreach (var part in Parts)
+        {
+            if (File.Exists(from + part)) File.Move(from + part, to + part);
+        }
     }
 }

@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
 using Declarative.Cli.Verbs;
 
 namespace Declarative.Cli.Commands;
@@ -20,10 +22,12 @@ internal static class UndoCommand
         return new Command("undo", "Make an object what it was before its last change.") { what, to, dryRun }.With(machine, async (session, parsed, stop) =>
         {
             var key = HistoryCommand.One(session, parsed.GetValue(what)!);
+            // Before its history is read: what is changed after that is not overwritten.
+            var current = await Current(session, key, stop);
             var changes = await ObjectHistory.Read(session, key, Limits.HistoryChangesMax, stop);
             var wanted = Wanted(key, changes, parsed.GetValue(to));
             var write = new WriteOptions { FieldManager = "declarative-undo", DryRun = parsed.GetValue(dryRun), Warnings = [] };
-            await Restore(session, key, wanted, changes[0], write, stop);
+            await Restore(session, key, wanted, current, write, stop);
             await session.Warn(write.Warnings);
             await session.Out.WriteLineAsync($"{KindNames.Of(key.Kind, key.Name)} is as it was at revision {wanted.Revision.ToString(CultureInfo.InvariantCulture)}{(write.DryRun ? " (server dry run)" : "")}");
             return 0;
@@ -38,30 +42,40 @@ internal static class UndoCommand
         return changes is [_, { IsDeletion: false } before, ..] ? before : throw new UsageException($"{KindNames.Of(key.Kind, key.Name)}: no earlier state is kept; to remove it: declarative delete {KindNames.Of(key.Kind, key.Name)}");
     }
 
-    private static async Task Restore(Session session, ResourceKey key, ObjectChange wanted, ObjectChange last, WriteOptions write, CancellationToken stop)
+    private static async Task<Stored?> Current(Session session, ResourceKey key, CancellationToken stop)
+    {
+        try
+        {
+            var current = await session.Api.Get(key, stop: stop);
+            return ApiObject.Read(current.Json).Metadata.IsDeleting
+                ? throw new UsageException($"{KindNames.Of(key.Kind, key.Name)} is being deleted and waits for its finalizers or its grace period: undo it when it has gone")
+                : current;
+        }
+        catch (ApiException e) when (e.IsNotFound)
+        {
+            return null;
+        }
+    }
+
+    private static Task Restore(Session session, ResourceKey key, ObjectChange wanted, Stored? current, WriteOptions write, CancellationToken stop)
     {
         var json = wanted.Object.DeepClone().AsObject();
         json.Remove("status");
         var metadata = json["metadata"]!.AsObject();
         foreach (var name in OfTheServer) metadata.Remove(name);
-        Stored? current = null;
-        try
+        if (current is not null)
         {
-            current = await session.Api.Get(key, stop: stop);
+            metadata["resourceVersion"] = current.Revision.ToString(CultureInfo.InvariantCulture);
+            return session.Api.Update(key, Bytes(json), write, stop);
         }
-        catch (ApiException e) when (e.IsNotFound)
+        // A pod that is made again gets a place again: the old one's was another task's.
+        if (key.Kind == Kind.Pod)
         {
-            await session.Api.Create(key, Bytes(json), write, stop);
-            return;
+            (json["spec"] as JsonObject)?.Remove("nodeName");
+            (metadata["annotations"] as JsonObject)?.Remove(TaskAnnotation.Key);
         }
-        // Only what this history tells of is undone: an object that has changed meanwhile is not overwritten.
-        if (!last.IsDeletion && Text(current, "uid") == Text(last.Object)) metadata["resourceVersion"] = current.Revision.ToString(CultureInfo.InvariantCulture);
-        await session.Api.Update(key, Bytes(json), write, stop);
+        return session.Api.Create(key, Bytes(json), write, stop);
     }
-
-    private static string Text(Stored stored, string name) => (string?)JsonNode.Parse(stored.Json.Span)!["metadata"]?[name] ?? "";
-
-    private static string Text(JsonObject json) => (string?)json["metadata"]?["uid"] ?? "";
 
     private static byte[] Bytes(JsonObject json) => Encoding.UTF8.GetBytes(json.ToJsonString());
 }

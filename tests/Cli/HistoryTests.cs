@@ -106,7 +106,12 @@ public sealed class HistoryTests : IAsyncLifetime
         }
         (await _verbs.Alone("restore", file, "--data", elsewhere)).Fails("--replace");
         (await _verbs.Alone("restore", file, "--data", elsewhere, "--replace")).Succeeds();
+        (await _verbs.Alone("restore", file, "--data", elsewhere, "--replace")).Succeeds();
         Assert.True(File.Exists(Path.Combine(elsewhere, "state.db.before-restore")));
+        Assert.True(File.Exists(Path.Combine(elsewhere, "state.db.before-restore.2")));
+        await File.WriteAllTextAsync(Path.Combine(_directory, "keys"), "no key", TestContext.Current.CancellationToken);
+        (await _verbs.Alone("restore", file, "--data", elsewhere, "--replace", "--encryption-keys", Path.Combine(_directory, "keys"))).Fails("keys");
+        Assert.True(File.Exists(Path.Combine(elsewhere, "state.db")));
 
         var bytes = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
         for (var i = 0; i < 20; i++)

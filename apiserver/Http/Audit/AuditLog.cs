@@ -61,7 +61,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
                 {
                     await file.DisposeAsync();
                     file = null;
-                    Rotate();
+                    TryRotate();
                 }
             }
             catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
@@ -81,6 +81,19 @@ internal sealed partial class AuditLog : IAsyncDisposable
         var options = new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 64 * 1024 };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnly;
         return new(_options.File, options);
+    }
+
+    private void TryRotate()
+    {
+        try
+        {
+            Rotate();
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            // The file goes on growing; nothing is lost.
+            Refused(_log, _options.File, refused.Message);
+        }
     }
 
     private void Rotate()

@@ -12,22 +12,27 @@ namespace Declarative.ApiServer.Http.Audit;
 /// What is learnt of one request for its audit event. A feature of the request's context while it is answered. Objects that hold secrets
 /// (Secrets, tokens) are never kept, whatever the policy says.
 /// </summary>
-internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
+/// <param name="verb">Of authorization.</param>
+/// <param name="asked">null for a path that is no resource.</param>
+/// <param name="url">The path.</param>
+internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string verb, RequestPath? asked, string url)
 {
     public const string Header = "Audit-Id";
     private const string TimeFormat = "yyyy-MM-ddTHH:mm:ss.ffffffZ";
     private const int TextCharsMax = 1024;
 
+    /// <summary>Who could not be told.</summary>
+    private static readonly User Nobody = new("system:anonymous", "system:unauthenticated");
+
     private readonly DateTimeOffset _received = time.GetUtcNow();
     private readonly string _id = Guid.NewGuid().ToString();
-    private User? _impersonator;
-    private User? _user;
-    private RequestPath? _path;
-    private string _verb = "";
+    private User _user = Nobody;
+    private User? _impersonated;
     private string _name = "";
     private ReadOnlyMemory<byte> _request;
     private ReadOnlyMemory<byte> _response;
     private Status? _refusal;
+    private bool _isForbidden;
 
     public AuditLevel Level { get; private set; }
 
@@ -36,26 +41,25 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
 
     public void Begin(HttpContext context)
     {
+        Decide(_user);
         context.Features.Set(this);
         context.Response.Headers[Header] = _id;
     }
 
-    /// <summary>Who asks; the second is who the first says to be.</summary>
+    /// <summary>Who asks, and who that one says to be.</summary>
     public void Asks(User authenticated, User acting)
     {
         _user = authenticated;
-        if (!ReferenceEquals(authenticated, acting)) (_impersonator, _user) = (acting, authenticated);
+        _impersonated = ReferenceEquals(authenticated, acting) ? null : acting;
+        Decide(acting);
     }
 
-    public void Decide(string verb, RequestPath? path, string url)
+    private void Decide(User acting)
     {
-        (_verb, _path) = (verb, path);
-        var acting = _impersonator ?? _user!;
-        var subject = path is { } asked
-            ? new AuditSubject(acting.Name, acting.Groups, verb, asked.Kind.Group, asked.Subresource.Length == 0 ? asked.Kind.Plural : $"{asked.Kind.Plural}/{asked.Subresource}", asked.Namespace ?? "", asked.Name, "")
-            : new AuditSubject(acting.Name, acting.Groups, verb, "", "", "", "", url);
-        Level = log.Policy.LevelOf(subject);
-        if (Level > AuditLevel.Metadata && path is { } secret && IsSecret(secret)) Level = AuditLevel.Metadata;
+        Level = log.Policy.LevelOf(asked is { } path
+            ? new(acting.Name, acting.Groups, verb, path.Kind.Group, path.Subresource.Length == 0 ? path.Kind.Plural : $"{path.Kind.Plural}/{path.Subresource}", path.Namespace ?? "", path.Name, "")
+            : new(acting.Name, acting.Groups, verb, "", "", "", "", url));
+        if (Level > AuditLevel.Metadata && asked is { } secret && IsSecret(secret)) Level = AuditLevel.Metadata;
     }
 
     /// <param name="json">The object as it was sent.</param>
@@ -71,7 +75,8 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
         if (Level >= AuditLevel.RequestResponse) _response = answered.Json;
     }
 
-    public void Refused(Status status) => _refusal = status;
+    /// <param name="byAuthorization">It was a matter of rights, not of what was asked.</param>
+    public void Refused(Status status, bool byAuthorization) => (_refusal, _isForbidden) = (status, byAuthorization);
 
     /// <summary>The answer to a watch, a log or a connection has begun; its end is told again.</summary>
     public ValueTask Started(HttpContext context) => Level == AuditLevel.None ? ValueTask.CompletedTask : log.Add(Line(context, "ResponseStarted"));
@@ -92,14 +97,14 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
             json.WriteString("auditID"u8, _id);
             json.WriteString("stage"u8, stage);
             json.WriteString("requestURI"u8, Cut(context.Request.Path.ToUriComponent() + context.Request.QueryString));
-            json.WriteString("verb"u8, _verb);
-            Write(json, "user", _user!);
-            if (_impersonator is not null) Write(json, "impersonatedUser", _impersonator);
+            json.WriteString("verb"u8, verb);
+            Write(json, "user", _user);
+            if (_impersonated is not null) Write(json, "impersonatedUser", _impersonated);
             json.WriteStartArray("sourceIPs"u8);
             if (context.Connection.RemoteIpAddress is { } from) json.WriteStringValue(from.ToString());
             json.WriteEndArray();
             json.WriteString("userAgent"u8, Cut(context.Request.Headers.UserAgent.ToString()));
-            if (_path is { } path) WriteReference(json, path, path.Name.Length > 0 ? path.Name : _name);
+            if (asked is { } path) WriteReference(json, path, path.Name.Length > 0 ? path.Name : _name);
             json.WriteStartObject("responseStatus"u8);
             json.WriteNumber("code"u8, _refusal?.Code ?? context.Response.StatusCode);
             if (_refusal is { Reason.Length: > 0 } refusal)
@@ -107,7 +112,7 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
                 json.WriteString("status"u8, "Failure"u8);
                 json.WriteString("reason"u8, refusal.Reason);
                 // Messages may repeat values of what was sent.
-                if (_path is not { } asked || !IsSecret(asked)) json.WriteString("message"u8, Cut(refusal.Message));
+                if (asked is not { } sent || !IsSecret(sent)) json.WriteString("message"u8, Cut(refusal.Message));
             }
             json.WriteEndObject();
             WriteObject(json, "requestObject", _request);
@@ -115,7 +120,7 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time)
             json.WriteString("requestReceivedTimestamp"u8, _received.ToString(TimeFormat, CultureInfo.InvariantCulture));
             json.WriteString("stageTimestamp"u8, time.GetUtcNow().ToString(TimeFormat, CultureInfo.InvariantCulture));
             json.WriteStartObject("annotations"u8);
-            json.WriteString("authorization.k8s.io/decision"u8, _refusal is { Code: 403 } ? "forbid"u8 : "allow"u8);
+            json.WriteString("authorization.k8s.io/decision"u8, _isForbidden ? "forbid"u8 : "allow"u8);
             json.WriteEndObject();
             json.WriteEndObject();
         }

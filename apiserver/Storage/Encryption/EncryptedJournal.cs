@@ -35,6 +35,7 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
         }
         foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Append([.. batch.Select(Sealed)], stop);
         Rewritten = stale.Count;
+        if (keys is not null && inner.History is { } history) await history.Rewrite(Kind.Secret, Resealed, stop);
         return state with { Objects = objects };
     }
 
@@ -52,9 +53,23 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
         return [.. records.Select(x => Envelope.Is(x.Json.Span) ? x with { Json = Envelope.Open(keys, key.ToString(), x.Json, out _) } : x)];
     }
 
+    public Task Rewrite(Kind kind, Func<ResourceKey, ReadOnlyMemory<byte>, ReadOnlyMemory<byte>?> change, CancellationToken stop) => inner.History!.Rewrite(kind, change, stop);
+
     public Task Trim(DateTimeOffset oldest, long bytesMax, CancellationToken stop) => inner.History!.Trim(oldest, bytesMax, stop);
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    // With the first key, whatever it was before; null for what is already.
+    private ReadOnlyMemory<byte>? Resealed(ResourceKey key, ReadOnlyMemory<byte> json)
+    {
+        var open = json;
+        if (Envelope.Is(json.Span))
+        {
+            open = Envelope.Open(keys, key.ToString(), json, out var sealedWith);
+            if (sealedWith == keys!.First.Name) return null;
+        }
+        return Envelope.Seal(keys!.First, key.ToString(), open.Span);
+    }
 
     private static bool IsSecret(ResourceKey key) => key.Kind == Kind.Secret;
 

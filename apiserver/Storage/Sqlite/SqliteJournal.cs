@@ -132,6 +132,39 @@ public sealed class SqliteJournal : IJournal, IHistory
         while (await OnThread(() => TrimSome(oldest.ToUnixTimeMilliseconds(), bytesMax)) > 0) stop.ThrowIfCancellationRequested();
     }
 
+    public async Task Rewrite(Kind kind, Func<ResourceKey, ReadOnlyMemory<byte>, ReadOnlyMemory<byte>?> change, CancellationToken stop)
+    {
+        for (long? after = 0; after is { } from;)
+        {
+            stop.ThrowIfCancellationRequested();
+            after = await OnThread(() => RewriteSome(kind, from, change));
+        }
+    }
+
+    /// <returns>The last revision that was looked at; null = there are no more.</returns>
+    private long? RewriteSome(Kind kind, long after, Func<ResourceKey, ReadOnlyMemory<byte>, ReadOnlyMemory<byte>?> change)
+    {
+        var changed = new List<(long Revision, byte[] Json)>();
+        long? last = null;
+        using (var select = Command($"SELECT revision, namespace, name, json FROM history WHERE kind = $k AND revision > $r ORDER BY revision LIMIT {TrimRowsMax}", "$k", "$r"))
+        {
+            Set(select, Name(kind), after);
+            using var rows = select.ExecuteReader();
+            while (rows.Read())
+            {
+                last = rows.GetInt64(0);
+                if (change(new(kind, rows.GetString(1), rows.GetString(2)), rows.GetFieldValue<byte[]>(3)) is { } json) changed.Add((last.Value, json.ToArray()));
+            }
+        }
+        using var update = Command("UPDATE history SET json = $j WHERE revision = $r", "$j", "$r");
+        foreach (var (revision, json) in changed)
+        {
+            Set(update, json, revision);
+            update.ExecuteNonQuery();
+        }
+        return last;
+    }
+
     private int TrimSome(long oldest, long bytesMax)
     {
         using var old = Command(

@@ -39,7 +39,7 @@ internal sealed class ProcessRunner : IDisposable
         {
             (pid, terminal, error) = Start(launch, cgroup);
         }
-        catch (IOException none)
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
         {
             (pid, terminal, error) = (0, null, none.Message);
         }
@@ -62,13 +62,14 @@ internal sealed class ProcessRunner : IDisposable
         {
             var opened = Terminal.Open();
             // There to be read before the first word.
-            foreach (var file in (string[])[launch.Stdout, launch.Stderr])
-                File.OpenHandle(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite).Dispose();
+            var stdout = TaskTerminal.Output(launch.Stdout);
+            TaskTerminal.Output(launch.Stderr).Dispose();
             if (launch.TerminalSize is { } size)
                 opened.Resize(size.Columns, size.Rows);
             var (pid, error) = Keeper.Of(launch, cgroup.JoinFiles, opened, input: null).Start();
             if (error is null)
-                return (pid, TaskTerminal.Of(launch.Name, opened, launch.Stdout, time), null);
+                return (pid, TaskTerminal.Of(launch.Name, opened, stdout, time), null);
+            stdout.Dispose();
             _ = Posix.Close(opened.Descriptor);
             return (0, null, error);
         }

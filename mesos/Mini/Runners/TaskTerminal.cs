@@ -18,9 +18,10 @@ internal sealed class TaskTerminal : IAttachable
     private readonly DescriptorWriter input;
     private readonly DescriptorReader? reader;
     private readonly OutputListeners listeners;
-    private readonly string stdout;
+    /// <summary>Held open from the start: where a task moves its file, or puts another in its place, its output goes on into the first.</summary>
+    private readonly FileStream? stdout;
 
-    private TaskTerminal(string name, Terminal? terminal, int inputDescriptor, string stdout, TimeProvider time)
+    private TaskTerminal(string name, Terminal? terminal, int inputDescriptor, FileStream? stdout, TimeProvider time)
     {
         this.time = time;
         this.terminal = terminal;
@@ -33,10 +34,11 @@ internal sealed class TaskTerminal : IAttachable
 
     public bool HasOutput => terminal is not null;
 
-    public static TaskTerminal Of(string name, Terminal terminal, string stdout, TimeProvider time) => new(name, terminal, terminal.Descriptor, stdout, time);
+    /// <param name="stdout">Closed here.</param>
+    public static TaskTerminal Of(string name, Terminal terminal, FileStream stdout, TimeProvider time) => new(name, terminal, terminal.Descriptor, stdout, time);
 
     /// <param name="pipe">The end that is written to; closed here.</param>
-    public static TaskTerminal Of(string name, int pipe, TimeProvider time) => new(name, null, pipe, "", time);
+    public static TaskTerminal Of(string name, int pipe, TimeProvider time) => new(name, null, pipe, null, time);
 
     /// <summary>Takes the terminal up again that a keeper holds. Null where there is none, or the kernel does not allow it (it wants the right to trace).</summary>
     public static TaskTerminal? Adopt(string name, int keeper, string stdout, TimeProvider time)
@@ -46,14 +48,28 @@ internal sealed class TaskTerminal : IAttachable
             return null;
         var descriptor = Posix.PidFdGet(process, Keeper.TerminalDescriptor);
         _ = Posix.Close(process);
-        return descriptor < 0 ? null : Of(name, new Terminal(descriptor, ""), stdout, time);
+        if (descriptor < 0)
+            return null;
+        try
+        {
+            return Of(name, new Terminal(descriptor, ""), Output(stdout), time);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            // The task has made its file unusable; its keeper still holds the terminal.
+            _ = Posix.Close(descriptor);
+            return null;
+        }
     }
+
+    /// <summary>A task's output file, made where it is absent. Throws what opening a file throws.</summary>
+    public static FileStream Output(string path) => new(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     public Channel<(bool IsError, byte[] Data)> Listen() => listeners.Listen();
 
     public void Leave(Channel<(bool IsError, byte[] Data)> listener) => listeners.Leave(listener);
 
-    /// <summary>No bytes are the end of the input; a terminal has none: there, control-D is typed. False when the process takes no more.</summary>
+    /// <summary>No bytes are the end of the input, of which a terminal has none (what ends it there is a typed control-D). False when the process takes no more.</summary>
     public async ValueTask<bool> Write(byte[] bytes, CancellationToken stop)
     {
         if (bytes.Length > 0)
@@ -80,16 +96,17 @@ internal sealed class TaskTerminal : IAttachable
         await input.Ended;
         if (terminal is not null)
             _ = Posix.Close(terminal.Descriptor);
+        if (stdout is not null)
+            await stdout.DisposeAsync();
     }
 
     private async ValueTask Take(byte[] data)
     {
         try
         {
-            await using var file = new FileStream(stdout, FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
-            await file.WriteAsync(data);
+            await stdout!.WriteAsync(data);
         }
-        catch (IOException)
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
             // A full disk: who is attached sees the output still, and the task goes on.
         }

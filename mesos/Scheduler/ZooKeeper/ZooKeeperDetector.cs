@@ -168,13 +168,17 @@ public sealed class ZooKeeperDetector : MasterDetector
                 return;
             }
             var masters = new List<Uri>(standing.Count);
+            var isGone = false;
             foreach (var name in standing)
             {
                 var (found, bytes) = await session.Data($"{_address.Path}/{name}", stop);
-                if (found is ZooKeeperCode.NoNode) break; // gone between the two questions
-                masters.Add(Address(bytes, _https) ?? throw new ZooKeeperLost($"{_address.Path}/{name} holds no MasterInfo"));
+                isGone = found is ZooKeeperCode.NoNode;
+                if (isGone) break; // between the two questions
+                if (Address(bytes, _https) is { } master) masters.Add(master);
+                else if (name == standing[0]) throw new ZooKeeperLost($"{_address.Path}/{name} holds no MasterInfo");
+                // One that stands by and cannot be read hides nobody else.
             }
-            if (masters.Count < standing.Count) continue;
+            if (isGone) continue;
             Tell(masters, "");
             return;
         }

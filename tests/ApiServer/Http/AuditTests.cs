@@ -36,10 +36,15 @@ public sealed class AuditTests : IDisposable
             using var acting = new HttpRequestMessage(HttpMethod.Get, "/api/v1/namespaces/default/pods");
             acting.Headers.Add("Impersonate-User", "jane");
             await admin.SendAsync(acting, Stop);
+            using var nobody = server.Client("nobody");
+            Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/api/v1/secrets", Stop)).StatusCode);
+            using var pretending = new HttpRequestMessage(HttpMethod.Post, "/api/v1/namespaces/default/secrets") { Content = Json("{}") };
+            pretending.Headers.Add("Impersonate-User", "admin");
+            Assert.Equal(HttpStatusCode.Forbidden, (await dns.SendAsync(pretending, Stop)).StatusCode);
         }
         var events = Events();
         Assert.Equal(
-            ["create configmaps a 201", "get configmaps none 404", "get /metrics 200", "create configmaps 403", "list pods 403"],
+            ["create configmaps a 201", "get configmaps none 404", "get /metrics 200", "create configmaps 403", "list pods 403", "list secrets 401", "create secrets 403"],
             events.Select(x => string.Join(' ', ((string?[])[(string?)x["verb"], (string?)x["objectRef"]?["resource"] ?? (string?)x["requestURI"], (string?)x["objectRef"]?["name"], x["responseStatus"]!["code"]!.ToString()]).OfType<string>())));
         var first = events[0];
         Assert.Equal(id, (string)first["auditID"]!);
@@ -51,6 +56,8 @@ public sealed class AuditTests : IDisposable
         Assert.Null(first["requestObject"]);
         Assert.Equal(("system:declarative:dns", "forbid"), ((string)events[3]["user"]!["username"]!, (string)events[3]["annotations"]!["authorization.k8s.io/decision"]!));
         Assert.Equal(("admin", "jane"), ((string)events[4]["user"]!["username"]!, (string)events[4]["impersonatedUser"]!["username"]!));
+        Assert.Equal(("system:anonymous", "allow"), ((string)events[5]["user"]!["username"]!, (string)events[5]["annotations"]!["authorization.k8s.io/decision"]!));
+        Assert.Equal(("system:declarative:dns", "forbid"), ((string)events[6]["user"]!["username"]!, (string)events[6]["annotations"]!["authorization.k8s.io/decision"]!));
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));
     }
 
