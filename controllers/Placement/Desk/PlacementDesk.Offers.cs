@@ -97,7 +97,11 @@ internal sealed partial class PlacementDesk
     {
         var decline = new Call.Types.Decline { Filters = new() { RefuseSeconds = refuseSeconds } };
         foreach (var offer in offers) decline.OfferIds.Add(new OfferID { Value = offer.Id });
-        Send(new() { Type = Call.Types.Type.Decline, Decline = decline });
+        // A master to whom it was never said holds them out for ever: who subscribes again is offered everything anew.
+        Send(new() { Type = Call.Types.Type.Decline, Decline = decline }, end =>
+        {
+            if (end is CallEnd.Unknown) ForceResubscribe();
+        });
         Count("declines", offers.Count);
     }
 
