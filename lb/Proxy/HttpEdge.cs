@@ -58,7 +58,7 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         kestrel.Listen(Handoff.Tls, x =>
         {
             x.Protocols = HttpProtocols.Http1AndHttp2;
-            x.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = hello => ValueTask.FromResult(Handshake(hello.ClientHelloInfo.ServerName)) });
+            x.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = hello => ValueTask.FromResult(Handshake(hello.ClientHelloInfo.ServerName, hello.Connection.Features.Get<ClientConnection>()!)) });
         });
         _server = new(Options.Create(kestrel), _handoff, loggers);
         _connections = new(new SocketConnectionFactoryOptions(), loggers.CreateLogger("lb.connections"));
@@ -148,13 +148,14 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         return builder.Services.BuildServiceProvider();
     }
 
-    private SslServerAuthenticationOptions Handshake(string name)
+    private SslServerAuthenticationOptions Handshake(string name, ClientConnection client)
     {
         var options = Plain(name);
-        if (_routes.Table.Hosts.Find(name, "/") is not { Edge: { } edge }) return options;
-        if (edge.Tls13Only) options.EnabledSslProtocols = SslProtocols.Tls13;
-        if (edge.TlsClientCa is { } secret)
+        var hosts = _routes.Table.Hosts;
+        if (hosts.TlsOf(name, static x => x.Tls13Only) is not null) options.EnabledSslProtocols = SslProtocols.Tls13;
+        if (hosts.TlsOf(name, static x => x.TlsClientCa is not null) is { Edge.TlsClientCa: { } secret })
         {
+            client.TlsClientCa = secret;
             options.ClientCertificateRequired = true;
             options.CertificateRevocationCheckMode = X509RevocationMode.NoCheck;
             options.CertificateChainPolicy = _routes.ClientAuthorities.Policy(secret);
@@ -177,7 +178,7 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         var table = _routes.Table;
         var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
         if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");
-        if (rule.Edge is { } policy && (policy.TlsClientCa is not null || policy.Tls13Only || policy.TlsPassthrough) && IsMisdirected(context, policy))
+        if (rule.Edge is { } policy && (policy.TlsClientCa is not null || policy.Tls13Only || policy.TlsPassthrough) && IsMisdirected(context, client, policy))
         {
             return Answers.Text(context, StatusCodes.Status421MisdirectedRequest, $"Host {context.Request.Host.Host} needs a TLS connection of its own to this balancer.\n");
         }
@@ -215,14 +216,15 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
 
     /// <summary>
     /// The handshake was that of another host, or there was none: with HTTP/2 a client may use a connection for every host that the certificate
-    /// names (RFC 9113 section 9.1.1), and the policy of this one was not applied. Without TLS it is as if nothing had been shown.
+    /// names (RFC 9113 section 9.1.1), and the policy of this one was not applied. Nor was one that has come since. Without TLS it is as if
+    /// nothing had been shown.
     /// </summary>
-    private bool IsMisdirected(HttpContext context, EdgeSettings policy)
+    private static bool IsMisdirected(HttpContext context, ClientConnection client, EdgeSettings policy)
     {
         if (context.Features.Get<ITlsHandshakeFeature>() is not { } shake) return policy.Redirect is not { Https: true } && (policy.TlsClientCa is not null || policy.TlsPassthrough);
         if (policy.TlsPassthrough) return true;
-        var made = _routes.Table.Hosts.Find(shake.HostName, "/")?.Edge;
-        return made?.TlsClientCa != policy.TlsClientCa || (policy.Tls13Only && shake.Protocol != SslProtocols.Tls13);
+        if (policy.TlsClientCa is { } secret && (client.TlsClientCa != secret || context.Connection.ClientCertificate is null)) return true;
+        return policy.Tls13Only && shake.Protocol != SslProtocols.Tls13;
     }
 
     private static Task Plain(HttpContext context, OpenListener listener)

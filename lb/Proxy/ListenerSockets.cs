@@ -178,13 +178,13 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         try
         {
             socket.NoDelay = true;
-            var address = TcpTunnel.Address(socket);
-            if (options.ProxyProtocolFrom.Count > 0 && listener.Target != ListenerTarget.Admin && options.ProxyProtocolFrom.Any(x => x.Contains(address)))
+            var client = TcpTunnel.Peer(socket);
+            if (options.ProxyProtocolFrom.Count > 0 && listener.Target != ListenerTarget.Admin && options.ProxyProtocolFrom.Any(x => x.Contains(client.Address)))
             {
-                if (await ProxyProtocol.Take(socket, address, options.ProxyProtocolTimeout) is not { } client) return;
-                address = client;
+                if (await ProxyProtocol.Take(socket, client, options.ProxyProtocolTimeout) is not { } named) return;
+                client = named;
             }
-            handedOver = await Serve(socket, address, listener);
+            handedOver = await Serve(socket, client, listener);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
         {
@@ -202,13 +202,13 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     }
 
     /// <returns>True where Kestrel has the socket now.</returns>
-    private async Task<bool> Serve(Socket socket, IPAddress client, OpenListener listener)
+    private async Task<bool> Serve(Socket socket, IPEndPoint client, OpenListener listener)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var silent = false;
         if (Plain is not null && mode is PortMode.Http or PortMode.Sniff && listener.Target is ListenerTarget.Service or ListenerTarget.Ingress)
         {
-            var end = await Plain!.Serve(socket, new ClientConnection(listener, client, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+            var end = await Plain!.Serve(socket, new ClientConnection(listener, client.Address, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
             if (end == PlainEnd.Ended) return false;
             silent = end == PlainEnd.Silent;
         }
@@ -222,21 +222,21 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
                 if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, client, listener, cluster, table(), Log, options, Plain);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls && table().Hosts.HasPassthrough && await PassThrough(socket) is { } rule:
-                if (TcpTunnel.IsLetIn(rule.Edge!, client) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options, Plain);
+                if (TcpTunnel.IsLetIn(rule.Edge!, client.Address) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options, Plain);
                 return false;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
-                Http.Take(socket, client, listener, Wire.Tls);
+                Http.Take(socket, client.Address, listener, Wire.Tls);
                 return true;
             default:
-                Http.Take(socket, client, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
+                Http.Take(socket, client.Address, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
                 return true;
         }
     }
 
-    /// <summary>The rule for the server name and the path <c>/</c>, where its Ingress passes TLS through.</summary>
+    /// <summary>The rule for the server name, where its Ingress passes TLS through.</summary>
     private async Task<HostRule?> PassThrough(Socket socket)
     {
         var name = await ClientHello.ServerName(socket, options.ProxyProtocolTimeout);
-        return table().Hosts.Find(name, "/") is { Edge.TlsPassthrough: true } rule ? rule : null;
+        return table().Hosts.TlsOf(name, static x => x.TlsPassthrough);
     }
 }

@@ -63,4 +63,7 @@ internal sealed class OpenListener : IDisposable
 internal sealed record ClientConnection(OpenListener Listener, IPAddress Client, int HttpsPort)
 {
     public string ClientAddress { get; } = Client.ToString();
+
+    /// <summary>The Secret with the authority whose certificate the client had to show in the handshake; null = it had to show none.</summary>
+    public ServiceKey? TlsClientCa { get; set; }
 }

@@ -25,8 +25,8 @@ internal static class ProxyProtocol
     private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
 
     /// <summary>Takes the header off the connection.</summary>
-    /// <returns>The client; the peer's own address where the header says that there is no other; null where there is no right header.</returns>
-    public static async Task<IPAddress?> Take(Socket socket, IPAddress peer, TimeSpan wait)
+    /// <returns>The client; the peer itself where the header says that there is no other; null where there is no right header.</returns>
+    public static async Task<IPEndPoint?> Take(Socket socket, IPEndPoint peer, TimeSpan wait)
     {
         using var limit = new CancellationTokenSource(wait);
         var buffer = new byte[Head2Bytes + Body2BytesMax];
@@ -90,21 +90,22 @@ internal static class ProxyProtocol
     }
 
     /// <param name="bytes">A whole header.</param>
-    internal static IPAddress? Read(ReadOnlySpan<byte> bytes, IPAddress peer)
+    internal static IPEndPoint? Read(ReadOnlySpan<byte> bytes, IPEndPoint peer)
     {
         if (bytes[0] == 'P')
         {
             var words = Encoding.ASCII.GetString(bytes[..^2]).Split(' ');
             if (words is ["PROXY", "UNKNOWN", ..]) return peer;
-            return words is ["PROXY", "TCP4" or "TCP6", var source, _, _, _] && IPAddress.TryParse(source, out var address)
-                && address.AddressFamily == (words[1] == "TCP4" ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6) ? Plain(address) : null;
+            return words is ["PROXY", "TCP4" or "TCP6", var source, _, var port, _] && IPAddress.TryParse(source, out var address)
+                && ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && address.AddressFamily == (words[1] == "TCP4" ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6) ? new(Plain(address), number) : null;
         }
         if (bytes[12] == 0x20) return peer; // LOCAL: a check of the proxy's own
         if (bytes[12] != 0x21) return null;
         return (bytes[13] >> 4, bytes.Length) switch
         {
-            (1, >= Head2Bytes + 12) => new IPAddress(bytes[16..20]),
-            (2, >= Head2Bytes + 36) => Plain(new IPAddress(bytes[16..32])),
+            (1, >= Head2Bytes + 12) => new(new IPAddress(bytes[16..20]), BinaryPrimitives.ReadUInt16BigEndian(bytes[24..])),
+            (2, >= Head2Bytes + 36) => new(Plain(new IPAddress(bytes[16..32])), BinaryPrimitives.ReadUInt16BigEndian(bytes[48..])),
             (1 or 2, _) => null,
             _ => peer, // AF_UNSPEC, AF_UNIX
         };

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
@@ -22,12 +23,12 @@ internal static class SilentConnection
     }
 
     /// <returns>What the client said first; Closed where the connection has been dealt with.</returns>
-    public static async Task<FirstBytes> Settle(Socket client, System.Net.IPAddress address, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
+    public static async Task<FirstBytes> Settle(Socket client, IPEndPoint asking, OpenListener listener, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         while (listener.Cluster is { } wanted)
         {
-            if (TcpTunnel.Admit(address, wanted, table) is not { } cluster) return FirstBytes.Closed;
-            using var server = await Greet(Reserve(cluster, options, out var destination), client, address, listener, cluster);
+            if (TcpTunnel.Admit(asking.Address, wanted, table) is not { } cluster) return FirstBytes.Closed;
+            using var server = await Greet(Reserve(cluster, options, out var destination), client, asking, cluster);
             var speaker = await FirstToSpeak(client, server, options.ActivityTimeout);
             if (speaker == Speaker.ServerLeft)
             {
@@ -48,7 +49,7 @@ internal static class SilentConnection
                     finally
                     {
                         destination.Release();
-                        log?.Connection(address, listener, cluster, destination, since);
+                        log?.Connection(asking.Address, listener, cluster, destination, since);
                     }
                     return FirstBytes.Closed;
                 case Speaker.Nobody:
@@ -68,10 +69,10 @@ internal static class SilentConnection
     }
 
     /// <summary>An endpoint that waits for the PROXY header would say nothing without it.</summary>
-    private static async Task<Socket?> Greet(Task<Socket?> connecting, Socket client, System.Net.IPAddress address, OpenListener listener, Cluster cluster)
+    private static async Task<Socket?> Greet(Task<Socket?> connecting, Socket client, IPEndPoint asking, Cluster cluster)
     {
         var server = await connecting;
-        if (server is not null) await TcpTunnel.Greet(server, client, address, listener, cluster.Settings);
+        if (server is not null) await TcpTunnel.Greet(server, client, asking, cluster.Settings);
         return server;
     }
 

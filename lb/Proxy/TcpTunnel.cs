@@ -12,11 +12,13 @@ internal static class TcpTunnel
 {
     private const int ChunkBytes = 64 * 1024;
 
+    /// <param name="asking">Whoever the connection came through.</param>
     /// <param name="table">To find the other Services of a split.</param>
     /// <param name="log">null = nothing is logged.</param>
-    public static async Task Run(Socket client, IPAddress address, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
+    public static async Task Run(Socket client, IPEndPoint asking, OpenListener listener, Cluster cluster, RouteTable table, AccessLog? log, LbOptions options, PlainProxy? plain)
     {
         var since = AccessLog.Now();
+        var address = asking.Address;
         if (Admit(address, cluster, table) is not { } target) return;
         cluster = target;
         Interlocked.Increment(ref cluster.Counts.ConnectionCount);
@@ -49,7 +51,7 @@ internal static class TcpTunnel
             cluster.Outcome(destination, failed: false);
             using (server)
             {
-                await Greet(server, client, address, listener, settings);
+                await Greet(server, client, asking, settings);
                 await Pass(client, server, settings, options, plain);
             }
         }
@@ -82,17 +84,19 @@ internal static class TcpTunnel
     public static bool IsLetIn(EdgeSettings edge, IPAddress client) =>
         edge.Closed.Length == 0 && EdgeSteps.MayCome(edge, client) && (edge.Rate is not { } rate || rate.TryTake(client, EdgeSteps.Now()));
 
-    public static IPAddress Address(Socket client)
+    /// <summary>The other end of the connection.</summary>
+    public static IPEndPoint Peer(Socket client)
     {
-        var address = ((IPEndPoint)client.RemoteEndPoint!).Address;
-        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        var peer = (IPEndPoint)client.RemoteEndPoint!;
+        return peer.Address.IsIPv4MappedToIPv6 ? new(peer.Address.MapToIPv4(), peer.Port) : peer;
     }
 
     /// <summary>Tells the endpoint who asks, where its settings say so.</summary>
-    public static async Task Greet(Socket server, Socket client, IPAddress address, OpenListener listener, BackendSettings settings)
+    /// <param name="client">Its own end is the destination that the endpoint is told: the listener may be bound to all addresses.</param>
+    public static async Task Greet(Socket server, Socket client, IPEndPoint asking, BackendSettings settings)
     {
         if (settings.SendProxy == 0) return;
-        var header = ProxyProtocol.Write(settings.SendProxy, new(address, ((IPEndPoint)client.RemoteEndPoint!).Port), new(IPAddress.Parse(listener.Key.Address), listener.Key.Port));
+        var header = ProxyProtocol.Write(settings.SendProxy, asking, (IPEndPoint)client.LocalEndPoint!);
         for (var sent = 0; sent < header.Length;) sent += await server.SendAsync(header.AsMemory(sent), SocketFlags.None);
     }
 

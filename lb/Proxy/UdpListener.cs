@@ -89,7 +89,8 @@ internal sealed class UdpListener : IDisposable
         }
         ended.Cancel();
         await sweeping;
-        foreach (var flow in _flows.Values) End(flow);
+        // Those that their clients have left are in no table of clients any longer; the pod of one may never say anything again.
+        foreach (var flow in _answering.Keys) End(flow);
         foreach (var answering in _answering.Values) await answering;
     }
 
@@ -149,16 +150,18 @@ internal sealed class UdpListener : IDisposable
             Interlocked.Increment(ref cluster.Counts.NoEndpointCount);
             return null;
         }
-        var socket = new Socket(destination.EndPoint.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        Socket? socket = null;
         try
         {
+            // Fails where the limit of open files is reached.
+            socket = new(destination.EndPoint.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
             socket.Connect(destination.EndPoint);
         }
         catch (SocketException e)
         {
             ProxyLog.ConnectionLost(_logger, Key.ToString(), e.Message);
             Interlocked.Increment(ref cluster.Counts.FailureCount);
-            socket.Dispose();
+            socket?.Dispose();
             destination.Release();
             return null;
         }

@@ -121,6 +121,27 @@ internal sealed class HostRules
         return Match("", path);
     }
 
+    /// <summary>
+    /// What a handshake goes by, before any path is known: of the most telling host the rule for <c>/</c> where it has the setting, else the
+    /// first rule that has it. A host that has a rule for <c>/</c> is passed through by that rule alone: no other one takes it all.
+    /// </summary>
+    /// <param name="host">In any case, "" = the client named none.</param>
+    /// <param name="has">The setting of TLS that is asked for.</param>
+    public HostRule? TlsOf(string host, Func<EdgeSettings, bool> has)
+    {
+        host = host.ToLowerInvariant();
+        var dot = host.IndexOf('.', StringComparison.Ordinal);
+        foreach (var name in (string[])[host, dot > 0 ? "*" + host[dot..] : "", ""])
+        {
+            if (!ByHost.TryGetValue(name, out var rules)) continue;
+            var root = Match(name, "/");
+            if (root?.Edge is { } edge && has(edge)) return root;
+            if (rules.FirstOrDefault(x => x.Edge is { } other && has(other) && (root is null || !other.TlsPassthrough)) is { } first) return first;
+            if (root is not null) return null;
+        }
+        return null;
+    }
+
     private HostRule? Match(string host, ReadOnlySpan<char> path)
     {
         if (!ByHost.TryGetValue(host, out var rules)) return null;

@@ -55,6 +55,26 @@ public sealed class PlainTests
     public void WhateverIsNotSurelyOneRequestIsLeftToOthers(string text) =>
         Assert.False(RequestHead.TryRead(Encoding.Latin1.GetBytes(text), new byte[1024], out _, out _, out _));
 
+    /// <summary>The number of a descriptor that is closed is another one's at once.</summary>
+    [Fact]
+    public async Task AConnectionToAnEndpointIsClosedOnce()
+    {
+        using var loop = new EventLoop(0, static e => Assert.Fail(e.ToString()));
+        var held = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(() =>
+        {
+            var first = new Upstream(loop, new(new("127.0.0.1", 1, "uid", "pod", Ready: true, Terminating: false), static _ => { }), Libc.NewBell());
+            loop.Add(first);
+            first.Break();
+            var next = Libc.NewBell();
+            first.Break();
+            first.Close();
+            held.SetResult(File.Exists($"/proc/self/fd/{next}"));
+            Libc.Close(next);
+        });
+        Assert.True(await held.Task);
+    }
+
     /// <summary>The end is found wherever the bytes are cut, and nothing behind it is taken.</summary>
     [Theory]
     [InlineData("0\r\n\r\n")]

@@ -9,6 +9,8 @@ namespace Declarative.Tests.Lb;
 /// <summary>The PROXY protocol in and out.</summary>
 public sealed class ProxyProtocolTests
 {
+    private static readonly IPEndPoint Peer = new(IPAddress.Loopback, 9);
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -25,7 +27,7 @@ public sealed class ProxyProtocolTests
             Assert.InRange(need, 1, bytes.Length - count); // never more than the header has
         }
         Assert.Equal(0, ProxyProtocol.Needed(bytes));
-        Assert.Equal(IPAddress.Parse(client), ProxyProtocol.Read(bytes, IPAddress.Loopback));
+        Assert.Equal(new IPEndPoint(IPAddress.Parse(client), 4711), ProxyProtocol.Read(bytes, Peer));
     }
 
     [Fact]
@@ -33,12 +35,14 @@ public sealed class ProxyProtocolTests
         Assert.Equal("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n", Encoding.ASCII.GetString(ProxyProtocol.Write(1, new(IPAddress.Parse("192.0.2.7"), 4711), new(IPAddress.Parse("198.51.100.1"), 80))));
 
     [Theory]
-    [InlineData("PROXY UNKNOWN\r\n", "127.0.0.1")]
-    [InlineData("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "127.0.0.1")]
+    [InlineData("PROXY UNKNOWN\r\n", "127.0.0.1:9")]
+    [InlineData("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "127.0.0.1:9")]
     [InlineData("PROXY TCP4 999.0.2.7 198.51.100.1 1 2\r\n", null)]
     [InlineData("PROXY TCP6 192.0.2.7 198.51.100.1 1 2\r\n", null)]
     [InlineData("PROXY TCP4 192.0.2.7\r\n", null)]
-    public void LinesAreRead(string line, string? client) => Assert.Equal(client, ProxyProtocol.Read(Encoding.ASCII.GetBytes(line), IPAddress.Loopback)?.ToString());
+    [InlineData("PROXY TCP4 192.0.2.7 198.51.100.1 65536 2\r\n", null)]
+    [InlineData("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n", "192.0.2.7:4711")]
+    public void LinesAreRead(string line, string? client) => Assert.Equal(client, ProxyProtocol.Read(Encoding.ASCII.GetBytes(line), Peer)?.ToString());
 
     [Theory]
     [InlineData("GET / HTTP/1.1\r\n\r\n")]
@@ -72,6 +76,28 @@ public sealed class ProxyProtocolTests
                 return "";
             }
         }
+    }
+
+    /// <summary>Ports are open on every address, and the client is one that another proxy has named.</summary>
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("")]
+    public async Task AnEndpointIsToldTheAddressThatWasAskedAndTheClientBehindTheProxy(string appProtocol)
+    {
+        await using var world = await LbWorld.Start(x => x with { Address = IPAddress.Any, ProxyProtocolFrom = [IPNetwork.Parse("127.0.0.1/32")] });
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = LbWorld.FreePort();
+        await world.Service("db", port, appProtocol);
+        await world.Slice("db", [new("a", ((IPEndPoint)listener.LocalEndpoint).Port)]);
+        await world.Routed("db", 1);
+        await world.Settings("db", ("send-proxy", "v1"));
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        await client.GetStream().WriteAsync((byte[])[.. ProxyProtocol.Write(2, new(IPAddress.Parse("192.0.2.7"), 4711), new(IPAddress.Parse("192.0.2.1"), 80)), 1], Stop);
+        using var server = await listener.AcceptSocketAsync(Stop);
+        using var lines = new StreamReader(new NetworkStream(server), Encoding.ASCII);
+        Assert.Equal($"PROXY TCP4 192.0.2.7 127.0.0.1 4711 {port}", await lines.ReadLineAsync(Stop));
     }
 
     [Theory]

@@ -6,6 +6,8 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Declarative.Api.Kinds;
 using Declarative.Lb.Proxy;
+using Declarative.Lb.Routes;
+using Declarative.Lb.Settings;
 using Declarative.Tests.Client;
 using Xunit;
 
@@ -40,6 +42,79 @@ public sealed class TlsPolicyTests
         await world.Delete(Kind.Secret, "ca");
         await Eventually.True(() => world.Lb.Routes.ClientAuthorities.Policy(new("default", "ca")).CustomTrustStore.Count == 0, "the authority is gone");
         await Assert.ThrowsAnyAsync<Exception>(() => Get(world, Host, authority.Issue("client")));
+    }
+
+    [Fact]
+    public async Task AConnectionFromBeforeThePolicyIsNotGoodAnyLonger()
+    {
+        using var authority = new TestAuthority();
+        await using var world = await LbWorld.Start();
+        await Site(world, await world.Backend("a"));
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, world.Options.HttpsPort, Stop);
+        await using var stream = new SslStream(client.GetStream());
+        await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = Host, RemoteCertificateValidationCallback = static (_, _, _, _) => true }, Stop);
+        Assert.Equal("HTTP/1.1 200 OK", await Status());
+        var (certificates, key) = authority.Issue(Host);
+        await world.Create(Kind.Secret, "ca", TestAuthority.Secret("ca", certificates, key));
+        await world.Settings(Kind.Ingress, "site", ("tls-client-ca", "ca"));
+        Assert.StartsWith("HTTP/1.1 421 ", await Status(), StringComparison.Ordinal);
+
+        async Task<string> Status()
+        {
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HEAD / HTTP/1.1\r\nHost: {Host}\r\n\r\n"), Stop);
+            var buffer = new byte[16_384];
+            var text = "";
+            while (!text.Contains("\r\n\r\n", StringComparison.Ordinal))
+            {
+                var count = await stream.ReadAsync(buffer, Stop);
+                Assert.NotEqual(0, count);
+                text += Encoding.ASCII.GetString(buffer, 0, count);
+            }
+            return text.Split("\r\n")[0];
+        }
+    }
+
+    /// <summary>A handshake knows no path: the settings of the host's rules count whatever theirs is.</summary>
+    [Fact]
+    public void AHandshakeGoesByTheRulesOfTheHost()
+    {
+        var hosts = HostRules.Empty;
+        Add("api", "a.example", "/api", new() { TlsClientCa = new("default", "ca") });
+        Add("root", "b.example", "/", new() { Tls13Only = true });
+        Add("deep", "b.example", "/deep", new() { TlsClientCa = new("default", "ca") });
+        Add("all", "*.example", "/", new() { TlsClientCa = new("default", "wild") });
+        Add("open", "c.example", "/", null);
+        Add("through", "c.example", "/through", new() { TlsPassthrough = true });
+        Add("through-alone", "d.example", "/through", new() { TlsPassthrough = true });
+        Assert.Equal(("ca", false, false), Of("A.example"));
+        Assert.Equal(("ca", true, false), Of("b.example"));
+        Assert.Equal((null, false, false), Of("c.example"));
+        Assert.Equal(("wild", false, true), Of("d.example"));
+        Assert.Equal(("wild", false, false), Of("e.example"));
+        Assert.Equal((null, false, false), Of(""));
+
+        void Add(string name, string host, string path, EdgeSettings? edge) => hosts = hosts.With(
+            new("default", name), HostRules.Read(Declarative.Api.Kinds.Ingress.Read(LbWorld.Bytes(Ingress(name, host, "hello", 80).Replace("\"path\":\"/\"", $"\"path\":\"{path}\"", StringComparison.Ordinal))), edge));
+
+        (string? Ca, bool Newest, bool Through) Of(string host) => (
+            hosts.TlsOf(host, static x => x.TlsClientCa is not null)?.Edge!.TlsClientCa!.Value.Name, hosts.TlsOf(host, static x => x.Tls13Only) is not null,
+            hosts.TlsOf(host, static x => x.TlsPassthrough) is not null);
+    }
+
+    [Fact]
+    public async Task AHostOfOnePathMayWantCertificates()
+    {
+        using var authority = new TestAuthority();
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("hello", [await world.Backend("a")]);
+        await world.Create(Kind.Ingress, "site", Ingress("site", Host, "hello", port).Replace("\"path\":\"/\"", "\"path\":\"/api\"", StringComparison.Ordinal));
+        var (certificates, key) = authority.Issue(Host);
+        await world.Create(Kind.Secret, "ca", TestAuthority.Secret("ca", certificates, key).Replace("\"tls.crt\"", $"\"ca.crt\":\"{TestAuthority.Base64(authority.Root.ExportCertificatePem())}\",\"tls.crt\"", StringComparison.Ordinal));
+        await world.Settings(Kind.Ingress, "site", ("tls-client-ca", "ca"));
+        await Eventually.True(() => world.Lb.Routes.ClientAuthorities.Policy(new("default", "ca")).CustomTrustStore.Count == 1, "the authority is read");
+        Assert.StartsWith("200 ", await Get(world, Host, authority.Issue("client"), "/api"), StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<Exception>(() => Get(world, Host, null, "/api"));
     }
 
     [Fact]
@@ -134,7 +209,7 @@ public sealed class TlsPolicyTests
     }
 
     /// <summary>Asks for <see cref="Host"/> on a connection whose handshake named another host, perhaps.</summary>
-    private static async Task<string> Get(LbWorld world, string serverName, (string Certificates, string Key)? issued)
+    private static async Task<string> Get(LbWorld world, string serverName, (string Certificates, string Key)? issued, string path = "/")
     {
         using var certificate = issued is { } pem ? Pfx(pem) : null;
         var chain = new X509Certificate2Collection();
@@ -148,7 +223,7 @@ public sealed class TlsPolicyTests
             ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, chain, offline: true),
             RemoteCertificateValidationCallback = static (_, _, _, _) => true,
         }, Stop);
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.0\r\nHost: {Host}\r\nConnection: close\r\n\r\n"), Stop);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: {Host}\r\nConnection: close\r\n\r\n"), Stop);
         var answer = await new StreamReader(stream, Encoding.ASCII).ReadToEndAsync(Stop);
         if (answer.Length == 0) throw new IOException("closed without an answer");
         return answer.Split(' ')[1] + " " + answer.Split("\r\n\r\n")[1].TrimEnd();

@@ -74,6 +74,24 @@ public sealed class UdpTests
         await LbWorld.Until(world.Report, x => x.Status.Draining is [{ InFlight: 0 }], "its end is reported");
     }
 
+    /// <summary>Its client has begun another flow at another pod, so that no datagram ends the old one.</summary>
+    [Fact]
+    public async Task ASilentPodWhoseFlowWasLeftDoesNotHoldUpTheEnd()
+    {
+        await using var world = await LbWorld.Start();
+        using var a = new UdpEcho("a");
+        using var b = new UdpEcho("b");
+        var port = await Publish(world, a);
+        using var client = new UdpClient();
+        client.Connect(IPAddress.Loopback, port);
+        Assert.Equal("a1", await Ask(client, "1"));
+        var marked = await world.Slice("dns", [new("a", a.Port, Ready: false, Terminating: true), new("b", b.Port)], "u", "UDP");
+        await LbWorld.Until(world.Report, x => x.Status.ObservedRevision >= marked, "the mark is observed");
+        await world.Routed("dns", 1);
+        Assert.Equal("b2", await Ask(client, "2"));
+        await world.Stop().WaitAsync(TimeSpan.FromSeconds(60), Stop);
+    }
+
     [Fact]
     public async Task FlowsEndWhenNothingPassesAndWhoIsNotAllowedBeginsNone()
     {

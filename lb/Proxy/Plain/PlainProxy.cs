@@ -131,7 +131,11 @@ internal sealed class PlainProxy : IDisposable
         {
             loop.Post(() =>
             {
-                foreach (var handler in loop.All()) action(handler);
+                foreach (var handler in loop.All())
+                {
+                    // One that has ended with another before it is not there any longer, and its descriptor may be somebody else's.
+                    if (handler.Slot != 0) action(handler);
+                }
             });
         }
     }

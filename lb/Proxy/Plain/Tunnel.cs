@@ -45,6 +45,7 @@ internal sealed unsafe class Tunnel
 
     private void Break()
     {
+        if (_isOver) return; // the sockets are the caller's again
         // Reset by either side: the other one learns it as it is, not as an orderly end.
         Libc.ResetOnClose(_client.Fd);
         Libc.ResetOnClose(_server.Fd);

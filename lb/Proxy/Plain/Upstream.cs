@@ -6,6 +6,7 @@ namespace Declarative.Lb.Proxy.Plain;
 internal sealed class Upstream : Handler
 {
     private readonly EventLoop _loop;
+    private bool _isClosed;
 
     public Upstream(EventLoop loop, Destination destination, int fd) => (_loop, Destination, Fd) = (loop, destination, fd);
 
@@ -34,8 +35,11 @@ internal sealed class Upstream : Handler
         else _loop.Pool.Drop(this);
     }
 
+    /// <summary>Once; the number of the descriptor is soon another socket's.</summary>
     public void Close()
     {
+        if (_isClosed) return;
+        _isClosed = true;
         User = null;
         _loop.Remove(this);
         Libc.Close(Fd);
