@@ -102,15 +102,21 @@ internal sealed class TaskTerminal : IAttachable
 
     private async ValueTask Take(byte[] data)
     {
+        // Where the disk is full, who is attached sees the output still, and the task goes on.
+        _ = await TryKeep(data);
+        await listeners.Publish(isError: false, data);
+    }
+
+    private async ValueTask<bool> TryKeep(byte[] data)
+    {
         try
         {
             await stdout!.WriteAsync(data);
+            return true;
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            // A full disk: who is attached sees the output still, and the task goes on.
+            return false;
         }
-
-        await listeners.Publish(isError: false, data);
     }
 }
