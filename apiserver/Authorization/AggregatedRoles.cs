@@ -24,7 +24,7 @@ internal sealed class AggregatedRoles(RevisionLog log, TimeProvider time)
         using var timers = new CancellationTokenSource();
         while (!stop.IsCancellationRequested)
         {
-            var cursor = log.Watch(Kind.ClusterRole, log.Revision);
+            using var cursor = log.Watch(Kind.ClusterRole, log.Revision);
             cursor.Read(out var changed);
             var busy = false;
             try

@@ -22,7 +22,7 @@ internal sealed class DefinitionUpkeep(RevisionLog log, CustomKinds kinds, Func<
         using var timers = new CancellationTokenSource();
         while (!stop.IsCancellationRequested)
         {
-            var cursor = log.Watch(Kind.CustomResourceDefinition, log.Revision);
+            using var cursor = log.Watch(Kind.CustomResourceDefinition, log.Revision);
             cursor.Read(out var changed);
             var busy = false;
             try

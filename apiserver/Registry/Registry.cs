@@ -87,7 +87,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (request.SendInitialEvents) yield return new(WatchEventType.Bookmark, revision, null, InitialEventsEnd: true);
         }
 
-        var cursor = log.Watch(storedKind, from);
+        using var cursor = log.Watch(storedKind, from, selection.Scope);
         var told = from;
         var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
@@ -113,16 +113,18 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                     await Task.WhenAny(changed, end, stopped.Task);
                     continue;
                 }
-                if (cursor.Revision == told)
-                {
-                    await Task.WhenAny(changed, log.Advanced(told), end, stopped.Task);
-                    continue;
-                }
                 if (bookmarkDue is { IsCompleted: true })
                 {
                     bookmarkDue = null;
+                    if (cursor.Revision == told) continue;
                     told = cursor.Revision;
                     yield return new(WatchEventType.Bookmark, told, null);
+                    continue;
+                }
+                if (cursor.Revision == told && request.BookmarkEvery is not null)
+                {
+                    // Bookmarks that follow soon: the clock runs from the change. Once a minute it may run on.
+                    await Task.WhenAny(changed, log.Advanced(told), end, stopped.Task);
                     continue;
                 }
                 bookmarkDue ??= Task.Delay(every, time, timers.Token);

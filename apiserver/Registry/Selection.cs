@@ -23,7 +23,12 @@ internal sealed class Selection
             if (requirement.Field is "metadata.name" or "metadata.namespace" || selectable.Contains(requirement.Field)) continue;
             throw Status.BadRequest($"field label not supported: {requirement.Field}; {kind.Plural} can be selected by {string.Join(", ", ["metadata.name", "metadata.namespace", .. selectable])}");
         }
+        if (kind.Namespaced && ns is null) Scope = ObjectName.Any;
+        else Scope = new(_namespace ?? "", fields.Requirements.FirstOrDefault(x => x.Equal && x.Field == "metadata.name")?.Value ?? "");
     }
+
+    /// <summary>The smallest scope of watchers that holds all it selects: an object, a namespace, or everything.</summary>
+    public ObjectName Scope { get; }
 
     public bool Selects(Selectable item)
     {

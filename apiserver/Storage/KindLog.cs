@@ -9,7 +9,8 @@ internal sealed class KindLog(long openedAt)
 {
     private LogEntry[] _ring = new LogEntry[64];
     private long _first; // sequence number of the oldest entry kept
-    private long _next;
+    private readonly Dictionary<ObjectName, WatchScope> _scopes = [];
+    private readonly WatchScope _all = new(ObjectName.Any, -1);
     private long _bytes; // of the objects in the entries kept
 
     public ImmutableSortedDictionary<ObjectName, Selectable> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Selectable>(ObjectName.Order);
@@ -17,38 +18,57 @@ internal sealed class KindLog(long openedAt)
     /// <summary>Changes up to this revision are no longer in the ring.</summary>
     public long TrimmedThrough { get; private set; } = openedAt;
 
-    /// <summary>Completes at the next change; replaced then.</summary>
-    public TaskCompletionSource Changed { get; private set; } = NewSignal();
+    /// <summary>The sequence number that the next change will have.</summary>
+    public long Next { get; private set; }
 
     public void LoadAll(IEnumerable<Selectable> items) =>
         Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
 
-    public void Apply(LogEntry entry)
+    /// <param name="waker">Gets the watchers that the change lies in the scope of.</param>
+    public void Apply(LogEntry entry, WatchWaker waker)
     {
         var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
         Objects = entry.Type == WatchEventType.Deleted ? Objects.Remove(name) : Objects.SetItem(name, entry.Object);
-        if (_next - _first == _ring.Length)
+        if (Next - _first == _ring.Length)
         {
             if (_ring.Length < Limits.WatchHistoryEventsMax) Grow();
             else DropOldest();
         }
-        _ring[_next++ % _ring.Length] = entry;
+        _all.Touch(Next, waker);
+        if (_scopes.Count > 0)
+        {
+            if (name.Namespace.Length > 0) Touch(new(name.Namespace, ""), waker);
+            Touch(name, waker);
+        }
+        _ring[Next++ % _ring.Length] = entry;
         _bytes += entry.Object.Stored.Json.Length;
-        while (_bytes > Limits.WatchHistoryBytesMax && _next - _first > 1) DropOldest();
+        while (_bytes > Limits.WatchHistoryBytesMax && Next - _first > 1) DropOldest();
     }
 
-    /// <summary>Wakes the watchers; called once after a batch.</summary>
-    public TaskCompletionSource TakeSignal()
+    /// <summary>One watcher more of a scope: namespace and name, empty = any.</summary>
+    public WatchGroup Join(ObjectName name)
     {
-        var signal = Changed;
-        Changed = NewSignal();
-        return signal;
+        var scope = name == ObjectName.Any ? _all : _scopes.GetValueOrDefault(name);
+        // Earlier changes may lie in it.
+        if (scope is null) _scopes[name] = scope = new(name, Next - 1);
+        return scope.Join();
+    }
+
+    public void Leave(WatchGroup group)
+    {
+        group.Scope.Leave(group);
+        if (group.Scope.IsEmpty) _scopes.Remove(group.Scope.Name);
+    }
+
+    private void Touch(ObjectName name, WatchWaker waker)
+    {
+        if (_scopes.TryGetValue(name, out var scope)) scope.Touch(Next, waker);
     }
 
     /// <summary>The sequence number of the first change after a revision.</summary>
     public long Seek(long revision)
     {
-        var (low, high) = (_first, _next);
+        var (low, high) = (_first, Next);
         while (low < high)
         {
             var middle = low + (high - low) / 2;
@@ -63,7 +83,7 @@ internal sealed class KindLog(long openedAt)
     {
         if (revision < TrimmedThrough) return null;
         var from = Seek(revision);
-        var changes = new LogEntry[_next - from];
+        var changes = new LogEntry[Next - from];
         for (var i = 0; i < changes.Length; i++) changes[i] = _ring[(from + i) % _ring.Length];
         return changes;
     }
@@ -87,7 +107,7 @@ internal sealed class KindLog(long openedAt)
     public bool Read(long from, List<LogEntry> into, int max)
     {
         if (from < _first) return false;
-        for (var i = from; i < _next && into.Count < max; i++) into.Add(_ring[i % _ring.Length]);
+        for (var i = from; i < Next && into.Count < max; i++) into.Add(_ring[i % _ring.Length]);
         return true;
     }
 
@@ -102,11 +122,9 @@ internal sealed class KindLog(long openedAt)
     private void Grow()
     {
         var larger = new LogEntry[Math.Min(_ring.Length * 2, Limits.WatchHistoryEventsMax)];
-        for (var i = _first; i < _next; i++) larger[i % larger.Length] = _ring[i % _ring.Length];
+        for (var i = _first; i < Next; i++) larger[i % larger.Length] = _ring[i % _ring.Length];
         _ring = larger;
     }
-
-    private static TaskCompletionSource NewSignal() => Completion.New();
 }
 
 /// <param name="Previous">The object before the change, null where it was created.</param>
@@ -114,6 +132,9 @@ internal readonly record struct LogEntry(WatchEventType Type, Selectable Object,
 
 internal readonly record struct ObjectName(string Namespace, string Name)
 {
+    /// <summary>As a scope of watchers: every object.</summary>
+    public static ObjectName Any { get; } = new("", "");
+
     public static IComparer<ObjectName> Order { get; } = Comparer<ObjectName>.Create(static (a, b) =>
     {
         var order = string.CompareOrdinal(a.Namespace, b.Namespace);

@@ -13,6 +13,7 @@ internal sealed class RevisionLog
 {
     private readonly Lock _gate = new();
     private readonly IJournal _journal;
+    private readonly WatchWaker _waker;
     private readonly Dictionary<Kind, KindLog> _kinds = [];
     private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true });
     private readonly Dictionary<ResourceKey, long> _batchRevisions = [];
@@ -20,7 +21,7 @@ internal sealed class RevisionLog
     private long _openedAt;
     private long _revision;
 
-    private RevisionLog(IJournal journal) => _journal = journal;
+    private RevisionLog(IJournal journal) => (_journal, _waker) = (journal, new(_gate));
 
     /// <summary>The newest durable revision.</summary>
     public long Revision
@@ -139,7 +140,14 @@ internal sealed class RevisionLog
     /// <summary>What objects were before; null where the journal keeps the present alone.</summary>
     public IHistory? History => _journal.History;
 
-    public KindCursor Watch(Kind kind, long from) => new(this, kind, from);
+    /// <summary>
+    /// A reader of the changes after a revision. Throws 410 when the history no longer reaches back to it, 504 when it is yet to come.
+    /// </summary>
+    /// <param name="scope">Namespace and name of what it is about; empty = any.</param>
+    public KindCursor Watch(Kind kind, long from, ObjectName scope = default)
+    {
+        lock (_gate) return new(this, _gate, Of(kind), scope.Name is null ? ObjectName.Any : scope, from);
+    }
 
     private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records)
     {
@@ -174,10 +182,9 @@ internal sealed class RevisionLog
 
     private void Publish(List<PendingCommit> batch)
     {
-        var signals = new List<TaskCompletionSource>();
+        TaskCompletionSource advanced;
         lock (_gate)
         {
-            var touched = new List<KindLog>();
             foreach (var pending in batch)
             {
                 if (pending.Record is not { } record) continue;
@@ -186,68 +193,25 @@ internal sealed class RevisionLog
                 var json = pending.Mutation.Json ?? pending.Mutation.Tombstone;
                 var item = new Selectable(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
                 var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
-                log.Apply(new(type, item, previous));
-                if (!touched.Contains(log)) touched.Add(log);
+                log.Apply(new(type, item, previous), _waker);
                 _revision = record.Revision;
                 pending.Result = item.Stored;
             }
-            foreach (var log in touched) signals.Add(log.TakeSignal());
-            signals.Add(_advanced);
+            advanced = _advanced;
             _advanced = Completion.New();
         }
         foreach (var pending in batch)
         {
             if (pending.Result is not null) pending.Done.TrySetResult(new(pending.Result));
         }
-        foreach (var signal in signals) signal.TrySetResult();
+        advanced.TrySetResult();
+        _waker.Start();
     }
 
     private KindLog Of(Kind kind)
     {
         if (!_kinds.TryGetValue(kind, out var log)) _kinds[kind] = log = new KindLog(_openedAt);
         return log;
-    }
-
-    /// <summary>A watcher's position in one kind's history.</summary>
-    internal sealed class KindCursor
-    {
-        private readonly RevisionLog _log;
-        private readonly KindLog _kind;
-        private readonly List<LogEntry> _page = [];
-        private long _at;
-
-        internal KindCursor(RevisionLog log, Kind kind, long from)
-        {
-            _log = log;
-            lock (log._gate)
-            {
-                _kind = log.Of(kind);
-                if (from < _kind.TrimmedThrough) throw Api.Objects.Status.Expired(from, _kind.TrimmedThrough);
-                if (from > log._revision) throw Api.Objects.Status.Timeout($"Too large resource version: {from}, current: {log._revision}");
-                _at = _kind.Seek(from);
-            }
-            Revision = from;
-        }
-
-        /// <summary>Every change of the kind up to here has been read.</summary>
-        public long Revision { get; private set; }
-
-        /// <summary>
-        /// The next changes, in order; empty when there are none yet, then <paramref name="changed"/> completes at the next one.
-        /// Throws 410 when this watcher has fallen behind the history.
-        /// </summary>
-        public List<LogEntry> Read(out Task changed)
-        {
-            _page.Clear();
-            lock (_log._gate)
-            {
-                changed = _kind.Changed.Task;
-                if (!_kind.Read(_at, _page, StoreLimits.WatchPageEventsMax)) throw Api.Objects.Status.Expired(Revision, _kind.TrimmedThrough);
-                _at += _page.Count;
-                Revision = _page.Count == 0 ? Math.Max(Revision, _log._revision) : _page[^1].Object.Revision;
-            }
-            return _page;
-        }
     }
 
     private sealed class PendingCommit(Mutation mutation)
@@ -280,6 +244,9 @@ internal static class StoreLimits
 
     /// <summary>Changes handed to a watcher at a time.</summary>
     public const int WatchPageEventsMax = 256;
+
+    /// <summary>Watchers that are woken together.</summary>
+    public const int WatchersWokenAtOnceMax = 16;
 
     /// <summary>Retries of a patch that lost against concurrent writers of the same object before the caller gets 409.</summary>
     public const int PatchAttemptsMax = 64;

@@ -9,13 +9,15 @@ public sealed class KindLogTests
 {
     private static readonly byte[] Json = new byte[1024 * 1024];
 
+    private readonly WatchWaker _waker = new(new());
+
     [Fact]
     public void Large_objects_shorten_the_history()
     {
         const int made = 100;
         const int kept = (int)(Limits.WatchHistoryBytesMax / (1024 * 1024));
         var log = new KindLog(openedAt: 0);
-        for (var revision = 1; revision <= made; revision++) log.Apply(new(WatchEventType.Added, At(revision, $"a{revision}"), null));
+        for (var revision = 1; revision <= made; revision++) log.Apply(new(WatchEventType.Added, At(revision, $"a{revision}"), null), _waker);
         Assert.Equal(made - kept, log.TrimmedThrough);
         Assert.Equal(made, log.Objects.Count);
         Assert.Null(log.Since(made - kept - 1));
@@ -30,10 +32,10 @@ public sealed class KindLogTests
     {
         var log = new KindLog(openedAt: 0);
         var (first, second, other) = (At(1, "a"), At(2, "a"), At(3, "b"));
-        log.Apply(new(WatchEventType.Added, first, null));
-        log.Apply(new(WatchEventType.Modified, second, first));
-        log.Apply(new(WatchEventType.Added, other, null));
-        log.Apply(new(WatchEventType.Deleted, At(4, "a"), second));
+        log.Apply(new(WatchEventType.Added, first, null), _waker);
+        log.Apply(new(WatchEventType.Modified, second, first), _waker);
+        log.Apply(new(WatchEventType.Added, other, null), _waker);
+        log.Apply(new(WatchEventType.Deleted, At(4, "a"), second), _waker);
         Assert.Equal([3], RevisionsAt(4));
         Assert.Equal([2, 3], RevisionsAt(3));
         Assert.Equal([2], RevisionsAt(2));

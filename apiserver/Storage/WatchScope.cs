@@ -1,0 +1,68 @@
+using Declarative.Api;
+
+namespace Declarative.ApiServer.Storage;
+
+/// <summary>
+/// What some watchers of a kind have in common: all of the kind, one namespace, or one object. A change wakes the scopes it lies in and
+/// no other watcher, so that its cost does not grow with the watchers of something else.
+/// </summary>
+/// <remarks>Guarded by the lock of its <see cref="RevisionLog"/>.</remarks>
+internal sealed class WatchScope(ObjectName name, long last)
+{
+    private readonly List<WatchGroup> _groups = [];
+
+    /// <summary>Namespace and name that changes must have; empty = any.</summary>
+    public ObjectName Name { get; } = name;
+
+    /// <summary>The sequence number of the newest change in this scope, or an upper bound of it.</summary>
+    public long Last { get; private set; } = last;
+
+    public bool IsEmpty => _groups.Count == 0;
+
+    public WatchGroup Join()
+    {
+        var group = _groups.Find(x => x.Watchers < StoreLimits.WatchersWokenAtOnceMax);
+        if (group is null) _groups.Add(group = new(this));
+        group.Watchers++;
+        return group;
+    }
+
+    public void Leave(WatchGroup group)
+    {
+        if (--group.Watchers == 0) _groups.Remove(group);
+    }
+
+    public void Touch(long sequence, WatchWaker waker)
+    {
+        Last = sequence;
+        foreach (var group in _groups) waker.Add(group);
+    }
+}
+
+/// <summary>Watchers of one scope that are woken together.</summary>
+internal sealed class WatchGroup(WatchScope scope)
+{
+    private TaskCompletionSource _changed = Completion.New();
+
+    public WatchScope Scope => scope;
+
+    public int Watchers { get; set; }
+
+    /// <summary>A change has happened that these watchers are yet to be woken for.</summary>
+    public bool IsWaiting { get; private set; }
+
+    /// <summary>Completes at a change in the scope.</summary>
+    public Task Changed => _changed.Task;
+
+    /// <summary>False where it waits already.</summary>
+    public bool Wait() => !IsWaiting && (IsWaiting = true);
+
+    /// <summary>What to complete to wake these watchers.</summary>
+    public TaskCompletionSource Take()
+    {
+        IsWaiting = false;
+        var signal = _changed;
+        _changed = Completion.New();
+        return signal;
+    }
+}
