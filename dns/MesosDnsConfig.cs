@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Declarative.Dns.Zones;
+using Declarative.Mesos.Scheduler.Http;
 using Declarative.Mesos.Scheduler.ZooKeeper;
 
 namespace Declarative.Dns;
@@ -81,10 +82,7 @@ public sealed partial class MesosDnsConfig
                 Https = Flag("mesosHTTPSOn", false),
                 Refresh = TimeSpan.FromSeconds(Math.Max(1, Number("refreshSeconds", 60))),
                 Timeout = TimeSpan.FromSeconds(Math.Max(1, Number("stateTimeoutSeconds", 300))),
-                Credential = Credential(),
-                CaFile = FileName("CACertFile"),
-                CertificateFile = FileName("CertFile"),
-                KeyFile = FileName("KeyFile"),
+                Access = Credential(new() { CaFile = FileName("CACertFile"), CertificateFile = FileName("CertFile"), KeyFile = FileName("KeyFile") }),
             },
         };
     }
@@ -140,18 +138,31 @@ public sealed partial class MesosDnsConfig
         json.WriteEndObject();
     }
 
-    private MesosCredential? Credential()
+    private MasterAccess Credential(MasterAccess access)
     {
-        var how = Text("mesosAuthentication", "");
-        if (how.Length == 0)
-            return null;
-        if (how != "basic")
-            throw Wrong("mesosAuthentication", how, "\"basic\" or \"\"; iam is not supported");
-        if (!_values.TryGetValue("mesosCredentials", out var given) || given.ValueKind != JsonValueKind.Object)
-            throw Wrong("mesosCredentials", "nothing", "{\"principal\": …, \"secret\": …}, as mesosAuthentication is basic");
-        return new MesosCredential(Part("principal"), Part("secret"));
+        switch (Text("mesosAuthentication", ""))
+        {
+            case "":
+                return access;
+            case "basic" when _values.TryGetValue("mesosCredentials", out var given) && given.ValueKind == JsonValueKind.Object:
+                return access.WithSecret(Part(given, "principal"), Part(given, "secret"));
+            case "basic":
+                throw Wrong("mesosCredentials", "nothing", "{\"principal\": …, \"secret\": …}, as mesosAuthentication is basic");
+            case "iam":
+                var file = FileName("IAMConfigFile") ?? throw Wrong("IAMConfigFile", "nothing", "the file of a service account, as mesosAuthentication is iam");
+                try
+                {
+                    return access with { Account = ServiceAccount.Load(file) };
+                }
+                catch (Exception e) when (e is FormatException or IOException)
+                {
+                    throw new FormatException($"{_file}: IAMConfigFile: {e.Message}", e);
+                }
+            case var other:
+                throw Wrong("mesosAuthentication", other, "\"basic\", \"iam\" or \"\"");
+        }
 
-        string Part(string name) =>
+        string Part(JsonElement given, string name) =>
             given.EnumerateObject().Where(m => m.Name.Equals(name, StringComparison.OrdinalIgnoreCase) && m.Value.ValueKind == JsonValueKind.String)
                 .Select(m => m.Value.GetString()!).LastOrDefault() ?? throw Wrong($"mesosCredentials.{name}", "nothing", "text");
     }
@@ -239,7 +250,6 @@ public sealed partial class MesosDnsConfig
         ["recurseon"] = "recursion is never offered",
         ["SetTruncateBit"] = "an answer that was cut always says so",
         ["SOAMinttl"] = "negative answers are cached as long as the others, as Mesos-DNS does it",
-        ["IAMConfigFile"] = "mesosAuthentication iam is not supported",
         ["zkDetectionTimeout"] = "the server goes on looking for a master instead of ending",
     };
 

@@ -21,17 +21,8 @@ public sealed record MesosOptions
     /// <summary>How long a master may take to answer.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>HTTP basic authentication; null: none.</summary>
-    public MesosCredential? Credential { get; init; }
-
-    /// <summary>PEM file of the authorities that the masters' certificates are checked against; null: those of this machine.</summary>
-    public string? CaFile { get; init; }
-
-    /// <summary>PEM file of the certificate shown to the masters; null: none.</summary>
-    public string? CertificateFile { get; init; }
-
-    /// <summary>PEM file of its key; null: in the certificate's file.</summary>
-    public string? KeyFile { get; init; }
+    /// <summary>How the masters let us in.</summary>
+    public MasterAccess Access { get; init; } = new();
 
     /// <summary>Looks whether the masters are named in a form that is known.</summary>
     /// <exception cref="FormatException">They are not; says how they are to be named.</exception>
@@ -40,26 +31,4 @@ public sealed record MesosOptions
     {
         await using var masters = MasterDetector.Of(Masters, Https, time);
     }
-
-    /// <summary>All of it as the masters' clients take it.</summary>
-    internal MasterAccess Access
-    {
-        get
-        {
-            var access = new MasterAccess { CaFile = CaFile, CertificateFile = CertificateFile, KeyFile = KeyFile };
-            return Credential is { } credential ? access.WithSecret(credential.Principal, credential.Secret) : access;
-        }
-    }
-}
-
-/// <summary>Name and password for a master. The password is in no text form of it.</summary>
-public sealed class MesosCredential(string principal, string secret)
-{
-    /// <summary>The name.</summary>
-    public string Principal => principal;
-
-    internal string Secret => secret;
-
-    /// <inheritdoc/>
-    public override string ToString() => principal;
 }

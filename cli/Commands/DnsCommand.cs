@@ -12,7 +12,7 @@ namespace Declarative.Cli.Commands;
 internal static class DnsCommand
 {
     private static readonly Option<string?> Config = new("--mesos-dns-config") { Description = "Mesos-DNS' config.json: serve its Mesos cluster in its place, with no API server", HelpName = "FILE" };
-    private static readonly Option<string[]> Masters = Many("--master", "Mesos masters whose other frameworks are named too: http://HOST:PORT, zk://HOST1:2181,HOST2:2181/mesos, or file:///PATH of a file that holds one of these", "MASTER");
+    private static readonly MasterOptions Masters = new("whose other frameworks are named too");
     private static readonly Option<string?> Listen = new("--listen") { Description = "Where DNS is answered (default 127.0.0.1:8053)", HelpName = "IP[:PORT]" };
     private static readonly Option<string> MesosDomain = Text("--mesos-domain", "Domain of Mesos tasks", "NAME", "mesos");
     private static readonly Option<string> ClusterDomain = Text("--cluster-domain", "Domain of Kubernetes services", "NAME", "cluster.local");
@@ -37,9 +37,10 @@ internal static class DnsCommand
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
         var command = new Command("dns", "Run the DNS server alone.")
         {
-            data, kubeconfig, Config, Masters, Listen, MesosDomain, ClusterDomain, MesosTtl, ClusterTtl, Rfc952, IpSources, SrvWeight, AllRunning, StaleAfter, Stale, Resolvers, ZoneResolvers,
+            data, kubeconfig, Config, Listen, MesosDomain, ClusterDomain, MesosTtl, ClusterTtl, Rfc952, IpSources, SrvWeight, AllRunning, StaleAfter, Stale, Resolvers, ZoneResolvers,
             TransferTo, Notify, Rate, Certificate, Key, offset, level,
         };
+        Masters.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -61,7 +62,7 @@ internal static class DnsCommand
     /// <exception cref="UsageException">An option's value cannot be; the message names the option and what was expected.</exception>
     internal static DnsOptions Read(ParseResult parsed, int offset)
     {
-        var given = DnsRole.Defaults(new Ports(offset), parsed.GetValue(Masters)!);
+        var given = DnsRole.Defaults(new Ports(offset), Masters.Masters(parsed), Masters.Access(parsed));
         var (weight, after) = (parsed.GetValue(SrvWeight), parsed.GetValue(StaleAfter));
         return given with
         {

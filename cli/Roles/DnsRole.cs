@@ -1,6 +1,7 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.Dns;
+using Declarative.Mesos.Scheduler.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Cli.Roles;
@@ -19,12 +20,12 @@ internal sealed class DnsRole : IAsyncDisposable
     public bool IsReady => _part.Ready.IsCompletedSuccessfully;
 
     /// <summary>On this platform's ports: our framework's names come from the API, all others from its master.</summary>
-    public static DnsOptions Defaults(Ports ports, IReadOnlyList<string> masters) => new()
+    public static DnsOptions Defaults(Ports ports, IReadOnlyList<string> masters, MasterAccess? access = null) => new()
     {
         Listen = new(IPAddress.Loopback, ports.Dns),
         Http = new(IPAddress.Loopback, ports.DnsHttp),
         Id = ports.Offset.ToString(System.Globalization.CultureInfo.InvariantCulture),
-        Mesos = masters.Count > 0 ? new MesosOptions { Masters = masters } : null,
+        Mesos = masters.Count > 0 ? new MesosOptions { Masters = masters, Access = access ?? new(), Https = access?.IsHttps == true } : null,
     };
 
     /// <summary>Where pods find this server; null where its port 53 could not be bound.</summary>

@@ -8,7 +8,10 @@ using System.Text.Json;
 
 namespace Declarative.Mesos.Scheduler.Http;
 
-/// <summary>How a master lets us in: TLS with a CA and a client certificate, HTTP basic authentication. All of it may be left out.</summary>
+/// <summary>
+/// How a master lets us in: TLS with a CA and a client certificate, HTTP basic authentication or an account of DC/OS. All of it may be
+/// left out.
+/// </summary>
 public sealed record MasterAccess
 {
     /// <summary>The name to authenticate as; "" = without authentication.</summary>
@@ -16,6 +19,9 @@ public sealed record MasterAccess
 
     /// <summary>Never shown.</summary>
     internal string Secret { get; init; } = "";
+
+    /// <summary>The account to log in with, in the place of <see cref="Principal"/>; null: none.</summary>
+    public ServiceAccount? Account { get; init; }
 
     /// <summary>PEM: the authorities that may have signed the masters' certificates; null: those of the system.</summary>
     public string? CaFile { get; init; }
@@ -64,7 +70,7 @@ public sealed record MasterAccess
             ConnectTimeout = TimeSpan.FromSeconds(5),
             SslOptions = Ssl(),
         };
-        return Principal.Length > 0 ? new Authenticated(Principal, Secret, sockets) : sockets;
+        return Account is { } account ? account.Handler(sockets) : Principal.Length > 0 ? new Authenticated(Principal, Secret, sockets) : sockets;
     }
 
     private SslClientAuthenticationOptions Ssl()
@@ -103,7 +109,7 @@ public sealed record MasterAccess
     }
 
     /// <summary>Without the secret.</summary>
-    public override string ToString() => $"principal {(Principal.Length > 0 ? Principal : "none")}, CA {CaFile ?? "of the system"}, certificate {CertificateFile ?? "none"}";
+    public override string ToString() => $"principal {Account?.Uid ?? (Principal.Length > 0 ? Principal : "none")}, CA {CaFile ?? "of the system"}, certificate {CertificateFile ?? "none"}";
 
     private sealed class Authenticated(string principal, string secret, HttpMessageHandler inner) : DelegatingHandler(inner)
     {
