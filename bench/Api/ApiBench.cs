@@ -14,20 +14,23 @@ namespace Declarative.Bench.Api;
 public static class ApiBench
 {
     private const string Usage = """
-        bench api [--kubeconfig PATH] [--journal sqlite|memory] [--seconds S] [--pods N] [--watchers N] [--only WORD]
+        bench api [--kubeconfig PATH] [--journal sqlite|memory] [--seconds S] [--pods N] [--watchers N] [--objects N,N] [--only WORD]
           --kubeconfig  measure a server that runs already (as its administrator); default: one of its own, in a process of its own
           --journal     of the server of its own (default sqlite)
           --seconds     length of each measurement (default 3)
           --pods        pods of the list measurement (default 10000)
           --watchers    watchers of the event measurement (default 1000)
-          --only        creates, gets, lists or events (default all)
+          --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
+          --only        creates, gets, lists, events or sizes (default all)
+        Rates are also told as multiples of what etcd (Debian packages etcd-server and hey) and SQLite itself do in the same run.
         """;
+    private static readonly int[] ClientCounts = [1, 16, 64];
     private const string TableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
     /// <summary>Exit code: 0, or 2 for wrong options.</summary>
     public static int Run(string[] args)
     {
-        var (kubeconfig, journal, only, serve) = ("", "sqlite", "", "");
+        var (kubeconfig, journal, only, serve, sizes) = ("", "sqlite", "", "", (IReadOnlyList<int>)[1000, 20_000]);
         var (seconds, pods, watchers) = (3.0, 10_000, 1_000);
         for (var i = 0; i < args.Length; i++)
         {
@@ -44,8 +47,11 @@ public static class ApiBench
                 case "--journal" when value is "sqlite" or "memory":
                     journal = value;
                     break;
-                case "--only" when value is "creates" or "gets" or "lists" or "events":
+                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes":
                     only = value;
+                    break;
+                case "--objects" when value.Split(',').All(x => int.TryParse(x, out var size) && size > 0):
+                    sizes = [.. value.Split(',').Select(x => int.Parse(x, CultureInfo.InvariantCulture)).Order()];
                     break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out seconds) && seconds > 0:
                 case "--pods" when int.TryParse(value, out pods) && pods > 0:
@@ -63,14 +69,19 @@ public static class ApiBench
             i++;
         }
         if (serve.Length > 0) Serve(serve, journal).GetAwaiter().GetResult();
-        else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, pods, watchers, only).GetAwaiter().GetResult();
-        else WithOwnServer(journal, path => Measure(path, seconds, pods, watchers, only)).GetAwaiter().GetResult();
+        else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, pods, watchers, sizes, only).GetAwaiter().GetResult();
+        else WithOwnServer(journal, path => Measure(path, seconds, pods, watchers, sizes, only)).GetAwaiter().GetResult();
         return 0;
     }
 
-    private static async Task Measure(string kubeconfig, double seconds, int pods, int watchers, string only)
+    private static async Task Measure(string kubeconfig, double seconds, int pods, int watchers, IReadOnlyList<int> sizes, string only)
     {
         using var target = Target.Read(kubeconfig);
+        var etcd = only is "" or "creates" or "gets" ? await Calibrator.Etcd(ClientCounts) : null;
+        var commits = only is "" or "creates" ? Calibrator.SqliteCommits(seconds) : 0;
+        if (etcd is not null) Console.WriteLine($"  calibrator: etcd puts/s with {string.Join(", ", etcd.Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} clients {x.Value:F0}")))}");
+        else if (only is "" or "creates" or "gets") Console.WriteLine("  no calibrator: etcd and hey are not installed (Debian packages etcd-server and hey)");
+        if (commits > 0) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  calibrator: SQLite one-row commits/s {commits:F0}"));
         Console.WriteLine(ApiLoad.Heading);
         var idle = await target.Used();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  idle: {idle.ResidentMiB:F0} MiB"));
@@ -79,9 +90,9 @@ public static class ApiBench
         if (only is "" or "creates")
         {
             await ApiLoad.Run(target, "warm-up", 4, 1, 201, (client, i) => Create(Map($"w-{run}-{client}-{i}")));
-            foreach (var clients in (int[])[1, 16, 64])
+            foreach (var clients in ClientCounts)
             {
-                Console.WriteLine(await ApiLoad.Run(target, $"create ConfigMap, {clients} clients", clients, seconds, 201, (client, i) => Create(Map($"c-{run}-{clients}-{client}-{i}"))));
+                Console.WriteLine(await ApiLoad.Run(target, $"create ConfigMap, {clients} clients", clients, seconds, 201, (client, i) => Create(Map($"c-{run}-{clients}-{client}-{i}")), beside: Calibrators(clients)));
             }
         }
         if (only is "" or "gets")
@@ -89,7 +100,7 @@ public static class ApiBench
             await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench/configmaps", Map("one")));
             var get = ApiConnection.Request("GET", "/api/v1/namespaces/bench/configmaps/one");
             await ApiLoad.Run(target, "warm-up", 4, 1, 200, (_, _) => get);
-            foreach (var clients in (int[])[1, 16, 64]) Console.WriteLine(await ApiLoad.Run(target, $"get ConfigMap, {clients} clients", clients, seconds, 200, (_, _) => get));
+            foreach (var clients in ClientCounts) Console.WriteLine(await ApiLoad.Run(target, $"get ConfigMap, {clients} clients", clients, seconds, 200, (_, _) => get, beside: Calibrators(clients).Take(1)));
         }
         if (only is "" or "lists")
         {
@@ -101,6 +112,27 @@ public static class ApiBench
         {
             await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench-watch/configmaps", Map("hot")));
             Console.WriteLine(await WatchLoad.Run(target, watchers, seconds));
+        }
+        if (only is "" or "sizes")
+        {
+            var made = 0;
+            foreach (var size in sizes)
+            {
+                var (first, missing) = (made, size - made);
+                await ApiLoad.Run(target, "fill", 64, 3600, 201, (client, i) => Create(Map($"s-{run}-{first}-{client}-{i}")), missing);
+                made = size;
+                var one = ApiConnection.Request("GET", $"/api/v1/namespaces/bench/configmaps/s-{run}-{first}-0-0");
+                var page = ApiConnection.Request("GET", "/api/v1/namespaces/bench/configmaps?limit=500");
+                Console.WriteLine(await ApiLoad.Run(target, $"create among {size}, 16 clients", 16, seconds, 201, (client, i) => Create(Map($"t-{run}-{size}-{client}-{i}"))));
+                Console.WriteLine(await ApiLoad.Run(target, $"get among {size}, 16 clients", 16, seconds, 200, (_, _) => one));
+                Console.WriteLine(await ApiLoad.Run(target, $"list 500 among {size}, 1 client", 1, seconds, 200, (_, _) => page));
+            }
+        }
+
+        IEnumerable<(string, double)> Calibrators(int clients)
+        {
+            if (etcd is not null) yield return ("etcd's puts", etcd[clients]);
+            if (clients == 1 && commits > 0) yield return ("SQLite's commits", commits);
         }
 
         async Task List(string name, string accept)

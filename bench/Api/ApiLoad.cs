@@ -6,7 +6,8 @@ namespace Declarative.Bench.Api;
 /// <summary>Closed-loop clients: each sends its next request when the answer to the last is there.</summary>
 internal static class ApiLoad
 {
-    public static async Task<string> Run(Target target, string name, int clients, double seconds, int expected, Func<int, long, byte[]> request, int countMax = int.MaxValue)
+    /// <param name="beside">Rates of others in the same run, whose multiple is told.</param>
+    public static async Task<string> Run(Target target, string name, int clients, double seconds, int expected, Func<int, long, byte[]> request, int countMax = int.MaxValue, IEnumerable<(string Name, double Rate)>? beside = null)
     {
         var connections = Enumerable.Range(0, clients).Select(_ => ApiConnection.Open(target)).ToList();
         var before = await target.Used();
@@ -37,7 +38,8 @@ internal static class ApiLoad
         var after = await target.Used();
         foreach (var connection in connections) connection.Dispose();
         var all = latencies.SelectMany(x => x).Order().ToList();
-        return Line(name, all.Count, elapsed, all, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB) + (wrong > 0 ? $"  {wrong} WRONG ANSWERS" : "");
+        var multiples = string.Concat((beside ?? []).Select(x => string.Create(CultureInfo.InvariantCulture, $"  {all.Count / elapsed / x.Rate:F2} x {x.Name}")));
+        return Line(name, all.Count, elapsed, all, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB) + multiples + (wrong > 0 ? $"  {wrong} WRONG ANSWERS" : "");
     }
 
     public static string Heading => "  what                                 rate/s    p50 ms    p99 ms  server µs CPU/op  client µs  server MiB";
