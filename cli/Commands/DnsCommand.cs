@@ -15,6 +15,7 @@ internal static class DnsCommand
     private static readonly MasterOptions Masters = new("whose other frameworks are named too");
     private static readonly Option<string?> Listen = new("--listen") { Description = "Where DNS is answered (default 127.0.0.1:8053)", HelpName = "IP[:PORT]" };
     private static readonly Option<string> MesosDomain = Text("--mesos-domain", "Domain of Mesos tasks", "NAME", "mesos");
+    private static readonly Option<string> Framework = Text("--framework-name", "Name under which our own framework is registered (controllers --framework-name)", "NAME", "declarative");
     private static readonly Option<string> ClusterDomain = Text("--cluster-domain", "Domain of Kubernetes services", "NAME", "cluster.local");
     private static readonly Option<int> MesosTtl = Number("--mesos-ttl", "Seconds that answers in the Mesos domain may be cached", 5);
     private static readonly Option<int> ClusterTtl = Number("--cluster-ttl", "The same in the cluster domain and for names of addresses; an annotation of a Service or a pod says otherwise", 5);
@@ -37,7 +38,7 @@ internal static class DnsCommand
         var (data, offset, level, kubeconfig) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel(), RoleCommand.KubeconfigOption());
         var command = new Command("dns", "Run the DNS server alone.")
         {
-            data, kubeconfig, Config, Listen, MesosDomain, ClusterDomain, MesosTtl, ClusterTtl, Rfc952, IpSources, SrvWeight, AllRunning, StaleAfter, Stale, Resolvers, ZoneResolvers,
+            data, kubeconfig, Config, Listen, MesosDomain, Framework, ClusterDomain, MesosTtl, ClusterTtl, Rfc952, IpSources, SrvWeight, AllRunning, StaleAfter, Stale, Resolvers, ZoneResolvers,
             TransferTo, Notify, Rate, Certificate, Key, offset, level,
         };
         Masters.AddTo(command);
@@ -68,6 +69,7 @@ internal static class DnsCommand
         {
             Listen = parsed.GetValue(Listen) is { } listen ? Server("--listen", listen) : given.Listen,
             MesosDomain = parsed.GetValue(MesosDomain)!,
+            Framework = parsed.GetValue(Framework)!,
             ClusterDomain = parsed.GetValue(ClusterDomain)!,
             Times = Ttl(parsed.GetValue(MesosTtl), "--mesos-ttl"),
             ClusterTimes = Ttl(parsed.GetValue(ClusterTtl), "--cluster-ttl"),

@@ -110,9 +110,10 @@ internal static class ControllersCommand
         var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
         var kubeconfig = RoleCommand.KubeconfigOption();
         var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
-        var masters = new MasterOptions();
+        var (masters, framework) = (new MasterOptions(), new FrameworkOptions());
         var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, level };
         masters.AddTo(command);
+        framework.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -120,7 +121,7 @@ internal static class ControllersCommand
             var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
             var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
             using var instance = RoleInstance.Hold(directory, "controllers");
-            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), instance.Identity, machine, logs);
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs);
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);
         }));
         return command;

@@ -98,7 +98,7 @@ internal static class UpCommand
         ], stop);
         roles.Push(api);
         reader = api.As(User.ApiServer);
-        var controllers = new ControllersRole(api.As, new() { Masters = new MasterList([mesos.Master]) }, instance.Identity, machine, logs);
+        var controllers = new ControllersRole(api.As, new() { Masters = new MasterList([mesos.Master]) }, new(), instance.Identity, machine, logs);
         roles.Push(controllers);
         dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master.ToString()]), machine, logs);
         roles.Push(dns);

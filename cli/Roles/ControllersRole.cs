@@ -18,14 +18,15 @@ internal sealed class ControllersRole : IAsyncDisposable
 
     /// <param name="api">The API bound to a user; users differ by part.</param>
     /// <param name="options">How the masters are found and spoken to; its detector ends with this role.</param>
+    /// <param name="placement">How Placement registers with them.</param>
     /// <param name="identity">Under which this process takes leases.</param>
     /// <param name="machine">Clock and chance.</param>
     /// <param name="logs">Where to.</param>
-    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, string identity, Machine machine, ILoggerFactory logs)
+    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs)
     {
         _detector = options.Masters;
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(new PlacementOptions { Identity = identity, Principal = options.Access.Principal }, new AgentWatch(_operator).Agents, logs, identity);
+        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal }, new AgentWatch(_operator).Agents, logs, identity);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

@@ -34,6 +34,17 @@ public class DnsOptionTests
     }
 
     [Fact]
+    public void HowTheMastersLetUsInIsSettable()
+    {
+        var file = Path.GetTempFileName();
+        File.WriteAllText(file, "dns hush");
+        var options = Read($"--master zk://a/mesos --mesos-secret-file {file} --mesos-ca /ca.pem --framework-name marathon");
+        Assert.Equal(("dns", "/ca.pem", true, "marathon"), (options.Mesos!.Access.Principal, options.Mesos.Access.CaFile, options.Mesos.Https, options.Framework));
+        Assert.DoesNotContain("hush", options.ToString(), StringComparison.Ordinal);
+        File.Delete(file);
+    }
+
+    [Fact]
     public void NothingSaidIsTheDefault()
     {
         var options = Read("");
@@ -49,6 +60,8 @@ public class DnsOptionTests
     [InlineData("--srv-weight 70000", "--srv-weight 70000: expected 0..65535")]
     [InlineData("--ip-source dns", "--ip-source dns: expected netinfo, mesos, docker or host")]
     [InlineData("--ip-source host --ip-source host", "--ip-source: expected each source at most once")]
+    [InlineData("--mesos-principal me", "--mesos-principal: --mesos-secret-file is needed too")]
+    [InlineData("--mesos-secret-file /a --mesos-service-account /b", "--mesos-service-account: expected either this or --mesos-secret-file")]
     [InlineData("--stale never", "--stale never: expected keep or servfail")]
     [InlineData("--stale-after 0", "--stale-after 0: expected at least 1")]
     [InlineData("--resolver dns.example", "--resolver dns.example: expected an IP address, or IP:PORT")]

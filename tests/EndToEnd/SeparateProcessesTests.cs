@@ -8,6 +8,8 @@ namespace Declarative.Tests.EndToEnd;
 [Collection(EndToEndTests.Name)]
 public sealed class SeparateProcessesTests
 {
+    private const string Framework = "shop";
+
     // The shell kills its web server the moment TERM comes: a request that is in flight then is cut, and the order is in its output.
     private const string Abrupt = """
         apiVersion: apps/v1
@@ -45,7 +47,7 @@ public sealed class SeparateProcessesTests
         await platform.Answers(platform.Hello);
         if (Installation.OnPath("dig") is not null)
         {
-            await RunningPlatform.Until(async () => (await ChildProcess.Run("dig", ["@127.0.0.1", "-p", $"{platform.Ports.Dns}", "+short", "_hello._tcp.declarative.mesos", "SRV"])).Succeeds().Output.Split('\n').Length == 4, "three SRV records");
+            await RunningPlatform.Until(async () => (await ChildProcess.Run("dig", ["@127.0.0.1", "-p", $"{platform.Ports.Dns}", "+short", $"_hello._tcp.{Framework}.mesos", "SRV"])).Succeeds().Output.Split('\n').Length == 4, "three SRV records");
         }
         await RunningPlatform.Until(async () => (string?)(await platform.Get("service", "hello"))["status"]?["loadBalancer"]?["ingress"]?[0]?["ip"] == "127.0.0.1", "the status says where the Service is reached");
 
@@ -184,8 +186,8 @@ public sealed class SeparateProcessesTests
         var api = platform.Start(["apiserver", .. common, .. offset]);
         await Says(api, "API server at");
         await Says(mesos, "Mesos master at");
-        var controllers = platform.Start(["controllers", .. common, "--master", $"http://127.0.0.1:{platform.Ports.Master}"]);
-        var dns = platform.Start(["dns", .. common, .. offset]);
+        var controllers = platform.Start(["controllers", .. common, "--master", $"http://127.0.0.1:{platform.Ports.Master}", "--framework-name", Framework, "--framework-role", "eng/shop"]);
+        var dns = platform.Start(["dns", .. common, .. offset, "--framework-name", Framework]);
         var lb = platform.Start(["lb", .. common, .. offset]);
         await Says(controllers, "Controllers on");
         await Says(dns, "DNS at");
