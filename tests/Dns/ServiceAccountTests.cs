@@ -129,7 +129,9 @@ public sealed class ServiceAccountTests : IDisposable
                 var (code, body) = context.Request.Url!.AbsolutePath == "/login" ? await Login(context.Request)
                     : context.Request.Headers["Authorization"] == "token=" + Volatile.Read(ref _token) ? (200, "{}") : (401, "");
                 context.Response.StatusCode = code;
-                await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(body));
+                // A refusal has no body: the client closes its connection without reading it.
+                context.Response.ContentLength64 = body.Length;
+                if (body.Length > 0) await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(body));
                 context.Response.Close();
             }
         }
