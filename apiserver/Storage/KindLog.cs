@@ -23,6 +23,17 @@ internal sealed class KindLog(long openedAt)
     public void LoadAll(IEnumerable<Selectable> items) =>
         Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
 
+    /// <summary>Other objects without the changes that led to them; every watcher has fallen behind.</summary>
+    public void Reset(IEnumerable<Selectable> items, long revision)
+    {
+        LoadAll(items);
+        Array.Clear(_ring);
+        // One number is left out, so that a watcher who had read everything knows that it has not.
+        _first = ++_next;
+        _bytes = 0;
+        TrimmedThrough = revision;
+    }
+
     public void Apply(LogEntry entry)
     {
         var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
