@@ -42,14 +42,26 @@ public static class Limits
     /// <summary>An answer of at least this size is compressed for a client that asks for it (Kubernetes: 128 KiB).</summary>
     public const int GzipBytesMin = 128 * 1024;
 
-    /// <summary>Requests that only read and are being answered at the same time; watches and log streams do not count (Kubernetes: 400).</summary>
+    /// <summary>Requests that only read and are being answered at the same time; watches and log streams count until they have begun (Kubernetes: 400).</summary>
     public const int InFlightReadsMax = 400;
 
     /// <summary>Requests that write and are being answered at the same time (Kubernetes: 200).</summary>
     public const int InFlightWritesMax = 200;
 
+    /// <summary>Of these one user has at most one in so many while others ask too: enough to keep two cores busy, too few to be in the others' way.</summary>
+    public const int InFlightShare = 25;
+
+    /// <summary>Requests of one user that wait for their turn; more get 429.</summary>
+    public const int QueuedPerUserMax = 400;
+
+    /// <summary>Requests of all users that wait.</summary>
+    public const int QueuedRequestsMax = 10_000;
+
     /// <summary>Watches and log streams of all clients together.</summary>
     public const int LongRequestsMax = 10_000;
+
+    /// <summary>And of one user.</summary>
+    public const int LongRequestsPerUserMax = 5_000;
 
     /// <summary>Streams of one HTTP/2 connection (Kubernetes: 250 until 1.28, 100 since).</summary>
     public const int StreamsPerConnectionMax = 250;

@@ -75,7 +75,7 @@ public sealed class ApiServer
     }
 
     /// <summary>The API bound to a user: every call is authorized as that user.</summary>
-    public IApi As(User user) => new UserApi(_registry, user);
+    public IApi As(User user) => _log.IsShared ? new FreshApi(_log, new UserApi(_registry, user)) : new UserApi(_registry, user);
 }
 
 public sealed record ApiServerOptions

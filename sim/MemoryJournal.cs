@@ -23,7 +23,7 @@ public sealed class MemoryJournal : IJournal
             {
                 if (record.Json is null) _objects.Remove(record.Key);
                 else _objects[record.Key] = record;
-                _revision = record.Revision;
+                _revision = Math.Max(_revision, record.Revision);
             }
         }
         return Task.CompletedTask;

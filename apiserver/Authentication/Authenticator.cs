@@ -3,11 +3,12 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Declarative.Api;
+using Declarative.ApiServer.Authentication.Oidc;
 
 namespace Declarative.ApiServer.Authentication;
 
 /// <summary>Who is behind a client certificate or a bearer token; null where nobody this server knows.</summary>
-internal sealed class Authenticator(Pki pki, ServiceAccountTokens accounts, IReadOnlyList<StaticToken> more)
+internal sealed class Authenticator(Pki pki, ServiceAccountTokens accounts, IReadOnlyList<StaticToken> more, OidcTokens? oidc = null)
 {
     private const string CommonName = "2.5.4.3";
     private const string Organization = "2.5.4.10";
@@ -17,9 +18,15 @@ internal sealed class Authenticator(Pki pki, ServiceAccountTokens accounts, IRea
 
     /// <param name="audiences">For whom the token must be meant; empty = this API server. Static tokens are meant for everybody.</param>
     public async ValueTask<(User User, IReadOnlyList<string> Audiences)?> OfToken(string token, IReadOnlyList<string> audiences, CancellationToken stop) =>
-        OfStaticToken(token) is { } user ? (user, audiences.Count > 0 ? audiences : [accounts.Issuer]) : await accounts.Authenticate(token, audiences, stop);
+        OfStaticToken(token) is { } user ? (user, audiences.Count > 0 ? audiences : [accounts.Issuer])
+        : await accounts.Authenticate(token, audiences, stop) ?? await OfIssuer(token, audiences, stop);
 
-    private User? OfStaticToken(ReadOnlySpan<char> token)
+    // Whatever client it names, it was made for this API server.
+    private async ValueTask<(User User, IReadOnlyList<string> Audiences)?> OfIssuer(string token, IReadOnlyList<string> audiences, CancellationToken stop) =>
+        oidc is not null && (audiences.Count == 0 || audiences.Contains(accounts.Issuer)) && await oidc.Authenticate(token, stop) is { } user ? (user, [accounts.Issuer]) : null;
+
+    /// <summary>Of a token that stands in a file: the same <see cref="User"/> each time.</summary>
+    public User? OfStaticToken(ReadOnlySpan<char> token)
     {
         Span<byte> text = stackalloc byte[512];
         if (token.IsEmpty || !Encoding.UTF8.TryGetBytes(token, text, out var length)) return null;

@@ -22,7 +22,7 @@ namespace Declarative.ApiServer.Http;
 internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Authenticator authenticator, ServiceAccountTokens accounts, HttpMessageInvoker agents, AuditLog? audit, HttpOptions options, TimeProvider time, CancellationToken closing) : IDisposable
 {
     private readonly ILogger _log = options.Log.CreateLogger("apiserver.http");
-    private readonly InFlight _inFlight = new();
+    private readonly InFlight _inFlight = new(time);
     private readonly RequestMetrics _metrics = new();
     private readonly ConcurrentDictionary<User, Caller> _byToken = new(ReferenceEqualityComparer.Instance);
     private readonly PodLog _podLog = new(agents, time);
@@ -85,7 +85,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/backup" && options.Backup is { } backup)
                 {
-                    using var place = _inFlight.Enter(RequestClass.Long);
+                    using var place = _inFlight.EnterLong(caller.User);
                     await backup(Answers.Begin(context, 200, "application/gzip").Body, context.RequestAborted);
                 }
                 else if (path == "/metrics") await _metrics.Answer(context, _inFlight, audit?.Lost);
@@ -128,7 +128,15 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     {
         var isLong = exchange.Verb == "watch" || exchange.Path.Subresource is "log" or "exec" or "attach" or "portforward" or "proxy";
         if (isLong && AuditedRequest.Of(exchange.Context) is { } audited) await audited.Started(exchange.Context);
-        using var place = _inFlight.Enter(isLong ? RequestClass.Long : exchange.Verb is "get" or "list" ? RequestClass.Read : RequestClass.Write);
+        using var place = isLong ? _inFlight.EnterLong(exchange.User) : null;
+        // Streams wait for others than this server; a watch has a seat until its first answer is made.
+        using var seat = isLong && exchange.Verb != "watch" ? null : await _inFlight.Enter(exchange.User, exchange.Verb is "get" or "list" or "watch" ? RequestClass.Read : RequestClass.Write, exchange.Aborted);
+        if (isLong && seat is not null) exchange.Context.Response.OnStarting(static begun => { ((IDisposable)begun).Dispose(); return Task.CompletedTask; }, seat);
+        await Answer(exchange);
+    }
+
+    private async Task Answer(Exchange exchange)
+    {
         var path = exchange.Path;
         if (path.Kind.Support == KindSupport.Review)
         {
@@ -214,9 +222,10 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         if (context.Features.Get<Caller>() is { } caller) return caller;
         var header = context.Request.Headers.Authorization.ToString();
         if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return null;
-        if (await authenticator.OfToken(header[7..].Trim(), [], context.RequestAborted) is not { User: var user }) return null;
+        var token = header[7..].Trim();
         // The users of static tokens are few and always the same; those of signed tokens are made anew.
-        return user.Name.StartsWith("system:serviceaccount:", StringComparison.Ordinal) ? new Caller(user, api(user)) : _byToken.GetOrAdd(user, static (user, api) => new Caller(user, api(user)), api);
+        if (authenticator.OfStaticToken(token) is { } known) return _byToken.GetOrAdd(known, static (user, api) => new Caller(user, api(user)), api);
+        return await authenticator.OfToken(token, [], context.RequestAborted) is { User: var user } ? new Caller(user, api(user)) : null;
     }
 
     private User? Known(X509Certificate2 certificate)

@@ -5,6 +5,7 @@ using System.Security.Authentication;
 using Declarative.Api;
 using Declarative.ApiServer.Admission;
 using Declarative.ApiServer.Authentication;
+using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http.Audit;
 using Microsoft.AspNetCore.Builder;
@@ -31,6 +32,7 @@ public sealed class HttpFace : IAsyncDisposable
     private readonly Dispatch _dispatch;
     private readonly AuditLog? _audit;
     private readonly TimeProvider _time;
+    private OidcTokens? _oidc;
     private Task _contents = Task.CompletedTask;
     private bool _disposed;
 
@@ -72,8 +74,10 @@ public sealed class HttpFace : IAsyncDisposable
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
         var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
         IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(options.TokenFile, await File.ReadAllTextAsync(options.TokenFile, stop));
+        var log = options.Log.CreateLogger("apiserver.http");
+        var oidc = options.Oidc is { } issuer ? new OidcTokens(issuer, time, reason => Log.NoIssuerKeys(log, reason)) : null;
         var audit = options.Audit is { } wanted ? new AuditLog(wanted, await PolicyOf(wanted, stop), options.Log.CreateLogger("apiserver.audit")) : null;
-        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more), accounts, agents, audit, options, time, closing.Token);
+        var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more, oidc), accounts, agents, audit, options, time, closing.Token);
         var app = Build(pki, options, dispatch);
         try
         {
@@ -85,11 +89,12 @@ public sealed class HttpFace : IAsyncDisposable
             dispatch.Dispose();
             if (audit is not null) await audit.DisposeAsync();
             agents.Dispose();
+            oidc?.Dispose();
             closing.Dispose();
             pki.Dispose();
             throw;
         }
-        var face = new HttpFace(app, closing, agents, dispatch, audit, pki, time, options);
+        var face = new HttpFace(app, closing, agents, dispatch, audit, pki, time, options) { _oidc = oidc };
         foreach (var identity in Identity.All)
         {
             var path = identity.Role == "admin" ? face.KubeconfigPath : Path.Combine(pki.Directory, identity.Role + ".kubeconfig");
@@ -161,6 +166,7 @@ public sealed class HttpFace : IAsyncDisposable
         _dispatch.Dispose();
         if (_audit is not null) await _audit.DisposeAsync();
         _agents.Dispose();
+        _oidc?.Dispose();
         _closing.Dispose();
         Pki.Dispose();
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Storage;
 using Microsoft.Extensions.Logging;
@@ -33,6 +34,9 @@ public sealed record HttpOptions
 
     /// <summary>More bearer tokens, in Kubernetes' form: a line <c>token,user,uid,"group,group"</c> each; "" = none. Read at start.</summary>
     public string TokenFile { get; init; } = "";
+
+    /// <summary>An issuer whose ID tokens are bearer tokens too; null = none.</summary>
+    public OidcOptions? Oidc { get; init; }
 
     /// <summary>The product's version, without a v: <c>/version</c> answers <c>v1.33.0+declarative.VERSION</c>.</summary>
     public string Version { get; init; } = "0.1.0";

@@ -12,23 +12,62 @@ internal enum RequestClass
     Long,
 }
 
-/// <summary>Bounds the requests that are being answered at the same time. Beyond it: 429 with Retry-After, which clients of Kubernetes obey.</summary>
-internal sealed class InFlight
+/// <summary>
+/// Bounds the requests that are being answered at the same time: fair queues for reads and for writes, of users and, in a lane of their own, of
+/// the platform's parts; watches and streams are counted, per user and together. Beyond it: 429 with Retry-After, which clients of Kubernetes obey.
+/// </summary>
+internal sealed class InFlight(TimeProvider time)
 {
-    private static readonly int[] Max = [Limits.InFlightReadsMax, Limits.InFlightWritesMax, Limits.LongRequestsMax];
-    private readonly int[] _now = new int[Max.Length];
+    private readonly FairQueue[] _users = Lane("", time);
+    private readonly FairQueue[] _platform = Lane("platform ", time);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _long = new(StringComparer.Ordinal);
+    private int _longs;
 
-    public int Now(RequestClass requests) => Volatile.Read(ref _now[(int)requests]);
+    public int Now(RequestClass requests) => requests == RequestClass.Long ? Volatile.Read(ref _longs) : _users[(int)requests].Running + _platform[(int)requests].Running;
 
-    public Place Enter(RequestClass requests)
+    public int Queued(RequestClass requests) => _users[(int)requests].Queued + _platform[(int)requests].Queued;
+
+    /// <summary>A seat for a request that reads or writes; see <see cref="FairQueue.Enter"/>.</summary>
+    public ValueTask<FairQueue.Seat> Enter(User user, RequestClass requests, CancellationToken gone) =>
+        (IsPlatform(user) ? _platform : _users)[(int)requests].Enter(user.Name, gone);
+
+    /// <summary>A place among what lasts. Throws 429 where there is none.</summary>
+    public IDisposable EnterLong(User user)
     {
-        if (Interlocked.Increment(ref _now[(int)requests]) <= Max[(int)requests]) return new(this, requests);
-        Interlocked.Decrement(ref _now[(int)requests]);
-        throw Status.TooManyRequests($"too many requests in flight ({requests switch { RequestClass.Read => "reads", RequestClass.Write => "writes", _ => "watches" }}: at most {Max[(int)requests]}), please try again later", retryAfterSeconds: 1);
+        lock (_gate)
+        {
+            var own = _long.GetValueOrDefault(user.Name);
+            if (own >= Limits.LongRequestsPerUserMax || _longs >= Limits.LongRequestsMax)
+            {
+                throw Status.TooManyRequests($"too many watches and streams: at most {Limits.LongRequestsPerUserMax} of one user and {Limits.LongRequestsMax} of all, please try again later", retryAfterSeconds: 1);
+            }
+            _long[user.Name] = own + 1;
+            _longs++;
+        }
+        return new Place(this, user.Name);
     }
 
-    public readonly struct Place(InFlight inFlight, RequestClass requests) : IDisposable
+    private static bool IsPlatform(User user) => user.Name == User.ApiServer.Name || user.Groups.Contains(User.Placement.Groups[0]);
+
+    private static FairQueue[] Lane(string whose, TimeProvider time) =>
+    [
+        new(whose + "reads", Limits.InFlightReadsMax, Limits.InFlightReadsMax / Limits.InFlightShare, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+        new(whose + "writes", Limits.InFlightWritesMax, Limits.InFlightWritesMax / Limits.InFlightShare, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+    ];
+
+    private void LeaveLong(string user)
     {
-        public void Dispose() => Interlocked.Decrement(ref inFlight._now[(int)requests]);
+        lock (_gate)
+        {
+            _longs--;
+            if (_long[user] == 1) _long.Remove(user);
+            else _long[user]--;
+        }
+    }
+
+    private sealed class Place(InFlight inFlight, string user) : IDisposable
+    {
+        public void Dispose() => inFlight.LeaveLong(user);
     }
 }

@@ -11,6 +11,9 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} {Path}: the client went away before its answer")]
     public static partial void Lost(ILogger log, string method, PathString path);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the keys of the OIDC issuer can not be had: {Reason}")]
+    public static partial void NoIssuerKeys(ILogger log, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "a client certificate that cannot be read: {Reason}")]
     public static partial void BadCertificate(ILogger log, string reason);
 }

@@ -43,6 +43,9 @@ internal sealed class RequestMetrics
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"readOnly\"}} {inFlight.Now(RequestClass.Read)}\n");
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"mutating\"}} {inFlight.Now(RequestClass.Write)}\n");
         text.Append(CultureInfo.InvariantCulture, $"apiserver_current_inflight_requests{{request_kind=\"long\"}} {inFlight.Now(RequestClass.Long)}\n");
+        text.Append("# HELP apiserver_flowcontrol_current_inqueue_requests Requests that wait for their turn.\n# TYPE apiserver_flowcontrol_current_inqueue_requests gauge\n");
+        text.Append(CultureInfo.InvariantCulture, $"apiserver_flowcontrol_current_inqueue_requests{{request_kind=\"readOnly\"}} {inFlight.Queued(RequestClass.Read)}\n");
+        text.Append(CultureInfo.InvariantCulture, $"apiserver_flowcontrol_current_inqueue_requests{{request_kind=\"mutating\"}} {inFlight.Queued(RequestClass.Write)}\n");
         if (auditLost is { } lost) text.Append(CultureInfo.InvariantCulture, $"# HELP apiserver_audit_error_total Audit events that the disk refused.\n# TYPE apiserver_audit_error_total counter\napiserver_audit_error_total {lost}\n");
         text.Append("# HELP process_resident_memory_bytes Memory of this process.\n# TYPE process_resident_memory_bytes gauge\n");
         text.Append(CultureInfo.InvariantCulture, $"process_resident_memory_bytes {Environment.WorkingSet}\n");

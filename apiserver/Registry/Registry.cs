@@ -170,10 +170,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
             return ServedVersions.Served(new(key, Metadata.Uid(wanted), 0, bytes), served);
         }
-        var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)) { Origin = History.Of(user, write.FieldManager, Origin.Create, key.Kind, wanted, time) }, stop);
+        var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)) { Origin = History.Of(user, write.FieldManager, Origin.Create, key.Kind, wanted, time), Holds = strategy.Holds(wanted, _context) }, stop);
         if (result.Stored is { } stored) return ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), served);
         strategy.Release(wanted, _context);
-        throw Status.AlreadyExists(key.Kind, key.Name);
+        if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
+        // What was taken for it has gone to an object that another server wrote: again, with that one in sight.
+        return await Create(user, key with { Kind = served }, json, write, stop);
     }
 
     public async Task<Stored> Update(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
@@ -371,7 +373,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             bytes = await _conversion.ToStored(bytes, key.Kind, stop);
             var at = CustomKind.StoredAs(key);
             var origin = write.Subresource is "" or "scale" ? History.Of(user, write.FieldManager, remove ? Origin.Delete : Origin.Update, key.Kind, wanted, time) : null;
-            var result = await log.Commit(remove ? new(at, current.Uid, current.Revision, null, bytes, origin) : new(at, current.Uid, current.Revision, bytes) { Origin = origin }, stop);
+            var result = await log.Commit(remove ? new(at, current.Uid, current.Revision, null, bytes, origin) : new(at, current.Uid, current.Revision, bytes) { Origin = origin, Holds = strategy.Holds(wanted, _context) }, stop);
             if (result.Stored is { } stored)
             {
                 if (remove) strategy.Release(wanted, _context);

@@ -19,6 +19,7 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
     private readonly Dictionary<uint, string> _addresses = [];
     private readonly Dictionary<int, string> _ports = [];
     private readonly IPNetwork _range = IPNetwork.Parse(options.ServiceClusterIpRange);
+    private readonly HashSet<string> _stored = [];
     private bool _read;
     private uint _nextOffset = FirstDynamicOffset + (uint)Start(options, Size(options) - FirstDynamicOffset - 1);
     private int _nextPort = options.ServiceNodePortRange.First + (int)Start(options, options.ServiceNodePortRange.Last - options.ServiceNodePortRange.First + 1);
@@ -126,13 +127,28 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
     /// <summary>Multiples of the golden ratio spread evenly whatever the numbers are that people choose, round ones above all.</summary>
     private static long Start(ApiServerOptions options, long count) => (long)(options.ServiceRangesFrom * 0.6180339887 % 1 * count);
 
+    /// <summary>No other stored Service has this one's address or one of its ports.</summary>
+    public bool AreFree(JsonObject service)
+    {
+        var (uid, spec) = (Metadata.Uid(service), service.Need("spec"));
+        var address = spec.Text("clusterIP");
+        var ports = (spec.List("ports") ?? []).OfType<JsonObject>().Select(x => (int)(x.Number("nodePort") ?? 0)).Where(x => x > 0).ToHashSet();
+        return log.Snapshot(Kind.Service).Objects.Values.Select(x => Service.Read(x.Stored.Json)).All(x =>
+            x.Uid == uid || ((address is "" or "None" || x.Spec.ClusterIP != address) && !x.Spec.Ports.Any(y => ports.Contains(y.NodePort))));
+    }
+
     private void ReadStored()
     {
-        if (_read) return;
+        // Where others write too, theirs are read each time; what is taken here and not yet stored stays.
+        if (_read && !log.IsShared) return;
+        foreach (var (offset, _) in _addresses.Where(x => _stored.Contains(x.Value)).ToList()) _addresses.Remove(offset);
+        foreach (var (port, _) in _ports.Where(x => _stored.Contains(x.Value)).ToList()) _ports.Remove(port);
+        _stored.Clear();
         _read = true;
         foreach (var (_, item) in log.Snapshot(Kind.Service).Objects)
         {
             var service = Service.Read(item.Stored.Json);
+            if (log.IsShared) _stored.Add(service.Uid);
             if (IPAddress.TryParse(service.Spec.ClusterIP, out var address) && _range.Contains(address)) _addresses[Number(address) - Number(_range.BaseAddress)] = service.Uid;
             foreach (var port in service.Spec.Ports.Where(x => x.NodePort > 0)) _ports[port.NodePort] = service.Uid;
         }

@@ -32,7 +32,7 @@ public static class Backup
         await Line(JsonSerializer.SerializeToUtf8Bytes(new Head(Format, revision, objects.Count, origin.Version, origin.At)));
         foreach (var stored in objects)
         {
-            var place = JsonSerializer.SerializeToUtf8Bytes(new Place(PlaceOf(stored.Key.Kind), stored.Key.Namespace, stored.Key.Name, stored.Uid, stored.Revision));
+            var place = JsonSerializer.SerializeToUtf8Bytes(new Place(KindName.Of(stored.Key.Kind), stored.Key.Namespace, stored.Key.Name, stored.Uid, stored.Revision));
             // {"place":{…},"object":{…}}: stored bytes are compact and have no line ends.
             await Line([.. "{\"place\":"u8, .. place, .. ",\"object\":"u8, .. stored.Json.Span, (byte)'}']);
         }
@@ -62,10 +62,27 @@ public static class Backup
     {
         var (head, records) = await Read(file, stop);
         if ((await journal.Load(stop)) is { Objects.Count: > 0 } present) throw new BackupException($"the journal has {present.Objects.Count} objects: a backup is restored into an empty one");
-        foreach (var batch in records.Chunk(BatchObjectsMax)) await journal.Append(batch, stop);
+        foreach (var batch in Batches(records, journal)) await journal.Append(batch, stop);
         // Deletions count too: none of their revisions may be given out again.
         await journal.Advance(head.Revision, stop);
         return (records.Count, head.Revision);
+    }
+
+    private static IEnumerable<IReadOnlyList<JournalRecord>> Batches(List<JournalRecord> records, IJournal journal)
+    {
+        var (batch, bytes) = (new List<JournalRecord>(), 0L);
+        foreach (var record in records)
+        {
+            var size = record.Json!.Value.Length;
+            if (batch.Count >= Math.Min(BatchObjectsMax, journal.BatchRecordsMax) || (batch.Count > 0 && bytes + size > journal.BatchBytesMax))
+            {
+                yield return batch;
+                (batch, bytes) = ([], 0);
+            }
+            batch.Add(record);
+            bytes += size;
+        }
+        if (batch.Count > 0) yield return batch;
     }
 
     private static async Task<(Head Head, List<JournalRecord> Records)> Read(string file, CancellationToken stop)
@@ -100,7 +117,7 @@ public static class Backup
     {
         var json = Canonical.Parse(Encoding.UTF8.GetBytes(line));
         var place = json["place"].Deserialize<Place>() ?? throw new BackupException($"{file}: object {(number + 1).ToString(CultureInfo.InvariantCulture)} has no place");
-        var kind = place.Kind.Split('/') is [var group, var version, var plural] ? Kind.FindStored(group, version, plural) : null;
+        var kind = KindName.Find(place.Kind);
         var stored = json["object"]!.AsObject();
         return new(
             place.Revision,
@@ -108,8 +125,6 @@ public static class Backup
             place.Uid,
             Canonical.Bytes(stored, stored.Text("apiVersion"), stored.Text("kind")));
     }
-
-    private static string PlaceOf(Kind kind) => $"{kind.Group}/{kind.Version}/{kind.Plural}";
 
     private sealed record Head(string Format, long Revision, int Objects, string Version, DateTimeOffset At);
 

@@ -12,15 +12,48 @@ public interface IJournal : IAsyncDisposable
     /// <summary>Every present object and the highest revision ever given out; called once, before the first append.</summary>
     Task<JournalState> Load(CancellationToken stop);
 
-    /// <summary>Writes the batch, in order of revision. Throws <see cref="JournalException"/> where nothing of it was kept.</summary>
+    /// <summary>
+    /// Writes the batch, in order of revision. Throws <see cref="JournalException"/> where nothing of it was kept, and
+    /// <see cref="JournalBehindException"/> where another writer's changes must be seen first.
+    /// </summary>
     Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop);
+
+    /// <summary>Records of one batch.</summary>
+    int BatchRecordsMax => int.MaxValue;
+
+    /// <summary>JSON of one batch; a batch of one record may have more.</summary>
+    long BatchBytesMax => long.MaxValue;
+
+    /// <summary>Puts other bytes in the place of present objects, at the revisions that they have.</summary>
+    Task Replace(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => Append(batch, stop);
 
     /// <summary>No revision up to this is given out any more.</summary>
     Task Advance(long revision, CancellationToken stop);
 
     /// <summary>What objects were before; null for a journal that keeps the present alone.</summary>
     IHistory? History => null;
+
+    /// <summary>What others write into the same journal; null for a journal that has one writer.</summary>
+    ISharedJournal? Shared => null;
 }
+
+/// <summary>A journal that several API servers write.</summary>
+public interface ISharedJournal
+{
+    /// <summary>Every batch since <see cref="IJournal.Load"/>, this server's own among them, in order of revision; ends when stopped.</summary>
+    IAsyncEnumerable<JournalNews> Follow(CancellationToken stop);
+
+    /// <summary>
+    /// The highest revision that any server had acknowledged when this was called, once <see cref="Follow"/> has told of it. Throws
+    /// <see cref="JournalException"/> where that can not be found out.
+    /// </summary>
+    Task<long> NewestRevision(CancellationToken stop);
+}
+
+/// <summary>One batch of any writer.</summary>
+/// <param name="Revision">The highest revision given out with it.</param>
+/// <param name="IsWhole">The batches between are no longer known: the records are all present objects.</param>
+public sealed record JournalNews(long Revision, IReadOnlyList<JournalRecord> Records, bool IsWhole = false);
 
 /// <summary>Earlier states of objects: of each record with an <see cref="JournalRecord.Origin"/>, kept with the record itself.</summary>
 public interface IHistory
@@ -63,9 +96,19 @@ public sealed record JournalRecord(long Revision, ResourceKey Key, string Uid, R
     /// <summary>null = this write is no part of the object's history.</summary>
     public Origin? Origin { get; init; }
 
-    /// <summary>Of a deletion with an <see cref="Origin"/>: the last state.</summary>
+    /// <summary>Of a deletion: the last state.</summary>
     public ReadOnlyMemory<byte> Last { get; init; }
 }
 
-/// <summary>The journal could not keep a batch: nothing of it is stored and nothing of it may be acknowledged.</summary>
-public sealed class JournalException(string message, Exception? inner = null) : Exception(message, inner);
+/// <summary>The journal could not keep a batch, or does not know whether it did: nothing of it may be acknowledged.</summary>
+public sealed class JournalException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>The batch may have been kept.</summary>
+    public bool IsUnknown { get; init; }
+}
+
+/// <summary>Nothing was stored: another writer's changes, through <paramref name="revision"/>, came first.</summary>
+public sealed class JournalBehindException(long revision) : Exception($"changes of other writers through revision {revision} come first")
+{
+    public long Revision => revision;
+}

@@ -24,6 +24,19 @@ internal sealed class KindLog(long openedAt)
     public void LoadAll(IEnumerable<Selectable> items) =>
         Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
 
+    /// <summary>Other objects without the changes that led to them; every watcher has fallen behind.</summary>
+    public void Reset(IEnumerable<Selectable> items, long revision, WatchWaker waker)
+    {
+        LoadAll(items);
+        Array.Clear(_ring);
+        // One number is left out, so that a watcher who had read everything knows that it has not.
+        _first = ++Next;
+        _bytes = 0;
+        TrimmedThrough = revision;
+        _all.Touch(Next, waker);
+        foreach (var scope in _scopes.Values) scope.Touch(Next, waker);
+    }
+
     /// <param name="waker">Gets the watchers that the change lies in the scope of.</param>
     public void Apply(LogEntry entry, WatchWaker waker)
     {

@@ -9,7 +9,7 @@ namespace Declarative.ApiServer.Storage;
 /// The store: the present objects and their latest changes, in one order of revisions. One writer loop takes whatever has queued up
 /// while the last batch was on its way to the journal (group commit); readers see a write only after it is on disk.
 /// </summary>
-internal sealed class RevisionLog
+internal sealed partial class RevisionLog
 {
     private readonly Lock _gate = new();
     private readonly IJournal _journal;
@@ -21,7 +21,13 @@ internal sealed class RevisionLog
     private long _openedAt;
     private long _revision;
 
-    private RevisionLog(IJournal journal) => (_journal, _waker) = (journal, new(_gate));
+    private readonly FreshRevision? _fresh;
+
+    private RevisionLog(IJournal journal)
+    {
+        (_journal, _waker) = (journal, new(_gate));
+        _fresh = journal.Shared is { } shared ? new(shared) : null;
+    }
 
     /// <summary>The newest durable revision.</summary>
     public long Revision
@@ -107,8 +113,10 @@ internal sealed class RevisionLog
         return await pending.Done.Task;
     }
 
-    /// <summary>The writer loop; ends when <paramref name="stop"/> is set, after the batch at hand. Its owner awaits it.</summary>
-    public async Task Run(CancellationToken stop)
+    /// <summary>The loops; end when <paramref name="stop"/> is set, after the batch at hand. Their owner awaits them.</summary>
+    public Task Run(CancellationToken stop) => _journal.Shared is { } shared ? Completion.OfAll(Write(stop), Follow(shared, stop)) : Write(stop);
+
+    private async Task Write(CancellationToken stop)
     {
         var batch = new List<PendingCommit>();
         var records = new List<JournalRecord>();
@@ -116,8 +124,8 @@ internal sealed class RevisionLog
         {
             while (await _queue.Reader.WaitToReadAsync(stop))
             {
-                while (batch.Count < StoreLimits.BatchWritesMax && _queue.Reader.TryRead(out var pending)) batch.Add(pending);
-                await WriteBatch(batch, records);
+                TakeBatch(batch);
+                await WriteBatch(batch, records, stop);
                 batch.Clear();
                 records.Clear();
             }
@@ -125,6 +133,7 @@ internal sealed class RevisionLog
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             _queue.Writer.TryComplete();
+            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
         }
         catch (Exception e)
         {
@@ -149,15 +158,54 @@ internal sealed class RevisionLog
         lock (_gate) return new(this, _gate, Of(kind), scope.Name is null ? ObjectName.Any : scope, from);
     }
 
-    private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records)
+    private void TakeBatch(List<PendingCommit> batch)
     {
-        var next = _revision;
+        var bytes = 0L;
+        while (batch.Count < Math.Min(StoreLimits.BatchWritesMax, _journal.BatchRecordsMax) && _queue.Reader.TryPeek(out var next))
+        {
+            bytes += next.Mutation.Json?.Length ?? next.Mutation.Tombstone.Length;
+            if (batch.Count > 0 && bytes > _journal.BatchBytesMax) return;
+            if (_queue.Reader.TryRead(out var pending)) batch.Add(pending);
+        }
+    }
+
+    private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records, CancellationToken stop)
+    {
+        while (true)
+        {
+            Number(batch, records);
+            if (records.Count == 0) return;
+            try
+            {
+                await _journal.Append(records, CancellationToken.None);
+                break;
+            }
+            catch (JournalBehindException e)
+            {
+                while (Revision < e.Revision) await Advanced(e.Revision - 1).WaitAsync(stop);
+            }
+            catch (JournalException e)
+            {
+                foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Internal(e.IsUnknown ? e.Message : $"nothing was stored: {e.Message}"));
+                return;
+            }
+        }
+        Publish(batch);
+    }
+
+    // Gives the next revisions to those of the batch whose objects are as they expect; the others are refused.
+    private void Number(List<PendingCommit> batch, List<JournalRecord> records)
+    {
+        var next = Revision;
+        records.Clear();
         _batchRevisions.Clear();
         foreach (var pending in batch)
         {
+            pending.Record = null;
+            if (pending.Done.Task.IsCompleted) continue;
             var mutation = pending.Mutation;
             var current = _batchRevisions.TryGetValue(mutation.Key, out var inBatch) ? inBatch : Get(mutation.Key)?.Revision ?? 0;
-            if (current != mutation.Expected)
+            if (current != mutation.Expected || mutation.Holds?.Invoke() == false)
             {
                 pending.Done.TrySetResult(new(null));
                 continue;
@@ -167,17 +215,6 @@ internal sealed class RevisionLog
             pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json) { Origin = mutation.Origin, Last = mutation.Tombstone };
             records.Add(pending.Record);
         }
-        if (records.Count == 0) return;
-        try
-        {
-            await _journal.Append(records, CancellationToken.None);
-        }
-        catch (JournalException e)
-        {
-            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Internal($"nothing was stored: {e.Message}"));
-            return;
-        }
-        Publish(batch);
     }
 
     private void Publish(List<PendingCommit> batch)
@@ -187,15 +224,7 @@ internal sealed class RevisionLog
         {
             foreach (var pending in batch)
             {
-                if (pending.Record is not { } record) continue;
-                var log = Of(record.Key.Kind);
-                var previous = log.Objects.GetValueOrDefault(new(record.Key.Namespace, record.Key.Name));
-                var json = pending.Mutation.Json ?? pending.Mutation.Tombstone;
-                var item = new Selectable(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
-                var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
-                log.Apply(new(type, item, previous), _waker);
-                _revision = record.Revision;
-                pending.Result = item.Stored;
+                if (pending.Record is { } record) pending.Result = Apply(record);
             }
             advanced = _advanced;
             _advanced = Completion.New();
@@ -206,6 +235,20 @@ internal sealed class RevisionLog
         }
         advanced.TrySetResult();
         _waker.Start();
+    }
+
+    // Under the lock. A record that the journal's own news brought first is there already.
+    private Stored Apply(JournalRecord record)
+    {
+        var json = record.Json ?? record.Last;
+        var item = new Selectable(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
+        if (record.Revision <= _revision) return item.Stored;
+        var log = Of(record.Key.Kind);
+        var previous = log.Objects.GetValueOrDefault(new(record.Key.Namespace, record.Key.Name));
+        var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
+        log.Apply(new(type, item, previous), _waker);
+        _revision = record.Revision;
+        return item.Stored;
     }
 
     private KindLog Of(Kind kind)
@@ -228,7 +271,11 @@ internal sealed class RevisionLog
 /// <param name="Json">The new object without resourceVersion; null = delete it.</param>
 /// <param name="Tombstone">For a deletion: the last state without resourceVersion, as watchers will see it.</param>
 /// <param name="Origin">Who writes; null = this write is no part of the object's history.</param>
-internal sealed record Mutation(ResourceKey Key, string Uid, long Expected, ReadOnlyMemory<byte>? Json, ReadOnlyMemory<byte> Tombstone = default, Origin? Origin = null);
+internal sealed record Mutation(ResourceKey Key, string Uid, long Expected, ReadOnlyMemory<byte>? Json, ReadOnlyMemory<byte> Tombstone = default, Origin? Origin = null)
+{
+    /// <summary>Asked when it is this write's turn: false refuses it as a changed object does.</summary>
+    public Func<bool>? Holds { get; init; }
+}
 
 /// <param name="Stored">The new (for a deletion: the last) state; null = refused, the object has changed.</param>
 internal readonly record struct CommitResult(Stored? Stored);

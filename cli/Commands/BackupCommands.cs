@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Globalization;
 using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Encryption;
+using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Declarative.Cli.Verbs;
 using Declarative.Client.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Cli.Commands;
 
@@ -60,11 +62,14 @@ internal static class RestoreCommand
         var keys = new Option<string>("--encryption-keys") { Description = "Encrypts Secrets at rest, as of declarative apiserver", HelpName = "FILE", DefaultValueFactory = _ => "" };
         var replace = new Option<bool>("--replace") { Description = "Put a database that is there aside" };
         var command = new Command("restore", "Make the API server's database from a backup.") { file, data, keys, replace };
+        var etcd = new EtcdArguments();
+        etcd.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             var directory = DataDirectory.Hold(parsed.GetValue(data)!);
             try
             {
+                if (etcd.Read(parsed) is { } options) return await Restore(parsed.GetValue(file)!, options, parsed.GetValue(keys)!, stop);
                 return await Restore(parsed.GetValue(file)!, directory, parsed.GetValue(keys)!, parsed.GetValue(replace), stop);
             }
             catch (Exception failed) when (failed is BackupException or JournalException)
@@ -77,6 +82,15 @@ internal static class RestoreCommand
             }
         }));
         return command;
+    }
+
+    private static async Task<int> Restore(string file, EtcdOptions etcd, string keyFile, CancellationToken stop)
+    {
+        var keys = keyFile.Length == 0 ? null : EncryptionKeys.Read(keyFile, await File.ReadAllTextAsync(keyFile, stop));
+        await using var journal = new EncryptedJournal(await EtcdJournal.Open(etcd, NullLogger.Instance, stop), keys);
+        var (objects, revision) = await Backup.Restore(file, journal, stop);
+        await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{objects} objects as of revision {revision} are in etcd under {etcd.Prefix}."));
+        return 0;
     }
 
     private static async Task<int> Restore(string file, DataDirectory data, string keyFile, bool replace, CancellationToken stop)

@@ -76,6 +76,10 @@ internal static class ApiServerCommand
         var audit = new Option<string>("--audit-log") { Description = "Records who did what, a JSON line each (audit.k8s.io/v1 Event)", HelpName = "FILE", DefaultValueFactory = _ => "" };
         var policy = new Option<string>("--audit-policy") { Description = "How much of which request is recorded (audit.k8s.io/v1 Policy); default: metadata", HelpName = "FILE", DefaultValueFactory = _ => "" };
         var command = new Command("apiserver", "Run the API server alone.") { data, offset, clusterIps, nodePorts, tokens, keys, days, megabytes, audit, policy, level };
+        var etcd = new EtcdArguments();
+        etcd.AddTo(command);
+        var oidc = new OidcArguments();
+        oidc.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
@@ -88,6 +92,8 @@ internal static class ApiServerCommand
                 {
                     TokenFile = parsed.GetValue(tokens)!,
                     KeyFile = parsed.GetValue(keys)!,
+                    Etcd = etcd.Read(parsed),
+                    Oidc = oidc.Read(parsed),
                     Audit = parsed.GetValue(audit) is { Length: > 0 } file ? new(file) { PolicyFile = parsed.GetValue(policy)! } : null,
                     HistoryKeptFor = TimeSpan.FromDays(parsed.GetValue(days)),
                     HistoryBytesMax = parsed.GetValue(megabytes) * 1024L * 1024,

@@ -1,11 +1,13 @@
 using System.Net;
 using Declarative.Api;
 using Declarative.ApiServer;
+using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Encryption;
+using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Microsoft.Extensions.Logging;
 
@@ -36,7 +38,9 @@ internal sealed class ApiServerRole : IAsyncDisposable
     public static async Task<ApiServerRole> Start(ApiServerSettings settings, Machine machine, ILoggerFactory logs, IReadOnlyList<HealthCheck> readiness, CancellationToken stop)
     {
         var keys = settings.KeyFile.Length == 0 ? null : EncryptionKeys.Read(settings.KeyFile, await File.ReadAllTextAsync(settings.KeyFile, stop));
-        var journal = new EncryptedJournal(await SqliteJournal.Open(settings.Data.Database), keys);
+        IJournal store = settings.Etcd is { } etcd ? await EtcdJournal.Open(etcd, logs.CreateLogger("apiserver.etcd"), stop) : await SqliteJournal.Open(settings.Data.Database);
+        var journal = new EncryptedJournal(store, keys);
+        if (journal.Shared is { } shared) readiness = [EtcdCheck(shared), .. readiness];
         var authorizer = new Authorizer();
         ApiServer.ApiServer? server = null;
         server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
@@ -67,6 +71,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 ServesTasks = true,
                 ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],
                 TokenFile = settings.TokenFile,
+                Oidc = settings.Oidc,
                 Audit = settings.Audit,
                 Readiness = readiness,
                 Log = logs,
@@ -79,6 +84,19 @@ internal sealed class ApiServerRole : IAsyncDisposable
             throw;
         }
     }
+
+    private static HealthCheck EtcdCheck(ISharedJournal shared) => new("etcd", async stop =>
+    {
+        try
+        {
+            await shared.NewestRevision(stop);
+            return null;
+        }
+        catch (JournalException e)
+        {
+            return e.Message;
+        }
+    });
 
     /// <summary>The address of Service default/kubernetes, as in Kubernetes the first of the range.</summary>
     private static IPAddress FirstAddress(string range)
@@ -103,8 +121,14 @@ internal sealed record ApiServerSettings(DataDirectory Data, Ports Ports, Servic
     /// <summary>More bearer tokens, in Kubernetes' form; "" = none.</summary>
     public string TokenFile { get; init; } = "";
 
+    /// <summary>An issuer whose ID tokens are bearer tokens too; null = none.</summary>
+    public OidcOptions? Oidc { get; init; }
+
     /// <summary>The keys that Secrets are encrypted with at rest; "" = none.</summary>
     public string KeyFile { get; init; } = "";
+
+    /// <summary>Where objects are kept; null = in SQLite, in the data directory.</summary>
+    public EtcdOptions? Etcd { get; init; }
 
     /// <summary>Where requests are recorded; null = nowhere.</summary>
     public AuditOptions? Audit { get; init; }

@@ -88,6 +88,8 @@ internal sealed class ServiceStrategy : Strategy
 
     public override void Allocate(JsonObject json, JsonObject? old, WriteContext context) => context.Services.Take(json, old);
 
+    public override Func<bool>? Holds(JsonObject json, WriteContext context) => context.Log.IsShared ? () => context.Services.AreFree(json) : null;
+
     public override void Release(JsonObject json, WriteContext context) => context.Services.Release(Metadata.Uid(json));
 
     private static void Ports(JsonObject spec, bool headless, List<StatusCause> causes)

@@ -112,6 +112,9 @@ internal class Strategy
     {
     }
 
+    /// <summary>Where other API servers take from the same: whether what was taken is still this object's, when its write's turn comes.</summary>
+    public virtual Func<bool>? Holds(JsonObject json, WriteContext context) => null;
+
     public virtual void Release(JsonObject json, WriteContext context)
     {
     }

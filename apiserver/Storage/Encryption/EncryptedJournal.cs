@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 
@@ -8,7 +9,7 @@ namespace Declarative.ApiServer.Storage.Encryption;
 /// encrypted, or with an older key, are written anew at the first load.
 /// </summary>
 /// <param name="keys">null = nothing is encrypted, and what was encrypted can not be read.</param>
-public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJournal, IHistory
+public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJournal, IHistory, ISharedJournal
 {
     /// <summary>Values written anew at once.</summary>
     private const int RewriteBatchMax = 100;
@@ -33,7 +34,7 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
             objects.Add(open);
             if (key != keys!.First.Name) stale.Add(open);
         }
-        foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Append([.. batch.Select(Sealed)], stop);
+        foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Replace([.. batch.Select(Sealed)], stop);
         Rewritten = stale.Count;
         if (keys is not null && inner.History is { } history) await history.Rewrite(Kind.Secret, Resealed, stop);
         return state with { Objects = objects };
@@ -44,7 +45,20 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
 
     public Task Advance(long revision, CancellationToken stop) => inner.Advance(revision, stop);
 
+    public int BatchRecordsMax => inner.BatchRecordsMax;
+
+    public long BatchBytesMax => inner.BatchBytesMax;
+
     public IHistory? History => inner.History is null ? null : this;
+
+    public ISharedJournal? Shared => inner.Shared is null ? null : this;
+
+    public async IAsyncEnumerable<JournalNews> Follow([EnumeratorCancellation] CancellationToken stop)
+    {
+        await foreach (var news in inner.Shared!.Follow(stop)) yield return news with { Records = [.. news.Records.Select(Opened)] };
+    }
+
+    public Task<long> NewestRevision(CancellationToken stop) => inner.Shared!.NewestRevision(stop);
 
     public async Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop)
     {
@@ -70,6 +84,14 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
         }
         return Envelope.Seal(keys!.First, key.ToString(), open.Span);
     }
+
+    private JournalRecord Opened(JournalRecord record) => record with
+    {
+        Json = record.Json is { } json ? Open(record.Key, json) : default(ReadOnlyMemory<byte>?),
+        Last = Open(record.Key, record.Last),
+    };
+
+    private ReadOnlyMemory<byte> Open(ResourceKey key, ReadOnlyMemory<byte> json) => Envelope.Is(json.Span) ? Envelope.Open(keys, key.ToString(), json, out _) : json;
 
     private static bool IsSecret(ResourceKey key) => key.Kind == Kind.Secret;
 

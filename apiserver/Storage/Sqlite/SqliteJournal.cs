@@ -64,7 +64,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         while (rows.Read())
         {
             // A kind that this version does not know stays in the file, untouched, for the version that does.
-            if (KindOf(rows.GetString(0)) is not { } kind) continue;
+            if (KindName.Find(rows.GetString(0)) is not { } kind) continue;
             objects.Add(new(rows.GetInt64(4), new(kind, rows.GetString(1), rows.GetString(2)), rows.GetString(3), rows.GetFieldValue<byte[]>(5)));
         }
         using var revision = Command("SELECT value FROM meta WHERE key = 'revision'");
@@ -79,7 +79,7 @@ public sealed class SqliteJournal : IJournal, IHistory
             foreach (var record in batch)
             {
                 var command = record.Json is null ? _remove! : _put!;
-                command.Parameters[0].Value = Name(record.Key.Kind);
+                command.Parameters[0].Value = KindName.Of(record.Key.Kind);
                 command.Parameters[1].Value = record.Key.Namespace;
                 command.Parameters[2].Value = record.Key.Name;
                 if (record.Json is { } json)
@@ -115,7 +115,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
     {
         using var select = Command("SELECT revision, at, user, manager, verb, json FROM history WHERE kind = $k AND namespace = $s AND name = $n AND revision < $b ORDER BY revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
-        Set(select, Name(key.Kind), key.Namespace, key.Name, before > 0 ? before : long.MaxValue, limit);
+        Set(select, KindName.Of(key.Kind), key.Namespace, key.Name, before > 0 ? before : long.MaxValue, limit);
         using var rows = select.ExecuteReader();
         var records = new List<HistoryRecord>();
         while (rows.Read())
@@ -148,7 +148,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         long? last = null;
         using (var select = Command($"SELECT revision, namespace, name, json FROM history WHERE kind = $k AND revision > $r ORDER BY revision LIMIT {TrimRowsMax}", "$k", "$r"))
         {
-            Set(select, Name(kind), after);
+            Set(select, KindName.Of(kind), after);
             using var rows = select.ExecuteReader();
             while (rows.Read())
             {
@@ -187,7 +187,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     private void Remember(JournalRecord record)
     {
         var (origin, json) = (record.Origin!, (record.Json ?? record.Last).ToArray());
-        Set(_remember!, record.Revision, Name(record.Key.Kind), record.Key.Namespace, record.Key.Name, origin.At.ToUnixTimeMilliseconds(), origin.User, origin.Manager, origin.Verb, _historyBytes, json);
+        Set(_remember!, record.Revision, KindName.Of(record.Key.Kind), record.Key.Namespace, record.Key.Name, origin.At.ToUnixTimeMilliseconds(), origin.User, origin.Manager, origin.Verb, _historyBytes, json);
         _remember!.ExecuteNonQuery();
         _historyBytes += json.Length;
     }
@@ -284,8 +284,4 @@ public sealed class SqliteJournal : IJournal, IHistory
         SqliteCorrupt or SqliteNotADatabase => $"{_path} is damaged ({e.Message}): restore it from a backup",
         _ => $"{_path}: {e.Message}",
     };
-
-    private static string Name(Kind kind) => $"{kind.Group}/{kind.Version}/{kind.Plural}";
-
-    private static Kind? KindOf(string name) => name.Split('/') is [var group, var version, var plural] ? Kind.FindStored(group, version, plural) : null;
 }

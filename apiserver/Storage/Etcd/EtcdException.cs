@@ -1,0 +1,17 @@
+namespace Declarative.ApiServer.Storage.Etcd;
+
+/// <summary>etcd has refused a call, or could not be reached.</summary>
+/// <param name="code">The gRPC status, https://grpc.io/docs/guides/status-codes/; 14 where there was no answer at all.</param>
+internal sealed class EtcdException(int code, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public const int DeadlineExceeded = 4;
+    public const int ResourceExhausted = 8;
+    public const int OutOfRange = 11;
+    public const int Unavailable = 14;
+    public const int Unauthenticated = 16;
+
+    public int Code => code;
+
+    /// <summary>It may be different at the next attempt, and this one may have had its effect.</summary>
+    public bool IsPassing => code is Unavailable or DeadlineExceeded;
+}

@@ -1,0 +1,123 @@
+using Declarative.Api;
+using Declarative.ApiServer.Http;
+using Declarative.Tests.Client;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.Http;
+
+/// <summary>The order of service, on a clock that stands.</summary>
+public sealed class FairQueueTests
+{
+    private readonly ManualTime _clock = new();
+    private readonly List<string> _served = [];
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Who_comes_late_is_served_before_the_rest_of_a_flood()
+    {
+        var queue = Queue(seats: 2, share: 2);
+        var asked = new List<Task<FairQueue.Seat>>();
+        for (var i = 0; i < 6; i++) asked.Add(Enter(queue, "flood", $"f{i}"));
+        asked.Add(Enter(queue, "a", "a0"));
+        asked.Add(Enter(queue, "b", "b0"));
+        asked.Add(Enter(queue, "a", "a1"));
+        Assert.Equal((2, 7), (queue.Running, queue.Queued));
+        for (var done = 0; done < asked.Count; done++) (await asked[await Next(done)]).Dispose();
+        Assert.Equal(["f0", "f1", "f2", "a0", "b0", "f3", "a1", "f4", "f5"], _served);
+        Assert.Equal((0, 0), (queue.Running, queue.Queued));
+
+        async Task<int> Next(int n)
+        {
+            string name;
+            while (true)
+            {
+                lock (_served)
+                {
+                    // Whoever got a seat by the last one's end has said so.
+                    if (_served.Count >= Math.Min(n + 2, 9))
+                    {
+                        name = _served[n];
+                        break;
+                    }
+                }
+                await Task.Yield();
+            }
+            return new[] { "f0", "f1", "f2", "f3", "f4", "f5", "a0", "b0", "a1" }.IndexOf(name);
+        }
+    }
+
+    [Fact]
+    public async Task Alone_a_user_has_every_seat_and_beside_others_a_share()
+    {
+        var queue = Queue(seats: 8, share: 2);
+        var alone = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Enter(queue, "flood", $"f{i}")));
+        foreach (var seat in alone[..7]) seat.Dispose();
+        using var other = await Enter(queue, "a", "a0");
+        var second = Enter(queue, "flood", "g0");
+        Assert.True(second.IsCompleted);
+        var third = Enter(queue, "flood", "g1");
+        // Six seats are free, and are kept for others.
+        Assert.False(third.IsCompleted);
+        Assert.True(Enter(queue, "b", "b0").IsCompleted);
+        alone[7].Dispose();
+        alone[7].Dispose(); // once is enough
+        Assert.NotNull(await third);
+        Assert.Equal(4, queue.Running);
+    }
+
+    [Fact]
+    public async Task Who_has_not_asked_for_a_second_is_not_there_any_more()
+    {
+        var queue = Queue(seats: 8, share: 2);
+        (await Enter(queue, "a", "a")).Dispose();
+        for (var i = 0; i < 2; i++) Assert.True(Enter(queue, "b", "b").IsCompleted);
+        Assert.False(Enter(queue, "b", "b").IsCompleted);
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.False(Enter(queue, "b", "b").IsCompleted); // in line behind the one that waits
+        (await Enter(queue, "c", "c")).Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        using var last = await Enter(queue, "d", "d");
+        Assert.Equal(3, queue.Running);
+    }
+
+    [Fact]
+    public async Task A_flood_beyond_its_queue_is_told_when_to_come_again_and_nobody_else()
+    {
+        var queue = Queue(seats: 1, share: 1, perUser: 3);
+        var seat = await Enter(queue, "flood", "f");
+        var waiting = Enumerable.Range(0, 3).Select(i => Enter(queue, "flood", $"f{i}")).ToList();
+        var refused = Assert.Throws<ApiException>(() => { _ = queue.Enter("flood", Stop); });
+        Assert.Equal((429, 1), (refused.Code, refused.Status.RetryAfterSeconds));
+        var other = Enter(queue, "a", "a");
+        seat.Dispose();
+        (await waiting[0]).Dispose();
+        (await other).Dispose();
+        Assert.False(queue.Enter("flood", Stop).IsCompleted); // there is room again
+    }
+
+    [Fact]
+    public async Task Who_goes_away_gives_up_the_place_in_the_line()
+    {
+        var queue = Queue(seats: 1, share: 1);
+        var seat = await Enter(queue, "a", "a");
+        using var gone = new CancellationTokenSource();
+        var waiting = queue.Enter("b", gone.Token).AsTask();
+        var behind = Enter(queue, "b", "b");
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        Assert.Equal(1, queue.Queued);
+        seat.Dispose();
+        (await behind).Dispose();
+        Assert.Equal((0, 0), (queue.Running, queue.Queued));
+    }
+
+    private FairQueue Queue(int seats, int share, int perUser = 100) => new("reads", seats, share, perUser, 1000, _clock);
+
+    private async Task<FairQueue.Seat> Enter(FairQueue queue, string user, string name)
+    {
+        var seat = await queue.Enter(user, Stop);
+        lock (_served) _served.Add(name);
+        return seat;
+    }
+}
