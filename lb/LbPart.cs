@@ -31,6 +31,7 @@ public sealed class LbPart : IDisposable
             Bind = _sockets.Bind,
             Unbind = _sockets.Unbind,
             Leave = Leave,
+            Start = Threads.Run,
             IngressPorts = ingress => [.. Shared(options.HttpPort), .. ingress.Spec.Tls.Count > 0 ? Shared(options.HttpsPort) : []],
         };
         if (options.AccessLog.Length > 0) _log = new(options.AccessLog, options.AccessLogLinesPerSecond);
