@@ -321,7 +321,7 @@ public sealed class LbRoutes
     }
 
     /// <summary>An Ingress without a class is served, as by a default class; one with a class only where the class is this balancer's.</summary>
-    private static bool IsOurs(Ingress ingress, Informer<IngressClass> classes) =>
+    internal static bool IsOurs(Ingress ingress, Informer<IngressClass> classes) =>
         ingress.Spec.IngressClassName.Length == 0 || classes.Get("", ingress.Spec.IngressClassName)?.Spec.Controller == RouteBuilder.Class;
 
     private bool TryBind(Listener listener)
