@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Declarative.Lb;
 
@@ -52,6 +53,15 @@ public sealed record LbOptions
 
     /// <summary>Ports of <see cref="Address"/> that other parts of the platform use (offset included), with the name of the part.</summary>
     public IReadOnlyDictionary<int, string> PlatformPorts { get; init; } = new Dictionary<int, string>();
+
+    /// <summary>Where certificates are ordered (RFC 8555 section 7.1.1): a URL of https; "" = nowhere. To set it is to agree to the authority's terms.</summary>
+    public string AcmeDirectory { get; init; } = "";
+
+    /// <summary>Mail address that the authority may write to; "" = none.</summary>
+    public string AcmeContact { get; init; } = "";
+
+    /// <summary>The authorities that the directory's own certificate is checked against; empty = the system's.</summary>
+    public X509Certificate2Collection AcmeRoots { get; init; } = [];
 
     /// <summary>TCP connect to an endpoint (marathon-lb: 3 s).</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);

@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Lb.Acme;
 using Declarative.Lb.Health;
 using Declarative.Lb.Proxy;
 using Declarative.Lb.Proxy.Plain;
@@ -19,6 +20,7 @@ public sealed class LbPart : IDisposable
     private readonly HttpEdge _http;
     private readonly AccessLog? _log;
     private readonly PlainProxy? _plain;
+    private readonly AcmePart? _acme;
     private bool _open;
 
     public LbPart(LbOptions options, ILoggerFactory? loggers = null)
@@ -31,10 +33,12 @@ public sealed class LbPart : IDisposable
             Bind = _sockets.Bind,
             Unbind = _sockets.Unbind,
             Leave = Leave,
+            Start = Threads.Run,
             IngressPorts = ingress => [.. Shared(options.HttpPort), .. ingress.Spec.Tls.Count > 0 ? Shared(options.HttpsPort) : []],
         };
         if (options.AccessLog.Length > 0) _log = new(options.AccessLog, options.AccessLogLinesPerSecond);
-        _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers) { Log = _log };
+        if (options.AcmeDirectory.Length > 0) _acme = new(options, loggers.CreateLogger("lb"));
+        _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers) { Log = _log, Challenge = (host, path) => _acme?.Answer(host, path) };
         if (EventLoop.IsSupported) _plain = new(options, Routes, loggers.CreateLogger("lb")) { Log = _log };
         (_sockets.Http, _sockets.Log, _sockets.Plain) = (_http, _log, _plain);
     }
@@ -70,8 +74,10 @@ public sealed class LbPart : IDisposable
     {
         await Open(time, stop);
         var checks = new HealthChecks(() => Routes.Table).Run(stop);
+        var certificates = _acme?.Run(api, time, new Random(random.Next()), stop) ?? Task.CompletedTask;
         await Routes.Run(api, time, random, stop);
         await checks;
+        await certificates;
     }
 
     public void Dispose()

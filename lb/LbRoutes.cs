@@ -84,6 +84,9 @@ public sealed class LbRoutes
     /// <summary>Where an Ingress is served, offset included.</summary>
     internal Func<Ingress, IReadOnlyList<int>> IngressPorts { get; init; } = static _ => [];
 
+    /// <summary>Starts what may go on beside everything else: with sockets, on threads of its own; without it on the caller's.</summary>
+    internal Func<Func<Task>, Task> Start { get; init; } = static x => x();
+
     /// <summary>Runs after the last change was taken in and before the TrafficReport is deleted: lets requests in flight end.</summary>
     internal Func<TimeProvider, Task> Leave { get; init; } = static _ => Task.CompletedTask;
 
@@ -154,8 +157,9 @@ public sealed class LbRoutes
         var served = Completion.New();
         Task[] loops =
         [
-            statuses.Run(stop),
-            slices.Run(stop),
+            // These two may be long; they are read side by side.
+            Start(() => slices.Run(stop)),
+            Start(() => statuses.Run(stop)),
             classes.Run(stop),
             secrets?.Run(stop) ?? Task.CompletedTask,
             users.Run(stop),
@@ -317,7 +321,7 @@ public sealed class LbRoutes
     }
 
     /// <summary>An Ingress without a class is served, as by a default class; one with a class only where the class is this balancer's.</summary>
-    private static bool IsOurs(Ingress ingress, Informer<IngressClass> classes) =>
+    internal static bool IsOurs(Ingress ingress, Informer<IngressClass> classes) =>
         ingress.Spec.IngressClassName.Length == 0 || classes.Get("", ingress.Spec.IngressClassName)?.Spec.Controller == RouteBuilder.Class;
 
     private bool TryBind(Listener listener)

@@ -19,6 +19,12 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Warning, Message = "the Secrets cannot be read yet: Ingress is served with the default certificate until they can")]
     public static partial void WithoutSecrets(ILogger logger);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "Secret {Secret} holds a new certificate for {Hosts}")]
+    public static partial void CertificateIssued(ILogger logger, string secret, string hosts);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Secret {Secret}: {Why}")]
+    public static partial void NoCertificate(ILogger logger, string secret, string why);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "{What} {Key} is left out: its routes could not be made")]
     public static partial void LeftOut(ILogger logger, string what, string key, Exception error);
 }

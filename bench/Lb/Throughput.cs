@@ -9,7 +9,8 @@ internal static class Throughput
 
     /// <summary>So long each is driven before it is measured: code is compiled while it runs.</summary>
     private const int WarmUpSeconds = 2;
-    private const int HalfLoadRounds = 3;
+    /// <summary>Short ones and many: the machine has better and worse seconds, and the middle of many is its own.</summary>
+    private const int HalfLoadRounds = 11;
 
     public static async Task Run(BenchOptions options)
     {
@@ -25,7 +26,11 @@ internal static class Throughput
             {
                 targets.Add(name switch { "haproxy" => Target.HaProxy(folder, ports, socketPort), "nginx" => Target.Nginx(folder, ports, socketPort), _ => Target.Declarative(ports, socketPort) });
             }
-            foreach (var one in options.Cases) await Case(options, one, [.. targets.Where(x => one != "tcp" || x.Tcp > 0)], ports[0]);
+            foreach (var one in options.Cases)
+            {
+                if (one == "hostile") Hostile.Run(options, [.. targets.Where(x => x.Name != "nginx")]);
+                else await Case(options, one, [.. targets.Where(x => one != "tcp" || x.Tcp > 0)], ports[0]);
+            }
             foreach (var target in targets) Console.WriteLine($"{target.Name}: {target.ResidentBytes >> 20} MiB resident at the end");
         }
         finally
@@ -57,9 +62,18 @@ internal static class Throughput
     private static void HalfLoad(BenchOptions options, string one, List<Target> targets, int direct, double rate)
     {
         var path = one == "1mb" ? "/1mb" : "/";
-        Sample At(int port) => Clients.H2Load($"http://127.0.0.1:{port}{path}", options.Connections / 2, options.Seconds, rate, "--h1");
-        // In turn and several times: whatever else the machine does hits all of them.
-        var rounds = Enumerable.Range(0, HalfLoadRounds).Select(_ => (Bare: At(direct), Proxies: targets.ConvertAll(x => At(one == "tcp" ? x.Tcp : x.Http)))).ToList();
+        Sample At(int port) => Clients.H2Load($"http://127.0.0.1:{port}{path}", options.Connections / 2, Math.Max(1, options.Seconds / 2), rate, "--h1");
+        // In turn, each round beginning with another one: whatever else the machine does hits all of them.
+        var rounds = Enumerable.Range(0, HalfLoadRounds).Select(round =>
+        {
+            var proxies = new Sample[targets.Count];
+            for (var i = 0; i < targets.Count; i++)
+            {
+                var at = (round + i) % targets.Count;
+                proxies[at] = At(one == "tcp" ? targets[at].Tcp : targets[at].Http);
+            }
+            return (Bare: At(direct), Proxies: proxies);
+        }).ToList();
         var bare = Middle([.. rounds.Select(x => x.Bare)]);
         var added = targets.Select((x, i) => (x.Name, Sample: Middle([.. rounds.Select(y => y.Proxies[i])]))).ToDictionary(x => x.Name, x => x.Sample);
         Console.WriteLine(Text($"{one,-6} at {rate:F0}/s  without a proxy: p50 {bare.P50:F0} µs, p99 {bare.P99:F0} µs"));

@@ -151,14 +151,17 @@ internal static class LbCommand
         });
         var groups = new Option<string[]>("--group") { Description = "Of Services with labels HAPROXY_… only those of this group, * = of every group; may be given again", HelpName = "NAME", DefaultValueFactory = _ => [] };
         var command = new Command("lb", "Run the load balancer alone.") { data, kubeconfig, offset, clusterIps, level, access, proxies, groups };
+        var acme = new AcmeOptions();
+        acme.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
+            var ordering = acme.Read(parsed);
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
             var directory = DataDirectory.At(parsed.GetValue(data)!);
             var api = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "lb", machine, logs);
             using var instance = RoleInstance.Hold(directory, "lb");
-            var role = await LbRole.Start(api, ports, 1, parsed.GetValue(clusterIps)!, machine, logs, stop, x => x with
+            var role = await LbRole.Start(api, ports, 1, parsed.GetValue(clusterIps)!, machine, logs, stop, x => ordering(x) with
             {
                 AccessLog = parsed.GetValue(access)!,
                 ProxyProtocolFrom = [.. parsed.GetValue(proxies)!.Select(y => System.Net.IPNetwork.Parse(y))],

@@ -5,6 +5,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.ApiServer.Http;
 using Declarative.Cli.Roles;
+using Declarative.Lb;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Cli.Commands;
@@ -27,13 +28,15 @@ internal static class UpCommand
         var (clusterIps, nodePorts) = (CommonOptions.ClusterIps(), CommonOptions.NodePorts());
         var apply = new Option<string[]>("--apply") { Description = "File, directory or - to apply once the platform is ready; may be given again", HelpName = "PATH", DefaultValueFactory = _ => [] };
         var command = new Command("up", "Run everything in this process, on an embedded one-machine Mesos.") { data, agents, apply, offset, clusterIps, nodePorts, level };
+        var acme = new AcmeOptions();
+        acme.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(() => Run(
             new(parsed.GetValue(data)!, parsed.GetValue(agents), parsed.GetValue(apply)!, new Ports(parsed.GetValue(offset)),
-            new(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value), parsed.GetValue(level)!), machine, stop)));
+            new(parsed.GetValue(clusterIps)!, CommonOptions.PortRange(parsed.GetValue(nodePorts))!.Value), parsed.GetValue(level)!, acme.Read(parsed)), machine, stop)));
         return command;
     }
 
-    private sealed record Settings(string Data, int Agents, IReadOnlyList<string> Apply, Ports Ports, ServiceRanges Ranges, string Level);
+    private sealed record Settings(string Data, int Agents, IReadOnlyList<string> Apply, Ports Ports, ServiceRanges Ranges, string Level, Func<LbOptions, LbOptions> Lb);
 
     private static async Task<int> Run(Settings settings, Machine machine, CancellationToken stop)
     {
@@ -102,7 +105,7 @@ internal static class UpCommand
         roles.Push(controllers);
         dns = await DnsRole.Start(api.As(User.Dns), DnsRole.Defaults(ports, [mesos.Master.ToString()]), machine, logs);
         roles.Push(dns);
-        lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, settings.Ranges.ClusterIps, machine, logs, stop);
+        lb = await LbRole.Start(api.As(User.Lb), ports, settings.Agents, settings.Ranges.ClusterIps, machine, logs, stop, settings.Lb);
         roles.Push(lb);
 
         using var late = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -70,6 +70,9 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     /// <summary>null = nothing is logged.</summary>
     public AccessLog? Log { get; init; }
 
+    /// <summary>What a certificate authority is answered, by host and path; null = it is not one who asks.</summary>
+    public Func<string, string, string?> Challenge { get; init; } = static (_, _) => null;
+
     public Task Start(CancellationToken stop) => _server.StartAsync(this, stop);
 
     /// <summary>Lets requests in flight end until the token says that it has been long enough.</summary>
@@ -175,6 +178,8 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
 
     private Task ByHostAndPath(HttpContext context, ClientConnection client, AccessNote? note)
     {
+        // Before every rule: an Ingress that redirects to https or asks for a password gets its certificate too.
+        if (Challenge(context.Request.Host.Host, context.Request.Path.Value ?? "") is { } proof) return Answers.Text(context, 200, proof, "application/octet-stream");
         var table = _routes.Table;
         var rule = table.Hosts.Find(context.Request.Host.Host, context.Request.Path.Value ?? "/");
         if (rule is null) return Answers.Text(context, 404, $"No Ingress has a rule for host \"{context.Request.Host.Host}\" and path \"{context.Request.Path}\".\n");

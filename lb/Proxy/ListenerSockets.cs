@@ -18,16 +18,19 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     private static readonly TimeSpan FirstRequestWait = TimeSpan.FromSeconds(130);
     private static readonly TimeSpan AcceptRetry = TimeSpan.FromMilliseconds(20);
 
-    private readonly Dictionary<ListenerKey, OpenListener> _open = [];
+    private readonly ConcurrentDictionary<ListenerKey, OpenListener> _open = new();
     private readonly Dictionary<ListenerKey, UdpListener> _udp = [];
     private readonly ConcurrentDictionary<UdpListener, Task> _udpLoops = new();
+
+    /// <summary>Of listeners that no event loop takes care of.</summary>
     private readonly ConcurrentDictionary<OpenListener, Task> _loops = new();
 
     /// <summary>Connections that are not (or not yet) Kestrel's, with the task that carries each.</summary>
     private readonly ConcurrentDictionary<Socket, Task> _connections = new();
     private readonly CancellationTokenSource _stop = new();
+    private int _count;
 
-    /// <summary>Set before the first listener is opened.</summary>
+    /// <summary>Set before the first listener is opened, as the two below.</summary>
     public HttpEdge Http { get; set; } = null!;
 
     public AccessLog? Log { get; set; }
@@ -35,9 +38,9 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     /// <summary>null = there are no event loops on this system.</summary>
     public PlainProxy? Plain { get; set; }
 
-    public int Count => _loops.Count + _udpLoops.Count;
+    public int Count => _open.Count + _udpLoops.Count;
 
-    public int OpenConnections => _connections.Count;
+    public int OpenConnections => Volatile.Read(ref _count);
 
     /// <summary>UDP flows that are in use.</summary>
     public int Flows => _udpLoops.Keys.Sum(x => x.Flows);
@@ -58,8 +61,9 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         try
         {
             var open = new OpenListener(key, target, cluster);
-            _open.Add(key, open);
-            _loops[open] = AcceptAll(open);
+            _open[key] = open;
+            if (Plain is null) _loops[open] = AcceptAll(open);
+            else open.Accept(Plain, socket => Take(socket, open), e => ProxyLog.AcceptFailed(logger, key.ToString(), e.Message));
             return null;
         }
         catch (SocketException e)
@@ -97,7 +101,7 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
             udp.Dispose();
             return;
         }
-        if (!_open.Remove(key, out var open)) return;
+        if (!_open.TryRemove(key, out var open)) return;
         open.Cluster = null;
         open.Dispose();
     }
@@ -154,15 +158,22 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
                 await Task.Delay(AcceptRetry, CancellationToken.None);
                 continue;
             }
-            if (_connections.Count >= options.ConnectionsMax)
-            {
-                socket.Dispose();
-                continue;
-            }
-            _connections[socket] = Task.CompletedTask;
-            var connection = Carry(socket, listener);
-            _connections.TryUpdate(socket, connection, Task.CompletedTask); // not where it has ended already and is gone
+            Take(socket, listener);
         }
+    }
+
+    private void Take(Socket socket, OpenListener listener)
+    {
+        // The dictionary's own count would stop everybody who comes or goes meanwhile.
+        if (Interlocked.Increment(ref _count) > options.ConnectionsMax)
+        {
+            Interlocked.Decrement(ref _count);
+            socket.Dispose();
+            return;
+        }
+        _connections[socket] = Task.CompletedTask;
+        var connection = Carry(socket, listener);
+        _connections.TryUpdate(socket, connection, Task.CompletedTask); // not where it has ended already and is gone
     }
 
     private async Task Carry(UdpListener udp)
@@ -197,6 +208,7 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         finally
         {
             _connections.TryRemove(socket, out _);
+            Interlocked.Decrement(ref _count);
             if (!handedOver) socket.Dispose();
         }
     }

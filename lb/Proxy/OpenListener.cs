@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 
 namespace Declarative.Lb.Proxy;
@@ -22,6 +23,7 @@ internal sealed class OpenListener : IDisposable
 
     private readonly Socket _socket;
     private Cluster? _cluster;
+    private Action? _end;
 
     /// <exception cref="SocketException">The address cannot be listened on.</exception>
     public OpenListener(ListenerKey key, ListenerTarget target, Cluster? cluster)
@@ -55,7 +57,18 @@ internal sealed class OpenListener : IDisposable
 
     public ValueTask<Socket> Accept(CancellationToken stop) => _socket.AcceptAsync(stop);
 
-    public void Dispose() => _socket.Dispose();
+    /// <summary>Connections come by an event loop from now on, each on its thread.</summary>
+    public void Accept(PlainProxy loops, Action<Socket> accepted, Action<SocketException> failed)
+    {
+        _socket.Blocking = false;
+        _end = loops.Accept(_socket, accepted, failed);
+    }
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _end?.Invoke();
+    }
 }
 
 /// <summary>What a request needs to know of the connection it came on; a feature of the connection.</summary>

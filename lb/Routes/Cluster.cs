@@ -77,7 +77,7 @@ public sealed class Cluster
         var snapshot = Volatile.Read(ref _snapshot);
         foreach (var destination in snapshot.Takers)
         {
-            if (destination.Id == id) return IsUsable(destination, snapshot, Now()) && TryEnter(destination, snapshot) ? destination : null;
+            if (destination.Id == id) return IsUsable(destination, snapshot, Now()) && TryBegin(destination, snapshot, Now()) && TryEnter(destination, snapshot) ? destination : null;
         }
         return null;
     }
@@ -88,20 +88,26 @@ public sealed class Cluster
     {
         var snapshot = Volatile.Read(ref _snapshot);
         if (snapshot.Settings.Outlier is not { } outlier || _time is null) return;
+        var health = destination.Health;
         if (!failed)
         {
-            destination.Health.Worked();
+            health.Worked(health.IsSuspect ? Now() : 0);
             return;
         }
-        if (destination.Health.Failed() < outlier.Failures) return;
         var now = Now();
+        var onTrial = health.IsOnTrial(now);
+        if (health.Failed() < outlier.Failures && !onTrial) return;
         var away = 0;
         foreach (var taker in snapshot.Takers)
         {
             if (taker != destination && taker.Health.IsEjected(now)) away++;
         }
-        if ((away + 1) * 100 > snapshot.Takers.Length * outlier.PercentMax) return;
-        if (destination.Health.Eject(now, outlier.Ejection.Ticks)) Interlocked.Increment(ref Counts.EjectionCount);
+        if ((away + 1) * 100 > snapshot.Takers.Length * outlier.PercentMax)
+        {
+            if (onTrial) health.TryAgain();
+            return;
+        }
+        if (health.Eject(now, outlier.Ejection.Ticks)) Interlocked.Increment(ref Counts.EjectionCount);
     }
 
     internal void Swap(Destination[] all, Destination[] ready, PortSettings settings)
@@ -128,8 +134,9 @@ public sealed class Cluster
         // An endpoint that others fill up or that closes meanwhile is no longer usable in the next look.
         for (var attempt = 0; attempt <= snapshot.Takers.Length; attempt++)
         {
-            var best = Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.All) ?? Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.NotSlowStart)
-                ?? Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.NotEjection);
+            var best = Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.All) ?? Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.NotSlowStart);
+            if (best is not null && !TryBegin(best, snapshot, now)) continue; // another request is its trial
+            best ??= Choose(snapshot, but, client, turn + (uint)attempt, now, Strictness.NotEjection);
             if (best is null) return null;
             if (TryEnter(best, snapshot)) return best;
         }
@@ -215,6 +222,9 @@ public sealed class Cluster
         var whole = snapshot.Settings.SlowStart.Ticks;
         return since >= whole || (chance >> 11) * (1.0 / (1UL << 53)) < Math.Max(0.1, (double)since / whole);
     }
+
+    private static bool TryBegin(Destination destination, ClusterSnapshot snapshot, long now) =>
+        snapshot.Settings.Outlier is not { } outlier || destination.Health.TryBegin(now, Math.Min(outlier.Ejection.Ticks, Limits.TrialMax.Ticks));
 
     private static bool TryEnter(Destination destination, ClusterSnapshot snapshot)
     {

@@ -102,6 +102,8 @@ internal static class SettingTable
         new("tls-min", SettingScope.Ingress, "1.2 or 1.3", static (x, value) => value is "1.2" or "1.3" && Set(() => x.Edge = x.Edge with { Tls13Only = value == "1.3" }), Guards: true),
         new("tls-client-ca", SettingScope.Ingress, "the name of a Secret of type kubernetes.io/tls with ca.crt in the same namespace", static (x, value) =>
             SettingForms.Secrets(x.Namespace, value) is { Length: 1 } secrets && Set(() => x.Edge = x.Edge with { TlsClientCa = secrets[0] }), Guards: true),
+        // Read by Acme.AcmeWishes: of all Ingresses together.
+        new("acme", SettingScope.Ingress, "true or false", static (_, value) => value is "true" or "false"),
 
         // What becomes of the request.
         new("redirect-https", SettingScope.Both, "true or false", static (x, value) =>

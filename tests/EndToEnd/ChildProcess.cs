@@ -70,16 +70,17 @@ internal sealed class ChildProcess : IDisposable
     }
 
     /// <summary>Waits for its end, for a time that only a hang reaches.</summary>
-    public async Task<Said> Ended()
+    /// <param name="longest">null = <see cref="Longest"/>.</param>
+    public async Task<Said> Ended(TimeSpan? longest = null)
     {
-        using var limit = new CancellationTokenSource(Longest);
+        using var limit = new CancellationTokenSource(longest ?? Longest);
         try
         {
             await _process.WaitForExitAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {
-            Assert.Fail($"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} has not ended within {Longest.TotalSeconds:0} s\n{Output}\n{Errors}");
+            Assert.Fail($"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} has not ended within {(longest ?? Longest).TotalSeconds:0} s\n{Output}\n{Errors}");
         }
         return new(_process.ExitCode, Output, Errors);
     }

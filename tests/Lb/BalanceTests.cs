@@ -76,6 +76,39 @@ public sealed class BalanceTests
     }
 
     [Fact]
+    public void AfterAnEjectionOneRequestDecides()
+    {
+        var world = new World(1);
+        world.Run(async () =>
+        {
+            var cluster = Of(world.Time, new() { Outlier = new(3, TimeSpan.FromSeconds(8), 50) }, 1, 2);
+            var bad = cluster.Destinations[0];
+            for (var i = 0; i < 3; i++) cluster.Outcome(bad, failed: true);
+            cluster.Outcome(bad, failed: false); // of a request from before: the time runs on
+            Assert.Equal(["pod-2"], Counts(cluster, 10).Keys);
+
+            // One that fails is enough, and it is out for twice as long.
+            await Task.Delay(TimeSpan.FromSeconds(8), world.Time);
+            Assert.Equal(1, Counts(cluster, 10)["pod-1"]);
+            cluster.Outcome(bad, failed: true);
+            await Task.Delay(TimeSpan.FromSeconds(15), world.Time);
+            Assert.Equal(["pod-2"], Counts(cluster, 10).Keys);
+
+            // One whose client left decides nothing: after a while another one tries.
+            await Task.Delay(TimeSpan.FromSeconds(1), world.Time);
+            Assert.Equal(1, Counts(cluster, 10)["pod-1"]);
+            Assert.Equal(["pod-2"], Counts(cluster, 10).Keys);
+            await Task.Delay(TimeSpan.FromSeconds(8), world.Time);
+            Assert.Equal(1, Counts(cluster, 10)["pod-1"]);
+            cluster.Outcome(bad, failed: false);
+            Assert.Equal(5, Counts(cluster, 10)["pod-1"]);
+            cluster.Outcome(bad, failed: true);
+            Assert.Equal(5, Counts(cluster, 10)["pod-1"]); // three in a row again
+            Assert.Equal(2, cluster.Counts.Ejections);
+        });
+    }
+
+    [Fact]
     public void ANewEndpointWarmsUp()
     {
         var world = new World(1);

@@ -25,7 +25,7 @@ internal sealed class LbWorld : IAsyncDisposable
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1) });
     public IApi Api => Server.Admin;
 
-    public static async Task<LbWorld> Start(Func<LbOptions, LbOptions>? with = null, IReadOnlyDictionary<int, string>? platformPorts = null, ILoggerFactory? loggers = null)
+    public static async Task<LbWorld> Start(Func<LbOptions, LbOptions>? with = null, IReadOnlyDictionary<int, string>? platformPorts = null, ILoggerFactory? loggers = null, TimeProvider? time = null)
     {
         var options = new LbOptions { Id = "test", HttpPort = FreePort(), H2cPort = FreePort(), HttpsPort = FreePort(), AdminPort = FreePort(), PlatformPorts = platformPorts ?? new Dictionary<int, string>() };
         if (with is not null) options = with(options);
@@ -34,7 +34,7 @@ internal sealed class LbWorld : IAsyncDisposable
         var server = await Task.Run(() => InProcessApi.Start(options: new() { ServiceNodePortRange = (first, first + 7), Authorize = new Declarative.ApiServer.Authorization.Authorizer().Check }));
         var world = new LbWorld { Server = server, Options = options, Lb = new(options, loggers) };
         // On the thread pool, as in `up`, and not on the test runner's few threads.
-        world._running = Task.Run(() => world.Lb.Run(server.Server.As(User.Lb), TimeProvider.System, new Random(1), world._stop.Token));
+        world._running = Task.Run(() => world.Lb.Run(server.Server.As(User.Lb), time ?? TimeProvider.System, new Random(1), world._stop.Token));
         await Eventually.True(() => world.Lb.IsReady || world._running.IsCompleted, "the balancer is ready");
         if (world._running.IsCompleted) await world._running;
         return world;

@@ -59,9 +59,10 @@ internal sealed unsafe class EventLoop : IDisposable
         if (Interlocked.Exchange(ref _sleeping, 0) == 1) Libc.Ring(_bell);
     }
 
-    /// <summary>All news of the socket, from now on.</summary>
+    /// <summary>News of the socket, from now on.</summary>
+    /// <param name="events">Which; without it all of them, each told once.</param>
     /// <returns>False where the kernel has no room.</returns>
-    public bool Add(Handler handler)
+    public bool Add(Handler handler, uint events = Libc.In | Libc.Out | Libc.PeerEnded | Libc.Edge)
     {
         if (!_free.TryPop(out var slot))
         {
@@ -74,7 +75,7 @@ internal sealed unsafe class EventLoop : IDisposable
         }
         _handlers[slot] = handler;
         handler.Slot = slot;
-        if (Register(handler.Fd, slot, _generations[slot], Libc.In | Libc.Out | Libc.PeerEnded | Libc.Edge) == 0) return true;
+        if (Register(handler.Fd, slot, _generations[slot], events) == 0) return true;
         Free(handler);
         return false;
     }
@@ -85,6 +86,18 @@ internal sealed unsafe class EventLoop : IDisposable
         if (handler.Slot == 0) return;
         Libc.Remove(_poll, handler.Fd);
         Free(handler);
+    }
+
+    /// <summary>Other news than before; 0 = none for now.</summary>
+    public void Watch(Handler handler, uint events)
+    {
+        if (handler.Slot != 0) Register(handler.Fd, handler.Slot, _generations[handler.Slot], events, Libc.Change);
+    }
+
+    /// <summary>As <see cref="Remove"/>, of a socket that is closed: its descriptor may be somebody else's by now.</summary>
+    public void Forget(Handler handler)
+    {
+        if (handler.Slot != 0) Free(handler);
     }
 
     /// <summary>Calls the handler again after the others have had their turn.</summary>
@@ -111,13 +124,13 @@ internal sealed unsafe class EventLoop : IDisposable
         handler.Slot = 0;
     }
 
-    private int Register(int fd, int slot, uint generation, uint events)
+    private int Register(int fd, int slot, uint generation, uint events, int operation = Libc.New)
     {
         // struct epoll_event is packed on x86-64 alone.
         var item = stackalloc byte[16];
         *(uint*)item = events;
         *(ulong*)(item + DataOffset) = (ulong)generation << 32 | (uint)slot;
-        return Libc.Add(_poll, fd, item);
+        return Libc.Register(_poll, operation, fd, item);
     }
 
     private static int DataOffset => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8;
@@ -194,7 +207,7 @@ internal sealed unsafe class EventLoop : IDisposable
 /// <summary>Whoever a socket of a loop belongs to. Called by the loop's thread alone.</summary>
 internal abstract class Handler
 {
-    public int Fd { get; protected init; } = -1;
+    public int Fd { get; protected set; } = -1;
 
     /// <summary>Set by the loop; 0 = not there.</summary>
     public int Slot { get; set; }

@@ -18,6 +18,10 @@ internal static unsafe class Libc
     public const uint PeerEnded = 0x2000; // EPOLLRDHUP
     public const uint Edge = 1u << 31; // EPOLLET
 
+    public const int New = 1; // EPOLL_CTL_ADD
+    private const int Gone = 2; // EPOLL_CTL_DEL
+    public const int Change = 3; // EPOLL_CTL_MOD
+
     private const int Peek = 0x2; // MSG_PEEK
     private const int Truncate = 0x20; // MSG_TRUNC: on TCP bytes are thrown away without a copy
     private const int DontWait = 0x40; // MSG_DONTWAIT
@@ -102,9 +106,10 @@ internal static unsafe class Libc
         read(bell, &count, sizeof(ulong));
     }
 
-    public static int Add(int poll, int fd, void* item) => epoll_ctl(poll, 1, fd, item) == 0 ? 0 : -Marshal.GetLastPInvokeError();
+    /// <returns>0, or the error below zero.</returns>
+    public static int Register(int poll, int operation, int fd, void* item) => epoll_ctl(poll, operation, fd, item) == 0 ? 0 : -Marshal.GetLastPInvokeError();
 
-    public static void Remove(int poll, int fd) => epoll_ctl(poll, 2, fd, null);
+    public static void Remove(int poll, int fd) => epoll_ctl(poll, Gone, fd, null);
 
     public static int Wait(int poll, void* events, int count, int milliseconds)
     {

@@ -35,6 +35,15 @@ internal sealed class PlainProxy : IDisposable
     /// <summary>null = nothing is logged.</summary>
     public AccessLog? Log { get; init; }
 
+    /// <summary>Takes connections until the listener is closed and <see cref="Acceptor.End"/> is called by what is returned.</summary>
+    public Action Accept(Socket listener, Action<Socket> accepted, Action<SocketException> failed)
+    {
+        var loop = NextLoop();
+        var acceptor = new Acceptor(loop, listener, accepted, failed);
+        loop.Post(acceptor.Begin);
+        return () => loop.Post(acceptor.End);
+    }
+
     /// <summary>Serves the plain requests of a connection.</summary>
     /// <param name="wait">For the first one.</param>
     public async Task<PlainEnd> Serve(Socket socket, ClientConnection client, TimeSpan wait)

@@ -1,0 +1,181 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Cli;
+using Declarative.Client.Http;
+
+namespace Declarative.Bench.Lb.Show;
+
+/// <summary>How much of everything.</summary>
+internal sealed record ShowOptions(int Replicas, int Rounds, int Changes, int Seconds, ShowLoad Load, bool Peer)
+{
+    public static ShowOptions Whole { get; } = new(10, 3, 1000, 5, new(500, 200, 50, 20), Peer: false);
+
+    public static ShowOptions Short { get; } = new(2, 1, 100, 1, new(100, 20, 5, 4), Peer: false);
+}
+
+/// <summary>
+/// Nothing fails and nothing is cut while everything changes: <c>declarative up</c> with real processes, load on all ways through the balancer, and meanwhile
+/// scaling down to one and up again, rollouts, a node that is drained and changes of configuration.
+/// </summary>
+internal static class ShowRun
+{
+    private const int WebPort = 9100;
+    private const int TalkPort = 9101;
+    private const string Name = "show";
+
+    /// <returns>0 = no request failed and no connection was cut through the balancer.</returns>
+    public static async Task<int> Run(ShowOptions options)
+    {
+        var data = Directory.CreateTempSubdirectory("bench-show-").FullName;
+        var program = Path.Combine(AppContext.BaseDirectory, "declarative");
+        var ports = FreePorts();
+        using var up = Child.Start(program, ["up", "--data", data, "--agents", "2", "--port-offset", $"{ports.Offset}"]);
+        try
+        {
+            while (await up.Output.ReadLineAsync() is var line && line?.Contains("is ready (", StringComparison.Ordinal) != true)
+            {
+                if (line is null) throw new InvalidOperationException("up has ended; what it says stands above");
+            }
+            var said = up.Output.ReadToEndAsync();
+            using var api = new HttpApi(Kubeconfig.Load(Path.Combine(data, "kubeconfig")), TimeProvider.System);
+            var failed = await Run(options, api, ports.Offset);
+            Child.Run(program, "down", "--data", data);
+            await said;
+            return failed ? 1 : 0;
+        }
+        finally
+        {
+            if (!up.HasExited) Child.Run(program, "down", "--data", data);
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    private static async Task<bool> Run(ShowOptions options, IApi api, int offset)
+    {
+        var watch = Stopwatch.StartNew();
+        await api.Create(ResourceKey.Of(Kind.Deployment, "default", Name), Deployment(options.Replicas));
+        await api.Create(ResourceKey.Of(Kind.Service, "default", Name), Encoding.UTF8.GetBytes($$"""
+            {"apiVersion":"v1","kind":"Service","metadata":{"name":"{{Name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{Name}}"},"ports":[
+              {"name":"web","port":{{WebPort}},"targetPort":"web","appProtocol":"http"},{"name":"talk","port":{{TalkPort}},"targetPort":"talk","appProtocol":"kubernetes.io/h2c"}]} }
+            """));
+        await Settled(api, options.Replicas);
+        Say(watch, $"{options.Replicas} pods are ready");
+        using var peer = options.Peer ? await ShowPeer.Start(api, Name) : null;
+        List<ShowClients> clients = [new("declarative", WebPort + offset, TalkPort + offset, options.Load, options.Seconds)];
+        if (peer is not null) clients.Add(new("haproxy", peer.Web, peer.Talk, options.Load, options.Seconds));
+        foreach (var one in clients) one.Start();
+        using var enough = new CancellationTokenSource();
+        var changes = Changes(api, options, offset, enough.Token);
+        for (var round = 1; round <= options.Rounds; round++)
+        {
+            await Scale(api, 1);
+            Say(watch, $"round {round}: scaled to 1");
+            await Scale(api, options.Replicas);
+            Say(watch, $"round {round}: scaled to {options.Replicas}");
+            await Patch(api, Kind.Deployment, "default", Name, $$"""{"spec":{"template":{"metadata":{"annotations":{"round":"{{round}}"} } } } }""");
+            await Settled(api, options.Replicas);
+            Say(watch, $"round {round}: rolled out");
+            await Drain(api, options.Replicas);
+            Say(watch, $"round {round}: a node drained");
+        }
+        await enough.CancelAsync();
+        var changed = await changes;
+        Say(watch, $"{changed} changes of configuration");
+        foreach (var one in clients) await one.Stop();
+        if (peer is not null) await peer.Stop();
+        foreach (var one in clients) Tell(one, one.Name == "haproxy" ? $" ({peer!.Reloads} reloads)" : "");
+        var failed = clients[0].Failed > 0 || clients[0].Tallies.Any(x => x.Done == 0);
+        foreach (var one in clients) one.Dispose();
+        return failed;
+    }
+
+    private static void Tell(ShowClients clients, string more)
+    {
+        foreach (var tally in clients.Tallies)
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{clients.Name,-11} {tally.Name,-10} {tally.Done,7} done, {tally.Failed,5} failed{more}"));
+            foreach (var why in tally.Why) Console.WriteLine("    " + why);
+        }
+    }
+
+    /// <summary>Services, rules and settings that come, change and go; at least as many as asked for, and until the rest is done.</summary>
+    private static async Task<int> Changes(IApi api, ShowOptions options, int offset, CancellationToken enough)
+    {
+        var count = 0;
+        while (count < options.Changes || !enough.IsCancellationRequested)
+        {
+            var i = count / 5;
+            await Patch(api, Kind.Service, "default", Name, $$"""{"metadata":{"annotations":{"declarative.mesos/lb-balance":"{{(i % 2 == 0 ? "least-requests" : "round-robin")}}"} } }""");
+            var service = ResourceKey.Of(Kind.Service, "default", $"other-{i}");
+            await api.Create(service, Encoding.UTF8.GetBytes($$"""{"apiVersion":"v1","kind":"Service","metadata":{"name":"{{service.Name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{Name}}"},"ports":[{"port":{{9200 + i % 100}},"targetPort":"web"}]} }"""));
+            var ingress = ResourceKey.Of(Kind.Ingress, "default", $"other-{i}");
+            await api.Create(ingress, Encoding.UTF8.GetBytes($$"""{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"{{ingress.Name}}"},"spec":{"rules":[{"host":"h{{i}}.example","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"{{service.Name}}","port":{"number":{{9200 + i % 100}} } } } }]} }]} }"""));
+            await api.Delete(ingress);
+            await api.Delete(service);
+            count += 5;
+            if (count >= options.Changes) await Task.Delay(500, CancellationToken.None);
+        }
+        return count;
+    }
+
+    private static async Task Scale(IApi api, int replicas)
+    {
+        await Patch(api, Kind.Deployment, "default", Name, $$"""{"spec":{"replicas":{{replicas}} } }""");
+        await Settled(api, replicas);
+    }
+
+    /// <summary>As kubectl drain does it: no new pods, and each of those that are there is evicted.</summary>
+    private static async Task Drain(IApi api, int replicas)
+    {
+        var pods = (await api.List(new(Kind.Pod, "default"))).Items.Select(x => Pod.Read(x.Json)).Where(x => !x.Metadata.IsDeleting).ToList();
+        var node = pods[0].Spec.NodeName;
+        await Patch(api, Kind.Node, "", node, """{"spec":{"unschedulable":true} }""");
+        foreach (var pod in pods.Where(x => x.Spec.NodeName == node))
+        {
+            var key = ResourceKey.Of(Kind.Pod, "default", pod.Name);
+            await api.Create(key, Encoding.UTF8.GetBytes($$"""{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"{{pod.Name}}","namespace":"default"} }"""), new() { Subresource = "eviction" });
+        }
+        await Settled(api, replicas);
+        await Patch(api, Kind.Node, "", node, """{"spec":{"unschedulable":false} }""");
+    }
+
+    /// <summary>So many pods, all ready, of the newest template, and none that is on its way out.</summary>
+    private static async Task Settled(IApi api, int replicas)
+    {
+        for (var end = DateTime.UtcNow.AddMinutes(3); ; await Task.Delay(100))
+        {
+            var deployment = Declarative.Api.Kinds.Deployment.Read((await api.Get(ResourceKey.Of(Kind.Deployment, "default", Name))).Json);
+            var status = deployment.Status;
+            var pods = (await api.List(new(Kind.Pod, "default"))).Items.Count;
+            if (status.ObservedGeneration == deployment.Metadata.Generation && status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas && status.Replicas == replicas && pods == replicas) return;
+            if (DateTime.UtcNow > end) throw new InvalidOperationException($"not within 3 min: {replicas} pods; there are {pods}, ready {status.ReadyReplicas}, updated {status.UpdatedReplicas}");
+        }
+    }
+
+    private static Task<Stored> Patch(IApi api, Kind kind, string ns, string name, string json) => api.Patch(ResourceKey.Of(kind, ns, name), PatchKind.Merge, Encoding.UTF8.GetBytes(json));
+
+    private static byte[] Deployment(int replicas) => Encoding.UTF8.GetBytes($$"""
+        {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{Name}}"},"spec":{"replicas":{{replicas}},"selector":{"matchLabels":{"app":"{{Name}}"} },
+         "strategy":{"rollingUpdate":{"maxSurge":"50%","maxUnavailable":0} },
+         "template":{"metadata":{"labels":{"app":"{{Name}}"} },"spec":{"terminationGracePeriodSeconds":60,"containers":[{"name":"server","command":["{{Environment.ProcessPath}}","lb","show-server"],
+           "ports":[{"name":"web","containerPort":8080},{"name":"talk","containerPort":8081}],
+           "env":[{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"} } }],
+           "readinessProbe":{"httpGet":{"path":"/healthz","port":"web"},"periodSeconds":1},
+           "resources":{"requests":{"cpu":"20m","memory":"64Mi"} } }]} } } }
+        """);
+
+    private static Ports FreePorts()
+    {
+        for (var attempt = 0; attempt < 1000; attempt++)
+        {
+            var ports = new Ports(Random.Shared.Next(10_000, 20_000));
+            if (ports.Taken(agents: 2) is null) return ports;
+        }
+        throw new InvalidOperationException("no free port offset");
+    }
+
+    private static void Say(Stopwatch watch, string what) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,6:F1} s  {what}"));
+}
