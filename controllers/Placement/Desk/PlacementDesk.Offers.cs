@@ -118,6 +118,11 @@ internal sealed partial class PlacementDesk
             if (slots.Count > 0)
             {
                 var result = matcher.Run(_waiting.Select(x => x.Waiting!));
+                foreach (var pod in result.Refused)
+                {
+                    // What was kept for it was kept for this round.
+                    if (pod.NominatedAgent.Length > 0 && _book.Agent(pod.NominatedAgent) is { } held) held.Slot = null;
+                }
                 if (result.Matches.Count > 0) Launch(result.Matches, now);
             }
         }

@@ -52,6 +52,7 @@ internal sealed partial class PlacementDesk
     {
         if (refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
         var summary = Why.Summary(refusal);
+        if (record.Nominated.Length > 0) summary += $"; room is being made on {record.Nominated}: pods of lower priority leave it";
         var text = Why.Detail(refusal);
         if (record.Unschedulable == summary && record.Why == text) return;
         if (record.Unschedulable != summary) Tell(record, warning: true, "FailedScheduling", summary);

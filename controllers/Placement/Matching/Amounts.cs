@@ -9,6 +9,8 @@ internal readonly record struct Amounts(long Cpus, long Mem, long Disk)
 
     public static Amounts operator -(Amounts a, Amounts b) => new(a.Cpus - b.Cpus, a.Mem - b.Mem, a.Disk - b.Disk);
 
+    public Amounts AtLeastZero() => new(Math.Max(0, Cpus), Math.Max(0, Mem), Math.Max(0, Disk));
+
     public bool Covers(Amounts need) => Cpus >= need.Cpus && Mem >= need.Mem && Disk >= need.Disk;
 
     /// <summary>Bytes in thousandths of a MiB, rounded up.</summary>

@@ -40,9 +40,26 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         foreach (var pod in pods)
         {
             if (Place(pod) is { } match) matches.Add(match);
-            else refused.Add(pod);
+            else
+            {
+                refused.Add(pod);
+                if (pod.NominatedAgent.Length > 0) Hold(pod);
+            }
         }
         return new(matches, refused);
+    }
+
+    /// <summary>What is free already where room is made for a pod is not for those that come after it.</summary>
+    private void Hold(WaitingPod pod)
+    {
+        if (agents.FirstOrDefault(x => x.AgentId == pod.NominatedAgent) is not { } agent) return;
+        var need = pod.Demand.Total;
+        agent.Free -= new Amounts(Math.Min(need.Cpus, agent.Free.Cpus), Math.Min(need.Mem, agent.Free.Mem), Math.Min(need.Disk, agent.Free.Disk));
+        foreach (var port in pod.Demand.Ports)
+        {
+            if (port.HostPort > 0) agent.Ports.Take(port.HostPort);
+            else agent.Ports.TakeRandom(random);
+        }
     }
 
     /// <summary>Every reason of every agent as the round stands now, the nearest miss first: fewest reasons, then least missing.</summary>

@@ -37,6 +37,9 @@ internal sealed class Neighbours
     /// <summary>Conditions that may come to hold for a domain in the course of a round.</summary>
     public IReadOnlyList<Gate> Gates => _gates;
 
+    /// <summary>False: it makes no difference to the class which pods stand where.</summary>
+    public bool Matters => _gates.Count + _closed.Count > 0;
+
     /// <summary>Anti-affinity, this class's own or that of a pod that stands there, keeps the class away from a node for the rest of the round.</summary>
     public bool IsClosed(AgentNode node)
     {

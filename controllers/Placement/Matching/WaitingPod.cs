@@ -28,6 +28,9 @@ internal sealed class WaitingPod
     /// <summary>Ports of an intent that was never sent; they are taken again where they are still free.</summary>
     public IReadOnlyDictionary<string, int>? KeptPorts { get; }
 
+    /// <summary>The agent where room is being made for it; "" = none. In a round it is kept from pods that are served later.</summary>
+    public string NominatedAgent { get; set; } = "";
+
     /// <summary>Equal for pods that the matcher cannot tell apart: what holds for one of them holds for all.</summary>
     public string Class { get; }
 
