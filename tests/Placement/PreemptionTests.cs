@@ -159,10 +159,10 @@ public class PreemptionTests
     {
         var slot = Agent("a", 500).Slot;
         var nominated = new WaitingPod(Pod("high", 10, 900)) { NominatedAgent = "a" };
-        var matcher = new Matcher([slot], new Dictionary<string, AgentNode> { ["a"] = slot.Node }, new(), new Random(1));
+        var matcher = new Matcher([slot], new Dictionary<string, AgentNode> { ["a"] = slot.Node }, new Random(1));
         Assert.Empty(matcher.Run([nominated, new WaitingPod(Pod("low", 0, 300))]).Matches);
         var other = Agent("a", 500).Slot;
         nominated.NominatedAgent = "b";
-        Assert.Single(new Matcher([other], new Dictionary<string, AgentNode> { ["a"] = other.Node }, new(), new Random(1)).Run([nominated, new WaitingPod(Pod("low", 0, 300))]).Matches);
+        Assert.Single(new Matcher([other], new Dictionary<string, AgentNode> { ["a"] = other.Node }, new Random(1)).Run([nominated, new WaitingPod(Pod("low", 0, 300))]).Matches);
     }
 }

@@ -114,7 +114,7 @@ internal sealed partial class PlacementDesk
         {
             _news = false;
             var slots = Slots(now);
-            matcher = new(slots, _nodesByName, _placed, _parts.Random);
+            matcher = new(slots, _nodesByName, _parts.Random, _placed);
             if (slots.Count > 0)
             {
                 var result = matcher.Run(_waiting.Select(x => x.Waiting!));

@@ -62,6 +62,7 @@ internal sealed partial class PlacementDesk
         var searches = 0;
         foreach (var record in _waiting.TakeWhile(x => Priority(x) > least).ToList())
         {
+            if (record.Waiting!.Gang is not null) continue; // one of a group may be displaced for nothing
             if (record.Phase is not LaunchPhase.None || record.Pod.Spec.NodeName.Length > 0 || record.Pod.Spec.PreemptionPolicy == "Never") continue;
             if (MakesRoom(record))
             {
