@@ -49,6 +49,7 @@ public static class Campaign
         "action placement create nodes",
         "action placement patch nodes/status",
         "action placement create configmaps",
+        "action placement create pods/eviction",
         "action placement create events",
         "action placement call Subscribe",
         "action placement call Accept",

@@ -62,6 +62,10 @@ public enum UserAction
     Create,
     CordonNode,
     UncordonNode,
+
+    /// <summary>More work of low priority than there is room for beside the rest.</summary>
+    FillWithBatch,
+    EndBatch,
 }
 
 /// <summary>Counts by name, in a fixed order.</summary>

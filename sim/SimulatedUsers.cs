@@ -11,13 +11,26 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
     private readonly IApi _api = connect(new("user", User.Admin, (_, _, _, _, _) => Task.CompletedTask));
     private const string SecondNamespace = "shop";
     private static readonly (string Namespace, string Name)[] Workloads = [("default", "web"), ("default", "api"), (SecondNamespace, "cart")];
+    private static readonly Kind PriorityClass = Kind.FindByName("scheduling.k8s.io/v1", "PriorityClass")!;
+    private static readonly ResourceKey Batch = new(Kind.Deployment, "default", "batch");
+
+    /// <summary>As many as nearly fill the machines, so that what is more important has to displace some.</summary>
+    private const int BatchFills = 4;
     private int _revision;
 
     public async Task Begin()
     {
         await Try(() => _api.Create(new(Kind.Namespace, "", SecondNamespace), Encoding.UTF8.GetBytes("{\"metadata\":{\"name\":\"" + SecondNamespace + "\"}}")));
         foreach (var (ns, name) in Workloads) await Create(ns, name);
+        await Try(() => _api.Create(new(PriorityClass, "", "batch"), Encoding.UTF8.GetBytes("{\"metadata\":{\"name\":\"batch\"},\"value\":-100}")));
+        await Try(() => _api.Create(Batch, Encoding.UTF8.GetBytes(
+            """
+            {"metadata":{"name":"batch"},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"batch"}},"template":{"metadata":{"labels":{"app":"batch"}},"spec":{
+            "priorityClassName":"batch","terminationGracePeriodSeconds":5,"containers":[{"name":"main","command":["work"],"resources":{"requests":{"cpu":"7","memory":"64Mi"}}}]}}}}
+            """)));
     }
+
+    public static bool IsBatch(Deployment deployment) => deployment.Name == Batch.Name && deployment.Namespace == Batch.Namespace;
 
     /// <summary>At the end everything that people want is there, and no node is closed.</summary>
     public async Task Settle()
@@ -25,6 +38,7 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
         while (await Exists(new(Kind.Namespace, "", SecondNamespace)) is { } ns && Namespace.Read(ns.Json).Metadata.IsDeleting) await Task.Delay(TimeSpan.FromSeconds(5), world.Time);
         await Begin();
         foreach (var node in await Nodes()) await Cordon(node, false);
+        await Scale(Batch, world.Random.Next(2) * BatchFills);
     }
 
     public async Task Act()
@@ -32,7 +46,7 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
         var random = world.Random;
         var (ns, name) = Workloads[random.Next(Workloads.Length)];
         var deployment = new ResourceKey(Kind.Deployment, ns, name);
-        switch (random.Next(16))
+        switch (random.Next(18))
         {
             case 0 or 1 or 2:
                 await Did(UserAction.ScaleUp, Scale(deployment, random.Next(4, 9)));
@@ -59,6 +73,12 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
                 await Did(UserAction.Create, Begin());
                 break;
             case 14:
+                await Did(UserAction.FillWithBatch, Scale(Batch, BatchFills));
+                break;
+            case 15:
+                await Did(UserAction.EndBatch, Scale(Batch, random.Next(3)));
+                break;
+            case 16:
                 if ((await Nodes()) is { Count: > 1 } open) await Did(UserAction.CordonNode, Cordon(open[random.Next(open.Count)], true));
                 break;
             default:

@@ -104,7 +104,10 @@ public sealed class Simulation
         }
     }
 
-    /// <summary>Without faults everything comes to what was asked for: that many ready pods, no others, endpoints for exactly those.</summary>
+    /// <summary>
+    /// Without faults everything comes to what was asked for: that many ready pods, no others, endpoints for exactly those. Of the work of low
+    /// priority as much runs as there is room for.
+    /// </summary>
     private async Task Rest()
     {
         var until = _world.Elapsed + _options.RestFor;
@@ -134,6 +137,11 @@ public sealed class Simulation
             var selector = deployment.Spec.Selector.ToSelector();
             var mine = pods.Where(x => x.Namespace == deployment.Namespace && selector.Matches(x.Metadata.Labels) && !x.IsFinished).ToList();
             var ready = mine.Count(x => x.IsReady && !x.Metadata.IsDeleting);
+            if (SimulatedUsers.IsBatch(deployment))
+            {
+                if (mine.Count != deployment.Spec.Replicas || mine.Any(x => x.Metadata.IsDeleting || !x.IsReady && x.Spec.NodeName.Length > 0)) text.Append(CultureInfo.InvariantCulture, $"{stored.Key}: {deployment.Spec.Replicas} wanted, {mine.Count} pods, {ready} ready. ");
+                continue;
+            }
             var status = deployment.Status;
             if (ready != deployment.Spec.Replicas || mine.Count != ready) text.Append(CultureInfo.InvariantCulture, $"{stored.Key}: {deployment.Spec.Replicas} wanted, {ready} ready of {mine.Count} pods ({string.Join("; ", mine.Where(x => !x.IsReady).Select(Describe))}). ");
             else if (status.ReadyReplicas != ready || status.UpdatedReplicas != ready || status.ObservedGeneration != deployment.Metadata.Generation) text.Append(CultureInfo.InvariantCulture, $"{stored.Key}: status says ready {status.ReadyReplicas}, updated {status.UpdatedReplicas}, generation {status.ObservedGeneration} of {deployment.Metadata.Generation}. ");

@@ -39,6 +39,8 @@ internal sealed class Witness(World world, Tally tally)
     private readonly HashSet<string> _launched = new(StringComparer.Ordinal);
     private readonly HashSet<string> _killed = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<string>> _drainedFor = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _agentOfNode = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _nominations = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TimeSpan> _staleSince = new(StringComparer.Ordinal);
 
     /// <param name="Mark">The revision that marked it for deletion, 0 while there is none.</param>
@@ -79,6 +81,7 @@ internal sealed class Witness(World world, Tally tally)
             if (_acknowledged.GetValueOrDefault(record.Key).Uid == record.Uid) _acknowledged.Remove(record.Key);
         }
         if (record.Key.Kind == Kind.Pod) PodSeen(record);
+        else if (record.Key.Kind == Kind.Node && record.Json is { } node) _agentOfNode[record.Key.Name] = Node.Read(node).Spec.ProviderID.Replace("mesos://", "", StringComparison.Ordinal);
         else if (record.Key.Kind == Kind.EndpointSlice) SliceSeen(record);
         else if (record.Key.Kind == Kind.TrafficReport) ReportSeen(record);
     }
@@ -180,6 +183,7 @@ internal sealed class Witness(World world, Tally tally)
 
     private void PodSeen(JournalRecord record)
     {
+        Displaced(record);
         if (!_pods.ContainsKey(record.Uid)) world.Note($"{record.Key} is {record.Uid}");
         if (record.Json is not { } json)
         {
@@ -187,6 +191,7 @@ internal sealed class Witness(World world, Tally tally)
             return;
         }
         var pod = Pod.Read(json);
+        if (_agentOfNode.TryGetValue(pod.Status.NominatedNodeName, out var agent)) _nominations[agent] = Math.Max(_nominations.GetValueOrDefault(agent, int.MinValue), pod.Spec.Priority ?? 0);
         var before = _pods.GetValueOrDefault(record.Uid);
         _pods[record.Uid] = !pod.Metadata.IsDeleting ? new(pod, 0, null) : before.Mark > 0 ? before with { Pod = pod } : new(pod, record.Revision, world.Elapsed);
         // From the intent on, which has other ports where it is made anew before the launch; a pod whose task is over may be written again when its
@@ -194,6 +199,18 @@ internal sealed class Witness(World world, Tally tally)
         if (before.Pod?.Task is { } known && pod.Task is { } told && known.Id == told.Id && known.Ports.Values.SequenceEqual(told.Ports.Values)) return;
         foreach (var port in pod.Task?.Ports.Values ?? []) _podAt[(port, WorkloadOf(pod))] = record.Uid;
     }
+
+    /// <summary>A pod is told to make room only after it is stored for whom: a pod of higher priority that is nominated for its node.</summary>
+    private void Displaced(JournalRecord record)
+    {
+        if (record.Json is not { } json || Pod.Read(json) is not { } pod || !IsDisplaced(pod) || _pods.TryGetValue(record.Uid, out var before) && IsDisplaced(before.Pod)) return;
+        tally.Add("action placement displaces a pod");
+        world.Note($"{record.Key} is displaced");
+        if (_nominations.TryGetValue(pod.Task?.Agent ?? "", out var highest) && highest > (pod.Spec.Priority ?? 0)) return;
+        Violated("only a pod of higher priority displaces", $"{record.Key} of priority {pod.Spec.Priority ?? 0} on {pod.Task?.Agent}");
+    }
+
+    private static bool IsDisplaced(Pod pod) => pod.Status.Conditions.Any(x => x is { Type: "DisruptionTarget", Reason: "PreemptionByScheduler", IsTrue: true });
 
     /// <summary>The names of users' workloads have no dash, those of their pods begin with them.</summary>
     private static string WorkloadOf(Pod pod) => $"{pod.Namespace}/{pod.Name.Split('-')[0]}";

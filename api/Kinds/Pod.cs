@@ -35,6 +35,9 @@ public sealed record PodSpec
     public string ServiceAccountName { get; init; } = "";
     public string PriorityClassName { get; init; } = "";
     public int? Priority { get; init; }
+
+    /// <summary>PreemptLowerPriority (also where it is empty) or Never.</summary>
+    public string PreemptionPolicy { get; init; } = "";
     public long? ActiveDeadlineSeconds { get; init; }
     public string SchedulerName { get; init; } = "";
     public IReadOnlyList<Volume> Volumes { get; init; } = [];
@@ -280,6 +283,9 @@ public sealed record PodStatus
     public string HostIP { get; init; } = "";
     public string PodIP { get; init; } = "";
     public DateTimeOffset? StartTime { get; init; }
+
+    /// <summary>The node where room is being made for the pod by preemption.</summary>
+    public string NominatedNodeName { get; init; } = "";
     public IReadOnlyList<Condition> Conditions { get; init; } = [];
     public IReadOnlyList<ContainerStatus> ContainerStatuses { get; init; } = [];
 }

@@ -38,6 +38,8 @@ public static class BootstrapPolicy
         [
             Of("", "pods", Read + ",delete"),
             Of("", "pods/binding", "create"),
+            Of("", "pods/eviction", "create"), // preemption within disruption budgets
+            Of("policy", "poddisruptionbudgets", Read),
             Of("", "pods/status", "patch,update"),
             Of("", "nodes", Read + ",create,delete,patch,update"),
             Of("", "nodes/status", "get,patch,update"),

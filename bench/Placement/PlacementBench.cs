@@ -67,7 +67,7 @@ public static class PlacementBench
             var nodes = slots.ToDictionary(x => x.Node.Name, x => x.Node);
             var waiting = Enumerable.Range(0, pods).Select(i => new WaitingPod(Pod(i, mix))).ToList();
             var begin = Stopwatch.GetTimestamp();
-            var matcher = new Matcher(slots, nodes, new(), new Random(1));
+            var matcher = new Matcher(slots, nodes, new Random(1));
             var result = matcher.Run(waiting);
             var took = Stopwatch.GetElapsedTime(begin);
             Print($"matcher, {agents} agents, {mix}: {result.Matches.Count} of {pods} pods placed in {took.TotalMilliseconds:0} ms, {pods / took.TotalSeconds:0} pods/s, {(double)matcher.Looks / pods:0.0} looks per pod");

@@ -18,6 +18,7 @@ internal static class Verb
         DescribeCommand.Make(machine),
         DeleteCommand.Make(machine),
         DiffCommand.Make(machine),
+        PlanCommand.Make(machine),
         LogsCommand.Make(machine),
         ScaleCommand.Make(machine),
         RolloutCommand.Make(machine),

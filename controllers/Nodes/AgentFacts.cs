@@ -21,11 +21,12 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
 {
     public AgentPresence Presence { get; init; }
 
-    /// <summary>Thousandths of cpus, of MiB of memory, of MiB of disk; the number of ports.</summary>
+    /// <summary>Thousandths of cpus, of MiB of memory, of MiB of disk, of gpus; the number of ports.</summary>
     public long Cpus { get; init; }
     public long Mem { get; init; }
     public long Disk { get; init; }
     public long Ports { get; init; }
+    public long Gpus { get; init; }
 
     /// <summary>The amounts are of an offer, so the agent has at least these; else they are all that it has.</summary>
     public bool IsOffer { get; init; }
@@ -64,7 +65,7 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
 
     private AgentFacts With(IEnumerable<Resource> resources)
     {
-        var (cpus, mem, disk, ports) = (0L, 0L, 0L, 0L);
+        var (cpus, mem, disk, ports, gpus) = (0L, 0L, 0L, 0L, 0L);
         foreach (var resource in resources)
         {
             var milli = (long)Math.Round((resource.Scalar?.Value ?? 0) * 1000, MidpointRounding.AwayFromZero);
@@ -73,10 +74,11 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
                 case "cpus": cpus += milli; break;
                 case "mem": mem += milli; break;
                 case "disk": disk += milli; break;
+                case "gpus": gpus += milli; break;
                 case "ports": ports += resource.Ranges?.Range.Sum(x => (long)(x.End - x.Begin + 1)) ?? 0; break;
             }
         }
-        return this with { Cpus = cpus, Mem = mem, Disk = disk, Ports = ports };
+        return this with { Cpus = cpus, Mem = mem, Disk = disk, Ports = ports, Gpus = gpus };
     }
 
     private AgentFacts With(IEnumerable<Mesos.Protocol.Attribute> attributes, DomainInfo? domain)

@@ -154,6 +154,7 @@ internal static class NodePlan
             new("cpu", Most("cpu", new Quantity(agent.Cpus))),
             new("ephemeral-storage", Most("ephemeral-storage", Bytes(agent.Disk))),
             new("memory", Most("memory", Bytes(agent.Mem))),
+            .. agent.Gpus > 0 ? [new KeyValuePair<string, Quantity>(Demand.GpuName, Most(Demand.GpuName, new Quantity(agent.Gpus)))] : Array.Empty<KeyValuePair<string, Quantity>>(),
             new("pods", Most("pods", Quantity.FromUnits(Math.Max(agent.Ports, 110)))),
         ];
 

@@ -34,6 +34,7 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
         var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = Logger };
         var replicaSets = new Informer<Api.Objects.ApiObject>(api, Kind.ReplicaSet, Api.Objects.ApiObject.Read, time, random) { Logger = Logger };
         var reports = new Informer<TrafficReport>(api, Kind.TrafficReport, TrafficReport.Read, time, random) { Logger = Logger };
+        var budgets = new Informer<PodDisruptionBudget>(api, Kind.PodDisruptionBudget, PodDisruptionBudget.Read, time, random) { Logger = Logger };
         var events = new EventRecorder(api, "placement", time, random) { Logger = Logger };
         var identity = new Identity(api, options);
         using var desk = new PlacementDesk(new(api, master, options, time, random, Logger)
@@ -43,11 +44,12 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             Counters = Counters,
             Identity = identity,
             ReplicaSet = replicaSets.Get,
+            Budgets = () => budgets.List(),
         });
         pods.OnChange(desk.PodChanged);
         nodes.OnChange(desk.NodeChanged);
         reports.OnChange(desk.ReportChanged);
-        List<Informer> views = [nodes, replicaSets, reports, pods];
+        List<Informer> views = [nodes, replicaSets, reports, budgets, pods];
         List<Task> running = [.. views.Select(x => x.Run(stop)), events.Run(stop)];
         if (await Ready(identity, views, time, stop)) await desk.Run(stop);
         foreach (var task in running) await task;

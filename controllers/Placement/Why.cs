@@ -84,6 +84,7 @@ public static class Why
         RefusalKind.Cpus => "have too few cpus",
         RefusalKind.Memory => "have too little memory",
         RefusalKind.Disk => "have too little disk",
+        RefusalKind.Gpus => "have too few gpus",
         RefusalKind.HostPort => "do not have the host port",
         RefusalKind.Ports => "have too few ports",
         RefusalKind.PodAffinity => "miss a pod to be near",

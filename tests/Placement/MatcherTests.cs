@@ -37,7 +37,7 @@ public class MatcherTests
     {
         var index = new PlacedPods();
         foreach (var (pod, node) in placed) index.Put(pod.Pod, node);
-        return new(agents, agents.ToDictionary(x => x.Node.Name, x => x.Node), index, new Random(1));
+        return new(agents, agents.ToDictionary(x => x.Node.Name, x => x.Node), new Random(1), index);
     }
 
     private static MatchResult Run(AgentSlot[] agents, params WaitingPod[] pods) => Matcher(agents).Run(pods);

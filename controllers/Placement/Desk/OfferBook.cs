@@ -19,6 +19,7 @@ internal sealed record HeldOffer(string Id, string AgentId, string Hostname, str
                 case "cpus": free += new Amounts(Milli(resource), 0, 0); break;
                 case "mem": free += new Amounts(0, Milli(resource), 0); break;
                 case "disk": free += new Amounts(0, 0, Milli(resource)); break;
+                case "gpus": free += new Amounts(0, 0, 0, Milli(resource)); break;
                 case "ports": ports.AddRange(resource.Ranges.Range.Select(x => ((int)x.Begin, (int)x.End))); break;
             }
         }

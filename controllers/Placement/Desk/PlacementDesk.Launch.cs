@@ -85,6 +85,7 @@ internal sealed partial class PlacementDesk
                 record.RetryAt = null;
                 record.PinnedUntil = null;
                 record.Unschedulable = null;
+                Unnominate(record);
                 if (result.Pod is { } pod && result.Revision >= record.Revision)
                 {
                     record.Pod = pod;

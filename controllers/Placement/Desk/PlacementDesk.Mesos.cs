@@ -109,6 +109,7 @@ internal sealed partial class PlacementDesk
             FrameworkInfo.Types.Capability.Types.Type.MultiRole,
             FrameworkInfo.Types.Capability.Types.Type.ReservationRefinement,
             FrameworkInfo.Types.Capability.Types.Type.RegionAware,
+            FrameworkInfo.Types.Capability.Types.Type.GpuResources,
         ])
         {
             framework.Capabilities.Add(new FrameworkInfo.Types.Capability { Type = type });

@@ -114,10 +114,15 @@ internal sealed partial class PlacementDesk
         {
             _news = false;
             var slots = Slots(now);
-            matcher = new(slots, _nodesByName, _placed, _parts.Random);
+            matcher = new(slots, _nodesByName, _parts.Random, _placed);
             if (slots.Count > 0)
             {
                 var result = matcher.Run(_waiting.Select(x => x.Waiting!));
+                foreach (var pod in result.Refused)
+                {
+                    // What was kept for it was kept for this round.
+                    if (pod.NominatedAgent.Length > 0 && _book.Agent(pod.NominatedAgent) is { } held) held.Slot = null;
+                }
                 if (result.Matches.Count > 0) Launch(result.Matches, now);
             }
         }

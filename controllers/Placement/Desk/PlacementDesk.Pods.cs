@@ -21,6 +21,7 @@ internal sealed partial class PlacementDesk
         {
             record = new(ResourceKey.Of(Kind.Pod, pod.Namespace, pod.Name), pod.Uid) { Pod = pod, Revision = change.Revision, Order = _order++ };
             _records.Add(pod.Uid, record);
+            if (pod.Spec.NodeName.Length == 0) record.Nominated = pod.Status.NominatedNodeName;
             Adopt(record);
         }
         else if (change.Revision < record.Revision)
@@ -56,6 +57,11 @@ internal sealed partial class PlacementDesk
             ScheduleRestart(record, Now);
             return;
         }
+        if (!pod.Metadata.IsDeleting && pod.Status.Conditions.Any(x => x is { Type: StatusMap.DisruptionTarget, Reason: StatusMap.PreemptionReason, IsTrue: true }))
+        {
+            // Told by a Placement that ended before the eviction: whoever still needs the room asks anew.
+            record.Displaced = new("", violates: false, "the preemption was not carried out") { Goes = false, IsOrdered = true };
+        }
         record.Phase = LaunchPhase.Sent;
         TakeRoom(record, Demand.Of(pod.Spec).Total);
         AskLater(record);
@@ -75,6 +81,7 @@ internal sealed partial class PlacementDesk
         if (record.Pod.Metadata.IsDeleting)
         {
             StopWaiting(record);
+            Unnominate(record);
             StepDeleting(record);
             return;
         }
@@ -96,6 +103,8 @@ internal sealed partial class PlacementDesk
                 break;
         }
         Refresh(record);
+        OrderVictims(record);
+        StepDisplaced(record);
     }
 
     /// <summary>
@@ -174,9 +183,11 @@ internal sealed partial class PlacementDesk
     {
         var keep = record.Phase is LaunchPhase.Held ? record.Ports : null;
         if (record.Waiting is null || record.Waiting.PinnedAgent != agent || record.Waiting.KeptPorts != keep) record.Waiting = new(record.Pod, agent, keep);
+        record.Waiting.NominatedAgent = record.Nominated.Length > 0 ? _agentOfNode.GetValueOrDefault(record.Nominated) ?? "" : "";
         if (record.IsWaiting) return;
         record.IsWaiting = true;
         record.WaitingSince = now;
+        record.AccountTrustedUntil = now + AccountTrustedFor;
         record.WhyNext = now + WhyAfter;
         _waiting.Add(record);
         _news = true;
@@ -225,6 +236,7 @@ internal sealed partial class PlacementDesk
     {
         record.Gone = true;
         StopWaiting(record);
+        Unnominate(record);
         if (record.Phase is LaunchPhase.Intending) return; // its end decides
         if (record.MayLive)
         {
@@ -264,6 +276,8 @@ internal sealed partial class PlacementDesk
         var ledger = Ledger(record.Agent);
         ledger.Taken += amounts;
         ledger.Pods++;
+        record.TakenPriority = Priority(record);
+        _takenByPriority[record.TakenPriority] = _takenByPriority.GetValueOrDefault(record.TakenPriority) + 1;
         Stand(record);
     }
 
@@ -273,6 +287,7 @@ internal sealed partial class PlacementDesk
         var ledger = Ledger(record.Agent);
         ledger.Taken -= record.Taken;
         ledger.Pods--;
+        if (--_takenByPriority[record.TakenPriority] == 0) _takenByPriority.Remove(record.TakenPriority);
         record.Taken = default;
         Stand(record);
         LookAgain();

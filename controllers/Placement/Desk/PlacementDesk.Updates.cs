@@ -117,7 +117,7 @@ internal sealed partial class PlacementDesk
             record.Dirty = true;
             return;
         }
-        if (record.Phase is LaunchPhase.Intending || record.Phase is LaunchPhase.None && record.Unschedulable is null && record.ConfigError is null) return;
+        if (record.Phase is LaunchPhase.Intending || record.Phase is LaunchPhase.None && record.Unschedulable is null && record.ConfigError is null && record.Nominated == record.Pod.Status.NominatedNodeName) return;
         var now = Now;
         if (record.Pod.IsFinished && record.Phase is not LaunchPhase.Sent)
         {
@@ -134,6 +134,8 @@ internal sealed partial class PlacementDesk
             RestartAt = record.RestartAt,
             Unschedulable = record.Unschedulable,
             ConfigError = record.ConfigError,
+            NominatedNode = record.Nominated,
+            Preempted = record.Displaced is { IsOrdered: true } displaced ? (displaced.Goes, displaced.Message) : null,
         };
         var (status, lookAgain) = StatusMap.Compute(record.Pod, input, now);
         if (lookAgain is { } at) _agenda.Add(record, at);

@@ -35,7 +35,7 @@ internal sealed partial class PlacementDesk
             byClass ??= new(StringComparer.Ordinal);
             if (!byClass.TryGetValue(waiting.Class, out var refusal))
             {
-                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), _nodesByName, _placed, _parts.Random).Explain(waiting);
+                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), _nodesByName, _parts.Random, _placed).Explain(waiting);
             }
             Tell(record, refusal);
         }
@@ -50,8 +50,12 @@ internal sealed partial class PlacementDesk
 
     private void Tell(PodRecord record, Refusal refusal)
     {
-        if (refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
+        var gang = record.Waiting?.GangRefusal;
+        if (gang is null && refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
+        if (gang?.Next is { Agents.Count: > 0 } next) refusal = next; // with the others of the group in their places
         var summary = Why.Summary(refusal);
+        if (gang is not null) summary = gang.Next is null ? gang.Text : $"{gang.Text}; {summary}";
+        if (record.Nominated.Length > 0) summary += $"; room is being made on {record.Nominated}: pods of lower priority leave it";
         var text = Why.Detail(refusal);
         if (record.Unschedulable == summary && record.Why == text) return;
         if (record.Unschedulable != summary) Tell(record, warning: true, "FailedScheduling", summary);

@@ -17,6 +17,8 @@ internal sealed record DeskParts(IApi Api, IMaster Master, PlacementOptions Opti
     public required EventRecorder Events { get; init; }
     public required Func<string, string, ApiObject?> ReplicaSet { get; init; }
     public required AgentFeed Agents { get; init; }
+    /// <summary>Every disruption budget as it is stored now.</summary>
+    public required Func<IEnumerable<PodDisruptionBudget>> Budgets { get; init; }
     public required PlacementCounters Counters { get; init; }
     public required Identity Identity { get; init; }
 }
@@ -72,7 +74,7 @@ internal sealed partial class PlacementDesk : IDisposable
         public Dictionary<int, DateTimeOffset> BadPorts { get; } = [];
     }
 
-    /// <summary>Higher priority first, then the order of arrival.</summary>
+    /// <summary>Higher priority first, then those for whom room is made, then the order of arrival.</summary>
     private sealed class WaitingOrder : IComparer<PodRecord>
     {
         public static WaitingOrder Instance { get; } = new();
@@ -80,7 +82,9 @@ internal sealed partial class PlacementDesk : IDisposable
         public int Compare(PodRecord? x, PodRecord? y)
         {
             var priority = (y!.Pod.Spec.Priority ?? 0).CompareTo(x!.Pod.Spec.Priority ?? 0);
-            return priority != 0 ? priority : x.Order.CompareTo(y.Order);
+            if (priority != 0) return priority;
+            var nominated = (y.Nominated.Length > 0).CompareTo(x.Nominated.Length > 0);
+            return nominated != 0 ? nominated : x.Order.CompareTo(y.Order);
         }
     }
 
@@ -120,9 +124,10 @@ internal sealed partial class PlacementDesk : IDisposable
         while (_agenda.TryTake(now, out var record)) Guarded(record);
         DeclineExpired(now);
         Place(now);
+        Preempt(now);
         ReviveOrSuppress(now);
         Reconcile(now);
-        return Earliest(_agenda.Next, _book.NextExpiry, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
+        return Earliest(_agenda.Next, _book.NextExpiry, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
     }
 
     private void Guarded(PodRecord record)

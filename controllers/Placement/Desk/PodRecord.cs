@@ -57,6 +57,7 @@ internal sealed class PodRecord(ResourceKey key, string uid)
 
     /// <summary>What it takes of its agent while placed.</summary>
     public Amounts Taken { get; set; }
+    public int TakenPriority { get; set; }
 
     /// <summary>Restarts by back-off since the last reset, and restarts of tasks that never ran.</summary>
     public int Failures { get; set; }
@@ -76,6 +77,20 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     public string? Unschedulable { get; set; }
     public string? Why { get; set; }
     public DateTimeOffset WhyNext { get; set; }
+
+    /// <summary>The node where room is made for it by preemption; "" = none.</summary>
+    public string Nominated { get; set; } = "";
+
+    /// <summary>Those that make the room and have not been told yet.</summary>
+    public List<PodRecord> Victims { get; } = [];
+    public int Preemptions { get; set; }
+    public DateTimeOffset PreemptNext { get; set; }
+
+    /// <summary>Until when room that is there by our own account is expected to be offered.</summary>
+    public DateTimeOffset AccountTrustedUntil { get; set; }
+
+    /// <summary>It is to make room for another pod.</summary>
+    public Displacement? Displaced { get; set; }
 
     public List<Acknowledgement> Acknowledgements { get; } = [];
     public bool Writing { get; set; }

@@ -53,6 +53,7 @@ internal static class AgentFilter
         if (need.Cpus > free.Cpus) yield return Short(RefusalKind.Cpus, "cpus", "", need.Cpus, free.Cpus, agent.Node.Name);
         if (need.Mem > free.Mem) yield return Short(RefusalKind.Memory, "memory", " MiB", need.Mem, free.Mem, agent.Node.Name);
         if (need.Disk > free.Disk) yield return Short(RefusalKind.Disk, "disk", " MiB", need.Disk, free.Disk, agent.Node.Name);
+        if (need.Gpus > free.Gpus) yield return Short(RefusalKind.Gpus, "gpus", "", need.Gpus, free.Gpus, agent.Node.Name);
         var any = 0;
         foreach (var port in waiting.Demand.Ports)
         {

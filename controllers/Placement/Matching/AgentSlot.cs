@@ -22,7 +22,7 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
     {
         Taints = node.Spec.Taints,
         Unschedulable = node.Spec.Unschedulable,
-        Capacity = new(Milli(node, "cpu"), Amounts.MiB(Value(node, "memory")), Amounts.MiB(Value(node, "ephemeral-storage"))),
+        Capacity = new(Milli(node, "cpu"), Amounts.MiB(Value(node, "memory")), Amounts.MiB(Value(node, "ephemeral-storage")), Milli(node, Demand.GpuName)),
         RunsImages = node.Metadata.Annotations.GetValueOrDefault(ImagesAnnotation) != "none",
     };
 
@@ -49,6 +49,9 @@ internal sealed class AgentSlot(string agentId, AgentNode node, Amounts free, Po
 
     /// <summary>Pods that this round or an earlier one has put there: breaks ties between equal loads.</summary>
     public int Pods { get; set; }
+
+    /// <summary>The same agent for a trial: what is taken there is not taken here.</summary>
+    public AgentSlot Clone() => new(AgentId, Node, Free, Ports.Clone()) { Offered = Offered, Pods = Pods };
 
     /// <summary>0 = empty, 1 = full: the scarcer of cpu and memory, after taking <paramref name="need"/>.</summary>
     public double LoadWith(Amounts need)

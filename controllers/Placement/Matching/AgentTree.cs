@@ -21,12 +21,15 @@ internal sealed class AgentTree
     private readonly IReadOnlyList<Gate> _gates;
     private readonly Func<int, Rank?> _rank;
     private readonly Branch _root = new(null, "", 0, -1);
+    private readonly Dictionary<int, Branch>? _leaves;
 
     /// <param name="candidates">Agents' indexes with the ranks they have now.</param>
     /// <param name="domain">The domain of an agent under a gate; null: it has none, and never fits.</param>
     /// <param name="rank">The rank of an agent now; null: it is out for the rest of the round.</param>
-    public AgentTree(IReadOnlyList<Gate> gates, IEnumerable<(int Index, Rank Rank)> candidates, Func<int, Gate, string?> domain, Func<int, Rank?> rank)
+    /// <param name="mayImprove"><see cref="Improve"/> will be called.</param>
+    public AgentTree(IReadOnlyList<Gate> gates, IEnumerable<(int Index, Rank Rank)> candidates, Func<int, Gate, string?> domain, Func<int, Rank?> rank, bool mayImprove = false)
     {
+        if (mayImprove) _leaves = [];
         // Coarse domains first: where a zone is shut, none of its hosts is looked at.
         var found = candidates.ToList();
         _gates = gates.Count < 2 ? gates : [.. gates.OrderBy(gate => found.Select(x => domain(x.Index, gate)).Distinct(StringComparer.Ordinal).Count())];
@@ -62,7 +65,12 @@ internal sealed class AgentTree
             return branch;
         }
 
-        public void Add(int index, Rank bound) => (_agents ??= []).Add(new(this, "", Level + 1, index) { Bound = bound });
+        public Branch Add(int index, Rank bound)
+        {
+            var leaf = new Branch(this, "", Level + 1, index) { Bound = bound };
+            (_agents ??= []).Add(leaf);
+            return leaf;
+        }
 
         /// <summary>Makes the queues, from the leaves up.</summary>
         public void Fill()
@@ -111,9 +119,16 @@ internal sealed class AgentTree
     public Branch? Best() => Best(_root);
 
     /// <summary>Puts a branch that was set aside back, with those above it that were found empty or stand too far back for it.</summary>
-    public static void Release(Branch branch)
+    public static void Release(Branch branch) => Lift(branch, branch.Bound);
+
+    /// <summary>An agent's rank has become less: what else only grows in a round is put forward here.</summary>
+    public void Improve(int index, Rank rank)
     {
-        var bound = branch.Bound;
+        if (_leaves!.TryGetValue(index, out var leaf) && !leaf.IsOut && leaf.Bound.CompareTo(rank) > 0) Lift(leaf, rank);
+    }
+
+    private static void Lift(Branch branch, Rank bound)
+    {
         for (var child = branch; child.Parent is { } parent; child = parent)
         {
             var earlier = child.Bound.CompareTo(bound) > 0;
@@ -157,6 +172,7 @@ internal sealed class AgentTree
             if (domain(index, gate) is not { } value) return;
             branch = branch.Into(value);
         }
-        branch.Add(index, bound);
+        var leaf = branch.Add(index, bound);
+        _leaves?.Add(index, leaf);
     }
 }

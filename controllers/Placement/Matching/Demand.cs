@@ -17,6 +17,9 @@ internal sealed record Demand(Amounts Total, IReadOnlyList<PortDemand> Ports, st
     public const long DefaultCpus = 100;
     public const long DefaultMem = 32_000;
 
+    /// <summary>Kubernetes' name of what Mesos calls gpus.</summary>
+    public const string GpuName = "nvidia.com/gpu";
+
     /// <summary>What Mesos' default executor of a task group asks for; without disk the master refuses the group.</summary>
     public static Amounts GroupExecutor { get; } = new(100, 32_000, 16_000);
 
@@ -48,7 +51,8 @@ internal sealed record Demand(Amounts Total, IReadOnlyList<PortDemand> Ports, st
         return new(
             Request(resources, "cpu") is { } cpu ? Math.Max(cpu.Milli, 10) : DefaultCpus, // Mesos' least is 0.01
             Request(resources, "memory") is { } memory ? Math.Max(Amounts.MiB(memory.Value), 32) : DefaultMem,
-            Request(resources, "ephemeral-storage") is { } disk ? Amounts.MiB(disk.Value) : 0);
+            Request(resources, "ephemeral-storage") is { } disk ? Amounts.MiB(disk.Value) : 0,
+            Request(resources, GpuName) is { } gpus ? gpus.Milli : 0);
     }
 
     /// <summary>A limit without a request is the request too (Kubernetes doc "Resource Management for Pods and Containers").</summary>

@@ -14,16 +14,22 @@ internal sealed record MatchResult(IReadOnlyList<Match> Matches, IReadOnlyList<W
 /// <param name="agents">The agents that offer something; others among them take part in refusals only.</param>
 /// <param name="nodes">Every known node by name, with offers or without.</param>
 /// <param name="placed">Every pod that has a place on one of them.</param>
-internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictionary<string, AgentNode> nodes, PlacedPods placed, Random random)
+/// <param name="random">Chooses ports.</param>
+internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictionary<string, AgentNode> nodes, Random random, params PlacedPods[] placed)
 {
     /// <summary>Weight of the preferred affinity against the load: a full match outweighs any load.</summary>
     private const double PreferenceWeight = 2;
 
     private readonly Dictionary<string, Class> _classes = new(StringComparer.Ordinal);
     private readonly PlacedPods _placedNow = new();
+    private readonly List<Class> _packing = [];
+    private Dictionary<string, int>? _indexes;
 
-    private sealed record Class(WaitingPod Sample, Neighbours Neighbours, AgentTree Agents)
+    private sealed record Class(WaitingPod Sample, Neighbours Neighbours, AgentTree Agents, Func<int, Rank?> RankNow)
     {
+        /// <summary>Agents by the domains whose rank may improve: key, domain, indexes.</summary>
+        public Dictionary<string, ILookup<string, int>> Near { get; } = new(StringComparer.Ordinal);
+
         /// <summary>Which of the first <see cref="Known"/> classes mind a pod of this one.</summary>
         public List<Class> MindedBy { get; } = [];
         public int Known { get; set; }
@@ -35,14 +41,83 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
     /// <param name="pods">In the order in which they are served (by priority, then by age).</param>
     public MatchResult Run(IEnumerable<WaitingPod> pods)
     {
-        var matches = new List<Match>();
-        var refused = new List<WaitingPod>();
-        foreach (var pod in pods)
+        var round = pods as IReadOnlyList<WaitingPod> ?? [.. pods];
+        var gangs = round.Any(x => x.Gang is not null) ? round.Where(x => x.Gang is not null).GroupBy(x => x.Gang!).ToDictionary(x => x.Key, x => x.ToList()) : null;
+        var (matches, refused) = (new List<Match>(), new List<WaitingPod>());
+        foreach (var pod in round)
+        {
+            if (pod.Gang is { } gang)
+            {
+                if (gangs!.Remove(gang, out var members)) PlaceTogether(gang, members, matches, refused);
+            }
+            else if (Place(pod) is { } match)
+            {
+                matches.Add(match);
+            }
+            else
+            {
+                refused.Add(pod);
+                if (pod.NominatedAgent.Length > 0) Hold(pod);
+            }
+        }
+        return new(matches, refused);
+    }
+
+    /// <summary>On a copy first: what would be only a part of the group takes nothing.</summary>
+    private void PlaceTogether(Gang gang, List<WaitingPod> members, List<Match> matches, List<WaitingPod> refused)
+    {
+        var standing = placed.Sum(x => x.Groups.Where(y => gang.Includes(y.Sample)).Sum(y => y.Nodes.Values.Sum()));
+        var tried = default(MatchResult);
+        var refusal = default(GangRefusal);
+        if (standing + members.Count < gang.Size)
+        {
+            refusal = new($"group {gang.Name} has {standing + members.Count} of {gang.Size} pods", null);
+        }
+        else
+        {
+            var trial = new Matcher([.. agents.Select(x => x.Clone())], nodes, random, [.. placed, _placedNow]);
+            tried = trial.Alone(members);
+            if (standing + tried.Matches.Count < gang.Size) refusal = new($"{standing + tried.Matches.Count} of the {gang.Size} pods of group {gang.Name} fit at once", trial.Explain(tried.Refused[0]));
+        }
+        foreach (var member in members) member.GangRefusal = refusal;
+        if (refusal is not null)
+        {
+            refused.AddRange(members);
+            return;
+        }
+        foreach (var match in tried!.Matches) matches.Add(Commit(match));
+        refused.AddRange(tried.Refused);
+    }
+
+    private MatchResult Alone(List<WaitingPod> members)
+    {
+        var (matches, refused) = (new List<Match>(), new List<WaitingPod>());
+        foreach (var pod in members)
         {
             if (Place(pod) is { } match) matches.Add(match);
             else refused.Add(pod);
         }
         return new(matches, refused);
+    }
+
+    private Match Commit(Match tried)
+    {
+        _indexes ??= agents.Select((x, i) => (x.AgentId, i)).ToDictionary(x => x.AgentId, x => x.i, StringComparer.Ordinal);
+        var index = _indexes[tried.Agent.AgentId];
+        foreach (var port in tried.Ports.Values) agents[index].Ports.Take(port);
+        return Taken(tried.Pod, KnownClass(tried.Pod), index, tried.Ports);
+    }
+
+    /// <summary>What is free already where room is made for a pod is not for those that come after it.</summary>
+    private void Hold(WaitingPod pod)
+    {
+        if (agents.FirstOrDefault(x => x.AgentId == pod.NominatedAgent) is not { } agent) return;
+        agent.Free -= pod.Demand.Total.AtMost(agent.Free);
+        foreach (var port in pod.Demand.Ports)
+        {
+            if (port.HostPort > 0) agent.Ports.Take(port.HostPort);
+            else agent.Ports.TakeRandom(random);
+        }
     }
 
     /// <summary>Every reason of every agent as the round stands now, the nearest miss first: fewest reasons, then least missing.</summary>
@@ -65,24 +140,45 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
 
     private Match? Place(WaitingPod pod)
     {
-        var ofClass = _classes.TryGetValue(pod.Class, out var known) ? known : _classes[pod.Class] = ClassOf(pod);
+        var ofClass = KnownClass(pod);
         while (ofClass.Agents.Best() is { } best)
         {
-            if (Take(pod, ofClass, agents[best.Index]) is { } match) return match;
+            if (ObjectPorts(pod, agents[best.Index]) is { } ports) return Taken(pod, ofClass, best.Index, ports);
             best.IsOut = true;
         }
         return null;
     }
 
-    private Match? Take(WaitingPod pod, Class ofClass, AgentSlot agent)
+    private Class KnownClass(WaitingPod pod) => _classes.TryGetValue(pod.Class, out var known) ? known : _classes[pod.Class] = ClassOf(pod);
+
+    /// <summary>Books a placement whose ports are taken.</summary>
+    private Match Taken(WaitingPod pod, Class ofClass, int index, IReadOnlyDictionary<string, int> ports)
     {
-        var ports = ObjectPorts(pod, agent);
-        if (ports is null) return null;
+        var agent = agents[index];
         agent.Free -= pod.Demand.Total;
         agent.Pods++;
         _placedNow.Put(pod.Pod, agent.Node.Name);
-        foreach (var other in MindedBy(ofClass)) other.Neighbours.Count(pod.Pod, agent.Node);
+        foreach (var other in MindedBy(ofClass))
+        {
+            if (other.Neighbours.Count(pod.Pod, agent.Node)) ImproveNear(other, agent.Node);
+        }
+        // Who packs likes an agent the better the fuller it is.
+        foreach (var other in _packing) Improve(other, index);
         return new(pod, agent, ports);
+    }
+
+    private static void ImproveNear(Class ofClass, AgentNode node)
+    {
+        foreach (var (key, agentsByDomain) in ofClass.Near)
+        {
+            if (!node.Labels.TryGetValue(key, out var domain)) continue;
+            foreach (var index in agentsByDomain[domain]) Improve(ofClass, index);
+        }
+    }
+
+    private static void Improve(Class ofClass, int index)
+    {
+        if (ofClass.RankNow(index) is { } rank) ofClass.Agents.Improve(index, rank);
     }
 
     /// <summary>Asked of each pair of classes once, not of each placement.</summary>
@@ -129,17 +225,24 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         {
             var agent = agents[i];
             if (!agent.Offered || !AgentFilter.Fits(pod, agent) || neighbours.IsClosed(agent.Node) || AgentFilter.Fixed(pod, agent).Any()) continue;
-            preference[i] = AgentFilter.Preference(pod, agent.Node);
-            candidates.Add((i, RankOf(pod, agent, i, preference[i])));
+            preference[i] = PreferenceWeight * AgentFilter.Preference(pod, agent.Node);
+            candidates.Add((i, RankOf(pod, agent, i, preference[i] - neighbours.Penalty(agent.Node))));
         }
-        return new(pod, neighbours, new(neighbours.Gates, candidates, (i, gate) => agents[i].Node.Labels.GetValueOrDefault(gate.Key), RankNow));
+        var nearKeys = neighbours.NearKeys.ToList();
+        var tree = new AgentTree(neighbours.Gates, candidates, (i, gate) => agents[i].Node.Labels.GetValueOrDefault(gate.Key), RankNow, mayImprove: pod.Packs || nearKeys.Count > 0);
+        var made = new Class(pod, neighbours, tree, RankNow);
+        foreach (var key in nearKeys) made.Near[key] = candidates.ToLookup(x => agents[x.Item1].Node.Labels.GetValueOrDefault(key) ?? "", x => x.Item1, StringComparer.Ordinal);
+        if (pod.Packs) _packing.Add(made);
+        return made;
 
         // What is free only shrinks in a round, and what is closed stays so: an agent that is out is out for the whole class.
-        Rank? RankNow(int i) => AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) ? RankOf(pod, agents[i], i, preference[i]) : null;
+        Rank? RankNow(int i) => AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) ? RankOf(pod, agents[i], i, preference[i] - neighbours.Penalty(agents[i].Node)) : null;
     }
 
-    private Neighbours NeighboursOf(WaitingPod pod) => new(pod, nodes, placed, _placedNow);
+    private Neighbours NeighboursOf(WaitingPod pod) => new(pod, nodes, [.. placed, _placedNow]);
 
-    private static Rank RankOf(WaitingPod pod, AgentSlot agent, int index, double preference) =>
-        new(agent.LoadWith(pod.Demand.Total) - PreferenceWeight * preference, agent.Pods, index);
+    /// <param name="preference">How much the agent is liked, in units that each outweigh the load.</param>
+    private static Rank RankOf(WaitingPod pod, AgentSlot agent, int index, double preference) => pod.Packs
+        ? new(-agent.LoadWith(pod.Demand.Total) - preference, -agent.Pods, index)
+        : new(agent.LoadWith(pod.Demand.Total) - preference, agent.Pods, index);
 }

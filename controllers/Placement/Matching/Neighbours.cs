@@ -13,6 +13,7 @@ internal sealed class Neighbours
     private readonly Pod _pod;
     private readonly List<Gate> _gates = [];
     private readonly List<(PodAffinityTerm Term, LabelSelector Selector)> _avoids = [];
+    private readonly List<SoftTerm> _wishes = [];
     private readonly Dictionary<string, HashSet<string>> _closed = new(StringComparer.Ordinal);
 
     /// <param name="nodes">Every known node by name, with offers or without.</param>
@@ -27,6 +28,7 @@ internal sealed class Neighbours
             if (constraint.WhenUnsatisfiable != "ScheduleAnyway") _gates.Add(new SpreadGate(constraint, _pod, nodes.Values));
         }
         foreach (var term in PlacedGroup.RepelTermsOf(_pod)) _avoids.Add((term, SelectorOf(term)));
+        _wishes.AddRange(SoftTerm.Of(_pod));
         foreach (var pods in placed)
         {
             foreach (var group in pods.Groups) Count(group, nodes);
@@ -36,6 +38,20 @@ internal sealed class Neighbours
 
     /// <summary>Conditions that may come to hold for a domain in the course of a round.</summary>
     public IReadOnlyList<Gate> Gates => _gates;
+
+    /// <summary>What the wishes about neighbours add to the rank of a node now.</summary>
+    public double Penalty(AgentNode node)
+    {
+        var penalty = 0.0;
+        foreach (var wish in _wishes) penalty += wish.Penalty(node);
+        return penalty;
+    }
+
+    /// <summary>Keys whose domains become better when a first pod stands there.</summary>
+    public IEnumerable<string> NearKeys => _wishes.Where(x => x.IsNear).Select(x => x.Key).Distinct(StringComparer.Ordinal);
+
+    /// <summary>False: it makes no difference to the class which pods stand where.</summary>
+    public bool Matters => _gates.Count + _closed.Count > 0;
 
     /// <summary>Anti-affinity, this class's own or that of a pod that stands there, keeps the class away from a node for the rest of the round.</summary>
     public bool IsClosed(AgentNode node)
@@ -54,6 +70,10 @@ internal sealed class Neighbours
         {
             if (gate.Selects(placed)) return true;
         }
+        foreach (var wish in _wishes)
+        {
+            if (wish.Selects(placed)) return true;
+        }
         foreach (var (term, selector) in _avoids)
         {
             if (Selects(term, selector, _pod, placed)) return true;
@@ -65,9 +85,14 @@ internal sealed class Neighbours
         return false;
     }
 
-    /// <summary>Counts a pod that was just put on a node.</summary>
-    public void Count(Pod placed, AgentNode node)
+    /// <summary>Counts a pod that was just put on a node. True where nodes near it have become better by it.</summary>
+    public bool Count(Pod placed, AgentNode node)
     {
+        var better = false;
+        foreach (var wish in _wishes)
+        {
+            if (node.Labels.TryGetValue(wish.Key, out var domain) && wish.Selects(placed)) better |= wish.Raise(domain);
+        }
         foreach (var gate in _gates)
         {
             if (node.Labels.TryGetValue(gate.Key, out var value) && gate.Selects(placed)) gate.Raise(value);
@@ -80,6 +105,7 @@ internal sealed class Neighbours
         {
             if (Selects(term, SelectorOf(term), placed, _pod)) Close(term.TopologyKey, node);
         }
+        return better;
     }
 
     public IEnumerable<Reason> Reasons(AgentNode node)
@@ -98,6 +124,14 @@ internal sealed class Neighbours
 
     private void Count(PlacedGroup group, IReadOnlyDictionary<string, AgentNode> nodes)
     {
+        foreach (var wish in _wishes)
+        {
+            if (!wish.Selects(group.Sample)) continue;
+            foreach (var (name, count) in group.Nodes)
+            {
+                if (nodes.TryGetValue(name, out var node) && node.Labels.TryGetValue(wish.Key, out var domain)) wish.Raise(domain, count);
+            }
+        }
         foreach (var gate in _gates)
         {
             if (!gate.Selects(group.Sample)) continue;

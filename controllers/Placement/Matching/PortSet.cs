@@ -23,6 +23,8 @@ internal sealed class PortSet
         Count += end - begin + 1;
     }
 
+    public PortSet Clone() => new(_ranges);
+
     public bool Contains(int port) => Find(port) >= 0;
 
     public bool Take(int port)

@@ -12,6 +12,7 @@ internal enum RefusalKind
     Cpus,
     Memory,
     Disk,
+    Gpus,
     HostPort,
     Ports,
     PodAffinity,

@@ -13,6 +13,8 @@ internal sealed class WaitingPod
         PinnedAgent = pinnedAgent;
         KeptPorts = keptPorts;
         Demand = Demand.Of(pod.Spec);
+        Packs = pod.Metadata.Annotations.GetValueOrDefault(PolicyAnnotation) == "pack";
+        if (pinnedAgent.Length == 0 && !IsBound) Gang = Gang.Of(pod);
         Class = ClassOf(pod, Demand, pinnedAgent);
     }
 
@@ -28,6 +30,19 @@ internal sealed class WaitingPod
     /// <summary>Ports of an intent that was never sent; they are taken again where they are still free.</summary>
     public IReadOnlyDictionary<string, int>? KeptPorts { get; }
 
+    /// <summary>Where it goes among agents that fit: <c>spread</c> (least loaded first, the default) or <c>pack</c> (fullest first).</summary>
+    public const string PolicyAnnotation = "declarative.mesos/placement";
+    public bool Packs { get; }
+
+    /// <summary>The group that is placed as a whole or not at all; null where the pod is in none, or has run already.</summary>
+    public Gang? Gang { get; }
+
+    /// <summary>Why the last round has placed nothing of the group; null where it was not the group that kept the pod back.</summary>
+    public GangRefusal? GangRefusal { get; set; }
+
+    /// <summary>The agent where room is being made for it; "" = none. In a round it is kept from pods that are served later.</summary>
+    public string NominatedAgent { get; set; } = "";
+
     /// <summary>Equal for pods that the matcher cannot tell apart: what holds for one of them holds for all.</summary>
     public string Class { get; }
 
@@ -42,6 +57,8 @@ internal sealed class WaitingPod
         }
         if (demand.Image.Length > 0) text.Append('i');
         if (spec.NodeName.Length > 0) text.Append('b');
+        if (demand.Total.Gpus > 0) text.Append('g').Append(demand.Total.Gpus);
+        if (pod.Metadata.Annotations.GetValueOrDefault(PolicyAnnotation) == "pack") text.Append('k');
         if (pinnedAgent.Length > 0) text.Append('@').Append(pinnedAgent);
         foreach (var (key, value) in spec.NodeSelector) text.Append('|').Append(key).Append('=').Append(value);
         foreach (var toleration in spec.Tolerations) text.Append('~').Append(toleration);
@@ -61,6 +78,8 @@ internal sealed class WaitingPod
         foreach (var term in affinity.NodeAffinity?.RequiredDuringSchedulingIgnoredDuringExecution?.NodeSelectorTerms ?? []) Append(text.Append("+r"), term);
         foreach (var term in affinity.NodeAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+p").Append(term.Weight), term.Preference);
         foreach (var term in affinity.PodAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+a"), term);
+        foreach (var term in affinity.PodAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+b").Append(term.Weight), term.PodAffinityTerm);
+        foreach (var term in affinity.PodAntiAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+m").Append(term.Weight), term.PodAffinityTerm);
         foreach (var term in affinity.PodAntiAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) Append(text.Append("+n"), term);
     }
 

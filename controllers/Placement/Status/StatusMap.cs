@@ -24,6 +24,12 @@ internal sealed record StatusInput
 
     /// <summary>Why the task cannot be built (a missing ConfigMap …): the waiting reason and message of the containers.</summary>
     public string? ConfigError { get; init; }
+
+    /// <summary>The node where room is being made for the pod; "" = none.</summary>
+    public string NominatedNode { get; init; } = "";
+
+    /// <summary>The pod is to make room for another (true), or was but stays (false); null where nothing is said.</summary>
+    public (bool Goes, string Message)? Preempted { get; init; }
 }
 
 /// <param name="LookAgain">When the status changes by the mere passing of time.</param>
@@ -33,6 +39,10 @@ internal readonly record struct StatusResult(PodStatus Status, DateTimeOffset? L
 internal static class StatusMap
 {
     public const string GroupCondition = "declarative.mesos/RestartsTogether";
+
+    /// <summary>Kubernetes' condition of a pod that goes by a disruption, and its reason where a scheduler wants the room.</summary>
+    public const string DisruptionTarget = "DisruptionTarget";
+    public const string PreemptionReason = "PreemptionByScheduler";
 
     public static StatusResult Compute(Pod pod, StatusInput input, DateTimeOffset now)
     {
@@ -53,6 +63,7 @@ internal static class StatusMap
             HostIP = placed ? First(input.HostIp, pod.Status.HostIP) : "",
             PodIP = input.Attempt is { } attempt ? First(attempt.Ip, attempt.HasStarted ? First(pod.Status.PodIP, input.HostIp) : pod.Status.PodIP) : pod.Status.PodIP,
             StartTime = placed ? pod.Status.StartTime ?? now : null,
+            NominatedNodeName = placed ? "" : input.NominatedNode,
             ContainerStatuses = containers,
             Conditions = Conditions(pod, input, phase, containers, placed, now),
         };
@@ -117,6 +128,7 @@ internal static class StatusMap
             Add("Ready", ready, reason, message);
             if (pod.Spec.Containers.Count > 1) Add(GroupCondition, "True", "TaskGroup", "the containers are one Mesos task group: when one fails all restart together");
         }
+        if (input.Preempted is { } preempted) Add(DisruptionTarget, preempted.Goes ? "True" : "False", PreemptionReason, preempted.Message);
         foreach (var other in pod.Status.Conditions)
         {
             if (!conditions.Exists(x => x.Type == other.Type)) conditions.Add(other);

@@ -62,6 +62,7 @@ internal static class StatusPatch
         Addresses(json, "hostIPs"u8, status.HostIP);
         Text(json, "podIP"u8, status.PodIP);
         Addresses(json, "podIPs"u8, status.PodIP);
+        Text(json, "nominatedNodeName"u8, status.NominatedNodeName);
         if (status.StartTime is { } start) json.WriteString("startTime"u8, Time(start));
         json.WriteStartArray("conditions"u8);
         foreach (var condition in status.Conditions) Condition(json, condition);

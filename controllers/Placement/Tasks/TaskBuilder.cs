@@ -137,6 +137,7 @@ internal static class TaskBuilder
         yield return Scalar("cpus", amounts.Cpus);
         yield return Scalar("mem", amounts.Mem);
         if (amounts.Disk > 0) yield return Scalar("disk", amounts.Disk);
+        if (amounts.Gpus > 0) yield return Scalar("gpus", amounts.Gpus);
     }
 
     private static Resource Scalar(string name, long thousandths) =>
