@@ -26,7 +26,7 @@ internal static class MesosJsonWriter
             else if (field.IsRepeated)
             {
                 var list = (IList)field.Accessor.GetValue(message);
-                if (list.Count == 0)
+                if (list.Count == 0 && !plan.EvenEmpty)
                     continue;
                 writer.WriteStartArray(plan.Name);
                 foreach (var element in list)

@@ -13,7 +13,7 @@ internal sealed class MessagePlan
     public FieldPlan[] Fields { get; }
 
     private MessagePlan(MessageDescriptor descriptor) =>
-        Fields = [.. descriptor.Fields.InDeclarationOrder().Select(field => new FieldPlan(field))];
+        Fields = [.. descriptor.Fields.InDeclarationOrder().Select(field => new FieldPlan(field, IsListing(descriptor) && !field.IsMap && !IsOld(field)))];
 
     public static MessagePlan Of(MessageDescriptor descriptor) => Plans.GetOrAdd(descriptor, static key => new MessagePlan(key));
 
@@ -32,8 +32,25 @@ internal sealed class MessagePlan
         return null;
     }
 
-    internal sealed class FieldPlan(FieldDescriptor field)
+    // Masters and agents write these lists also when they are empty; everywhere else an empty list is left out.
+    private static bool IsListing(MessageDescriptor descriptor) =>
+        descriptor.FullName
+            is "mesos.v1.master.Response.GetTasks"
+                or "mesos.v1.master.Response.GetAgents"
+                or "mesos.v1.master.Response.GetFrameworks"
+                or "mesos.v1.master.Response.GetExecutors"
+                or "mesos.v1.agent.Response.GetTasks"
+                or "mesos.v1.agent.Response.GetFrameworks"
+                or "mesos.v1.agent.Response.GetExecutors";
+
+    private static bool IsOld(FieldDescriptor field) => field.GetOptions()?.Deprecated == true;
+
+    internal sealed class FieldPlan(FieldDescriptor field, bool evenEmpty)
     {
+        /// <summary>Written also where there is nothing.</summary>
+        public bool EvenEmpty { get; } = evenEmpty;
+
+
         public FieldDescriptor Field { get; } = field;
         public byte[] Utf8Name { get; } = Encoding.UTF8.GetBytes(field.Name);
         public JsonEncodedText Name { get; } = JsonEncodedText.Encode(field.Name);

@@ -57,6 +57,12 @@ public sealed class ResourceBag
     public IEnumerable<(string Name, long Milli)> Scalars =>
         entries.Where(entry => entry.Identity.Type == Value.Types.Type.Scalar).Select(entry => (entry.Identity.Name, entry.Milli));
 
+    /// <summary>The same, of what is neither reserved nor revocable.</summary>
+    internal IEnumerable<(string Name, long Milli)> UnreservedScalars =>
+        entries
+            .Where(entry => entry.Identity is { Type: Value.Types.Type.Scalar, ReservedFor: null, IsRevocable: false })
+            .Select(entry => (entry.Identity.Name, entry.Milli));
+
     public void Add(Resource resource) => Add(EntryOf(resource));
 
     public void Add(ResourceBag other)
@@ -92,6 +98,60 @@ public sealed class ResourceBag
 
         return true;
     }
+
+    /// <summary>Turns a part of the bag into something else.</summary>
+    /// <exception cref="InvalidOperationException">The bag does not contain what the conversion takes.</exception>
+    internal void Convert(Conversion conversion)
+    {
+        Subtract(conversion.From);
+        Add(conversion.To);
+    }
+
+    /// <summary>The dynamic reservations and persistent volumes: what an agent must keep on disk.</summary>
+    internal ResourceBag Checkpointed() => new([.. entries.Where(entry => entry.Identity.IsCheckpointed)]);
+
+    /// <summary>Makes reservations and volumes again out of an agent's plain resources; what there is no room for is left out.</summary>
+    internal void Restore(IEnumerable<Resource> checkpointed)
+    {
+        foreach (var resource in checkpointed)
+        {
+            var from = Of([Conversion.Static(resource)]);
+            if (Contains(from))
+                Convert(new(from, Of([resource])));
+        }
+    }
+
+    /// <summary>The part that nobody has reserved.</summary>
+    internal ResourceBag Unreserved() => new([.. entries.Where(entry => entry.Identity.ReservedFor is null)]);
+
+    /// <summary>The parts by the role they are reserved for, the most refined one, in the order of their names.</summary>
+    internal IEnumerable<(string Role, ResourceBag Resources)> Reserved() =>
+        entries
+            .Where(entry => entry.Identity.ReservedFor is not null)
+            .GroupBy(entry => entry.Identity.ReservedFor!, StringComparer.Ordinal)
+            .OrderBy(role => role.Key, StringComparer.Ordinal)
+            .Select(role => (role.Key, new ResourceBag([.. role])));
+
+    /// <summary>At most so many thousandths of this scalar, of what nobody has reserved; the rest of it is taken out.</summary>
+    internal void Cap(string name, long milli)
+    {
+        for (var i = entries.Count - 1; i >= 0; i--)
+        {
+            var entry = entries[i];
+            if (entry.Identity.Name != name || entry.Identity.ReservedFor is not null || entry.Identity.IsRevocable)
+                continue;
+            var kept = Math.Clamp(milli, 0, entry.Milli);
+            milli -= kept;
+            if (kept == 0)
+                entries.RemoveAt(i);
+            else
+                entries[i] = entry with { Milli = kept };
+        }
+    }
+
+    /// <summary>Without what may be taken back at any time.</summary>
+    internal ResourceBag WithoutRevocable() =>
+        entries.Exists(entry => entry.Identity.IsRevocable) ? new([.. entries.Where(entry => !entry.Identity.IsRevocable)]) : this;
 
     /// <summary>The part that is reserved for one of the roles or for nobody: what a framework in that role can be offered.</summary>
     internal ResourceBag UsableBy(string role)

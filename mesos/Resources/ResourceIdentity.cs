@@ -30,6 +30,14 @@ internal sealed class ResourceIdentity : IEquatable<ResourceIdentity>
     /// <summary>The role the resource is reserved for, the most refined one; null when it is unreserved.</summary>
     public string? ReservedFor => template is { Reservations.Count: > 0 } reserved ? reserved.Reservations[^1].Role : null;
 
+    /// <summary>A dynamic reservation or a persistent volume: it does not come from the agent's flags.</summary>
+    public bool IsCheckpointed =>
+        template is not null
+        && (
+            template.Disk?.Persistence is not null
+            || template.Reservations.Any(one => one.Type == Resource.Types.ReservationInfo.Types.Type.Dynamic)
+        );
+
     public bool IsRevocable => template?.Revocable is not null;
 
     public bool IsShared => template?.Shared is not null;

@@ -40,7 +40,7 @@ public sealed class FairnessTests
         await using var world = new MasterWorld(agents: 0);
         if (weights.Length > 0)
         {
-            var outcome = world.Master.UpdateWeights([.. weights.Split(' ').Select(x => x.Split('=')).Select(x => new WeightInfo { Role = x[0], Weight = double.Parse(x[1], CultureInfo.InvariantCulture) })]);
+            var outcome = world.Master.Operate(desk => desk.UpdateWeights([.. weights.Split(' ').Select(x => x.Split('=')).Select(x => new WeightInfo { Role = x[0], Weight = double.Parse(x[1], CultureInfo.InvariantCulture) })]));
             Assert.True(outcome.IsTaken);
             world.RestartMaster(); // the registry keeps them
         }

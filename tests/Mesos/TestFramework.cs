@@ -20,6 +20,9 @@ internal sealed class TestFramework(MasterWorld world, IMaster master) : IAsyncD
     public FrameworkInfo Info { get; init; } = Describe();
     public FrameworkID? Id { get; set; }
     public bool AcknowledgeAll { get; set; } = true;
+    /// <summary>Offers that a test has used.</summary>
+    public HashSet<string> Taken { get; } = [];
+
     public Exception? Lost { get; private set; }
     public bool Ended { get; private set; }
 
@@ -138,6 +141,8 @@ internal sealed class TestFramework(MasterWorld world, IMaster master) : IAsyncD
                     Uuid = status.Uuid,
                 }
         );
+
+    public Task Until(Func<bool> condition, string what) => world.Until(condition, what);
 
     /// <summary>The n-th offer since the start that satisfies the condition.</summary>
     public async Task<Offer> Offer(Func<Offer, bool>? which = null, int count = 1)

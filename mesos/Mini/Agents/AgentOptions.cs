@@ -18,6 +18,7 @@ public sealed record AgentOptions
 
     /// <summary>Both inclusive.</summary>
     public required (int Begin, int End) Ports { get; init; }
+    /// <summary>A value that is a number is a scalar attribute, any other a text.</summary>
     public IReadOnlyList<(string Name, string Value)> Attributes { get; init; } = [];
 
     /// <summary>Variables that every task gets unless it sets them itself; nothing of the agent's own environment is passed on.</summary>

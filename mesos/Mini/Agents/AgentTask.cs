@@ -23,6 +23,7 @@ internal sealed class AgentTask
     private RunningProcess? process;
     private bool killRequested;
     private bool outOfTime;
+    private TaskStatus.Types.Reason? killedBecause;
     private bool settled;
 
     public AgentTask(AgentWorld world, ExecutorRun run, TaskInfo info, ContainerID container, int group)
@@ -140,9 +141,24 @@ internal sealed class AgentTask
     }
 
     /// <summary>TERM, and KILL after the grace period of the policy, else of the task's own. A later call can only shorten it.</summary>
-    public void Kill(KillPolicy? policy, TimeSpan? defaultGrace = null)
+    public void Kill(KillPolicy? policy, TimeSpan? defaultGrace = null) =>
+        Kill((policy ?? Info.KillPolicy)?.GracePeriod is { } given ? Duration(given) : defaultGrace ?? DefaultGrace);
+
+    /// <summary>The agent drains: as a kill, with its own reason and a grace period that is cut to this one.</summary>
+    public void Drain(DurationInfo? most)
     {
-        var grace = (policy ?? Info.KillPolicy)?.GracePeriod is { } given ? Duration(given) : defaultGrace ?? DefaultGrace;
+        var own = Info.KillPolicy?.GracePeriod is { } given ? Duration(given) : DefaultGrace;
+        lock (gate)
+        {
+            if (!killRequested)
+                killedBecause = TaskStatus.Types.Reason.AgentDraining;
+        }
+
+        Kill(most is not null && Duration(most) < own ? Duration(most) : own);
+    }
+
+    private void Kill(TimeSpan grace)
+    {
         bool first;
         lock (gate)
         {
@@ -156,7 +172,7 @@ internal sealed class AgentTask
         {
             Checkpoint(() => File.WriteAllText(Path.Combine(RecordDirectory, KillFile), ""));
             if (run.KnowsKilling && record.State != TaskState.TaskKilling)
-                Post(TaskState.TaskKilling);
+                Post(TaskState.TaskKilling, reason: killedBecause);
         }
 
         world.Own(End(process, first, grace));
@@ -281,7 +297,7 @@ internal sealed class AgentTask
         if (outOfTime)
             Post(TaskState.TaskFailed, exit.ToString(), reason: TaskStatus.Types.Reason.MaxCompletionTimeReached);
         else if (killed)
-            Post(TaskState.TaskKilled, exit.ToString());
+            Post(TaskState.TaskKilled, exit.ToString(), reason: killedBecause);
         else if (exit.Succeeded)
             Post(TaskState.TaskFinished, exit.ToString());
         else if (running.RanOutOfMemory)

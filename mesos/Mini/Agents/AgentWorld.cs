@@ -21,6 +21,7 @@ internal sealed class AgentWorld : IDisposable
         Log = log;
         Send = send;
         Directory = new WorkDirectory(options.WorkDirectory);
+        Volumes = new PersistentVolumes(Directory);
         Outbox = new UpdateOutbox(time, send);
         Runner = new ProcessRunner(time, options.UseCgroups);
     }
@@ -30,6 +31,9 @@ internal sealed class AgentWorld : IDisposable
     public ILogger Log { get; }
     public Action<ToMaster> Send { get; }
     public WorkDirectory Directory { get; }
+    /// <summary>Reserved resources and persistent volumes of this agent.</summary>
+    public PersistentVolumes Volumes { get; }
+
     public UpdateOutbox Outbox { get; }
     public ProcessRunner Runner { get; }
     public string Ip => Options.Ip;

@@ -115,6 +115,7 @@ internal sealed class ExecutorRun
         foreach (var task in added)
         {
             var sandbox = SandboxOf(task);
+            world.Volumes.LinkInto(sandbox, task.Info.Resources);
             var (launch, refusal) = TaskCommand.Prepare(task.Info, EnvironmentOf(task, sandbox), task.Container.Value, sandbox, task.RecordDirectory);
             if (launch is null)
             {

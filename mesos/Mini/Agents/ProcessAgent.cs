@@ -146,7 +146,7 @@ public sealed class ProcessAgent
             },
         };
         foreach (var (name, value) in options.Attributes)
-            info.Attributes.Add(new Protocol.Attribute { Name = name, Type = Value.Types.Type.Text, Text = new() { Value = value } });
+            info.Attributes.Add(AttributeOf(name, value));
         if (world.Id is { } id)
             info.Id = id;
         return info;
@@ -242,6 +242,13 @@ public sealed class ProcessAgent
                 foreach (var run in Runs.Where(run => Is(run, message.ShutdownExecutor.FrameworkId, message.ShutdownExecutor.ExecutorId)))
                     run.ShutDown();
                 break;
+            case ToAgent.MessageOneofCase.Checkpoint:
+                Checkpoint(message.Checkpoint);
+                break;
+            case ToAgent.MessageOneofCase.Drain:
+                foreach (var running in Runs.SelectMany(run => run.Tasks))
+                    running.Drain(message.Drain.MaxGracePeriod);
+                break;
             case ToAgent.MessageOneofCase.Ping:
                 Send(new ToMaster { Pong = new() });
                 break;
@@ -250,6 +257,7 @@ public sealed class ProcessAgent
                 await EndAll(stop);
                 // Gone for good: started again, it is another agent.
                 world.Directory.AgentId = null;
+                world.Volumes.Keep([]);
                 shutDown = true;
                 break;
             case ToAgent.MessageOneofCase.ExecutorMessage:
@@ -287,6 +295,7 @@ public sealed class ProcessAgent
             Version = options.Version,
             Address = address,
         };
+        again.Checkpointed.Add(world.Volumes.Resources);
         foreach (var run in Runs.Where(run => !run.IsSettled))
         {
             if (!again.Frameworks.Any(known => known.Id.Equals(run.FrameworkId)))
@@ -350,6 +359,22 @@ public sealed class ProcessAgent
             foreach (var task in tasks.Where(task => run?.Tasks.Any(known => known.Id == task.TaskId.Value && known.Process is not null) != true))
                 Report(framework.Id, task.TaskId, TaskState.TaskFailed, $"Failed to make the sandbox: {refused.Message}", TaskStatus.Types.Reason.ContainerLaunchFailed);
         }
+    }
+
+    // Without the answer the master sends it again when this agent has come back.
+    private void Checkpoint(ToAgent.Types.Checkpoint checkpoint)
+    {
+        try
+        {
+            world.Volumes.Keep(checkpoint.Resources);
+        }
+        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        {
+            Log.CheckpointFailed(log, options.Hostname, options.WorkDirectory, full.Message);
+            return;
+        }
+
+        Send(new ToMaster { Checkpointed = new() { Operations = { checkpoint.Operations } } });
     }
 
     private void Acknowledge(ToAgent.Types.AcknowledgeUpdate acknowledged)
@@ -478,6 +503,12 @@ public sealed class ProcessAgent
             current = connection;
         current?.Send(message);
     }
+
+    // As Mesos reads its flag: what is a number is a scalar.
+    private static Protocol.Attribute AttributeOf(string name, string value) =>
+        double.TryParse(value, System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out var number)
+            ? new() { Name = name, Type = Value.Types.Type.Scalar, Scalar = new() { Value = number } }
+            : new() { Name = name, Type = Value.Types.Type.Text, Text = new() { Value = value } };
 
     private static Resource Scalar(string name, double value) =>
         new()

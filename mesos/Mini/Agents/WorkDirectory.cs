@@ -46,6 +46,12 @@ internal sealed class WorkDirectory
     public string Executor(string agent, string framework, string executor) =>
         Path.Combine(root, "slaves", agent, "frameworks", framework, "executors", executor);
 
+    /// <summary>The agent's reservations and volumes.</summary>
+    public string ResourcesFile => Path.Combine(meta, "resources");
+
+    /// <summary>Where Mesos has persistent volumes of the root disk.</summary>
+    public string Volume(string role, string id) => Path.Combine(root, "volumes", "roles", role, id);
+
     public string RunMeta(string container) => Path.Combine(RunsMeta, container);
 
     public IEnumerable<string> RunMetas() => Directory.EnumerateDirectories(RunsMeta).Order(StringComparer.Ordinal);

@@ -15,6 +15,12 @@ internal sealed class Claimant(string id)
     /// <summary>Agents with gpus are kept for frameworks that ask for them.</summary>
     public bool UsesGpus { get; set; }
 
+    /// <summary>It takes resources that may be taken back at any time.</summary>
+    public bool TakesRevocable { get; set; }
+
+    /// <summary>Per role: the agents it wants to be offered.</summary>
+    public IReadOnlyDictionary<string, OfferConstraint> Constraints { get; set; } = new Dictionary<string, OfferConstraint>();
+
     public IReadOnlyList<string> Roles { get; set; } = [];
     public HashSet<string> Suppressed { get; } = new(StringComparer.Ordinal);
 

@@ -4,22 +4,35 @@ namespace Declarative.Mesos.Mini.Allocator;
 
 /// <summary>
 /// Decides who is offered what: agents in random order; of each agent everything that is free goes to the role that has least for its
-/// weight (<see cref="RoleTree"/>), within it to the framework with the smallest dominant share, unless it has refused it.
+/// weight (<see cref="RoleTree"/>), within it to the framework with the smallest dominant share, unless it has refused it, its
+/// constraints exclude the agent or its role's quota is used up (<see cref="Quotas"/>).
 /// </summary>
 /// <remarks>Called by the master alone, under its gate.</remarks>
-internal sealed class OfferAllocator(Random random)
+internal sealed class OfferAllocator
 {
     // Mesos' min_allocatable_resources: cpus:0.01|mem:32.
     private const long CpusMin = 10;
     private const long MemMin = 32_000;
 
+    private readonly Random _random;
     private readonly List<Slot> _slots = [];
     private readonly List<Claimant> _claimants = [];
     private readonly PriorityQueue<DateTimeOffset, DateTimeOffset> _refusalEnds = new();
     private readonly Quantities _total = new();
 
+    public OfferAllocator(Random random)
+    {
+        _random = random;
+        Quotas = new(Roles);
+    }
+
     /// <summary>What the roles have, and their weights.</summary>
     public RoleTree Roles { get; } = new();
+
+    public Quotas Quotas { get; }
+
+    /// <summary>All agents' resources together.</summary>
+    public Quantities Total => _total;
 
     /// <summary>Something became free since the last round over all agents.</summary>
     public bool IsDirty { get; private set; }
@@ -28,12 +41,14 @@ internal sealed class OfferAllocator(Random random)
     {
         _slots.Add(slot);
         _total.Add(slot.Total);
+        Roles.AddReservations(slot.Total);
     }
 
     public void Remove(Slot slot)
     {
         _slots.Remove(slot);
         _total.Subtract(slot.Total);
+        Roles.RemoveReservations(slot.Total);
         foreach (var claimant in _claimants)
             claimant.Forget(slot);
     }
@@ -49,6 +64,18 @@ internal sealed class OfferAllocator(Random random)
         Count(claimant, role).Add(resources);
         Roles.Add(role, resources);
     }
+
+    /// <summary>An agent's resources become something else: reserved, a volume, or plain again. The part that is free or taken is the caller's.</summary>
+    public void Convert(Slot slot, Conversion conversion)
+    {
+        Roles.RemoveReservations(slot.Total);
+        slot.Total.Convert(conversion);
+        Roles.AddReservations(slot.Total);
+        IsDirty = true;
+    }
+
+    /// <summary>Who may have what has changed: the next round is to look at everything.</summary>
+    public void Reconsider() => IsDirty = true;
 
     /// <summary>Resources become free: an offer was declined or rescinded, a task ended.</summary>
     public void Recover(Claimant claimant, Slot slot, string role, ResourceBag resources)
@@ -83,7 +110,7 @@ internal sealed class OfferAllocator(Random random)
     {
         IsDirty = false;
         var order = _slots.ToArray();
-        random.Shuffle(order);
+        _random.Shuffle(order);
         return Allocate(order, now);
     }
 
@@ -94,6 +121,7 @@ internal sealed class OfferAllocator(Random random)
         var candidates = Candidates();
         if (candidates.Length == 0)
             return allocations;
+        Quotas.Begin(_slots);
         foreach (var slot in order)
         {
             if (!slot.Active || slot.Available.IsEmpty)
@@ -104,6 +132,7 @@ internal sealed class OfferAllocator(Random random)
             {
                 if (Fitting(candidate, slot, now) is not { } resources)
                     continue;
+                Quotas.Took(candidate.Role, resources);
                 Take(candidate.Claimant, slot, candidate.Role, resources);
                 allocations.Add(new(candidate.Claimant, slot, candidate.Role, resources));
                 if (slot.Available.IsEmpty)
@@ -114,12 +143,17 @@ internal sealed class OfferAllocator(Random random)
         return allocations;
     }
 
-    private static ResourceBag? Fitting(Candidate candidate, Slot slot, DateTimeOffset now)
+    private ResourceBag? Fitting(Candidate candidate, Slot slot, DateTimeOffset now)
     {
         var (claimant, role) = (candidate.Claimant, candidate.Role);
         if (slot.HasGpus && !claimant.UsesGpus)
             return null;
+        if (claimant.Constraints.TryGetValue(role, out var constraint) && !constraint.Admits(slot.Record))
+            return null;
         var resources = slot.Available.UsableBy(role);
+        if (!claimant.TakesRevocable)
+            resources = resources.WithoutRevocable();
+        Quotas.Cut(role, resources);
         var allocatable = resources.Scalar("cpus") >= CpusMin || resources.Scalar("mem") >= MemMin;
         return allocatable && claimant.IsLargeEnough(role, resources) && !claimant.Refuses(slot, role, resources, now) ? resources : null;
     }

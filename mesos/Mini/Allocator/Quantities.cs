@@ -2,16 +2,22 @@ using Declarative.Mesos.Resources;
 
 namespace Declarative.Mesos.Mini.Allocator;
 
-/// <summary>The scalars that fairness is measured by, in thousandths.</summary>
+/// <summary>The scalars that fairness and quota are measured by, in thousandths.</summary>
 internal sealed class Quantities
 {
-    private static readonly string[] Names = ["cpus", "mem", "disk", "gpus"];
+    public static readonly string[] Names = ["cpus", "mem", "disk", "gpus"];
 
     private readonly long[] _amounts = new long[Names.Length];
 
-    public void Add(ResourceBag bag) => Add(bag, 1);
+    /// <param name="name">One of <see cref="Names"/>; of others there is nothing.</param>
+    public long this[string name] => Array.IndexOf(Names, name) is >= 0 and var at ? _amounts[at] : 0;
 
-    public void Subtract(ResourceBag bag) => Add(bag, -1);
+    public void Add(ResourceBag bag) => Add(bag.Scalars, 1);
+
+    public void Subtract(ResourceBag bag) => Add(bag.Scalars, -1);
+
+    /// <summary>Only what is neither reserved nor revocable.</summary>
+    public void AddUnreserved(ResourceBag bag, int sign) => Add(bag.UnreservedScalars, sign);
 
     /// <summary>The largest part that this is of the total, over all kinds: the dominant share of DRF.</summary>
     public double DominantShare(Quantities total)
@@ -26,9 +32,9 @@ internal sealed class Quantities
         return share;
     }
 
-    private void Add(ResourceBag bag, int sign)
+    private void Add(IEnumerable<(string Name, long Milli)> scalars, int sign)
     {
-        foreach (var (name, milli) in bag.Scalars)
+        foreach (var (name, milli) in scalars)
         {
             var at = Array.IndexOf(Names, name);
             if (at >= 0)

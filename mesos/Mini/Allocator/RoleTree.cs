@@ -26,16 +26,45 @@ internal sealed class RoleTree
             _weights[role] = weight;
     }
 
+    /// <summary><c>a</c> for <c>a/b/c</c>.</summary>
+    public static string Top(string role) => role.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? role[..slash] : role;
+
     public void Add(string role, ResourceBag resources)
     {
         foreach (var node in Path(role))
+        {
             node.Has.Add(resources);
+            node.Unreserved.AddUnreserved(resources, 1);
+        }
     }
 
     public void Subtract(string role, ResourceBag resources)
     {
         foreach (var node in Path(role))
+        {
             node.Has.Subtract(resources);
+            node.Unreserved.AddUnreserved(resources, -1);
+        }
+    }
+
+    /// <summary>An agent with these resources comes: what is reserved counts to its roles whether it is offered or not.</summary>
+    public void AddReservations(ResourceBag resources)
+    {
+        foreach (var (role, reserved) in resources.Reserved())
+        {
+            foreach (var node in Path(role))
+                node.Reserved.Add(reserved);
+        }
+    }
+
+    /// <summary>The agent goes.</summary>
+    public void RemoveReservations(ResourceBag resources)
+    {
+        foreach (var (role, reserved) in resources.Reserved())
+        {
+            foreach (var node in Path(role))
+                node.Reserved.Subtract(reserved);
+        }
     }
 
     /// <summary>The nodes from the top to the role's own part.</summary>
@@ -84,7 +113,14 @@ internal sealed class RoleTree
     {
         public string Role { get; } = role;
         public int Order { get; } = order;
+        /// <summary>Offered or in use.</summary>
         public Quantities Has { get; } = new();
+
+        /// <summary>The part of it that is not reserved.</summary>
+        public Quantities Unreserved { get; } = new();
+
+        /// <summary>Reserved for it on all agents.</summary>
+        public Quantities Reserved { get; } = new();
         public IReadOnlyList<Node>? Path { get; set; }
     }
 }

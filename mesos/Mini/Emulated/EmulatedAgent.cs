@@ -24,6 +24,8 @@ public sealed class EmulatedAgent : IDisposable
     private AgentInfo _record;
     private IAgentConnection? _connection;
     private DateTimeOffset _lastPing;
+    private ToAgent.Types.Checkpoint _checkpoint = new();
+    private bool _shutDown;
 
     public EmulatedAgent(EmulatedAgentOptions options, IMasterDoor master, TimeProvider time, Random random)
     {
@@ -65,17 +67,22 @@ public sealed class EmulatedAgent : IDisposable
         }
     }
 
-    /// <summary>Registers and serves until <paramref name="stop"/>; connects again whenever the connection is lost.</summary>
+    /// <summary>
+    /// Registers and serves until <paramref name="stop"/>, or until the master shuts it down; connects again whenever the connection is lost.
+    /// </summary>
     public async Task Run(CancellationToken stop)
     {
         try
         {
+            _shutDown = false;
             while (true)
             {
                 try
                 {
                     using var link = await _master.Connect(stop);
                     await Serve(link, stop);
+                    if (_shutDown)
+                        return;
                 }
                 catch (MasterUnavailable)
                 {
@@ -136,6 +143,7 @@ public sealed class EmulatedAgent : IDisposable
         {
             _tasks.Clear();
             _record = Describe(_options);
+            _checkpoint = new();
         }
     }
 
@@ -211,6 +219,7 @@ public sealed class EmulatedAgent : IDisposable
             Version = Version.Text,
             Address = address,
         };
+        message.Checkpointed.Add(_checkpoint.Resources);
         _tasks.Describe(message);
         return new ToMaster { Reregister = message };
     }
@@ -226,8 +235,16 @@ public sealed class EmulatedAgent : IDisposable
                 _lastPing = _time.GetUtcNow();
                 Send(new ToMaster { Pong = new() });
                 break;
+            case ToAgent.MessageOneofCase.Checkpoint:
+                _checkpoint = message.Checkpoint;
+                Send(new ToMaster { Checkpointed = new() { Operations = { _checkpoint.Operations } } });
+                break;
             case ToAgent.MessageOneofCase.Shutdown:
+                // Gone for good: run again, it is another agent.
                 _tasks.Clear();
+                _record = Describe(_options);
+                _checkpoint = new();
+                _shutDown = true;
                 break;
             default:
                 _tasks.Handle(message);
@@ -277,6 +294,7 @@ public sealed class EmulatedAgent : IDisposable
         var ports = new Resource { Name = "ports", Type = Value.Types.Type.Ranges, Ranges = new() };
         ports.Ranges.Range.Add(new Value.Types.Range { Begin = options.Ports.First, End = options.Ports.Last });
         described.Resources.Add(ports);
+        described.Resources.Add(options.More);
         described.Attributes.Add(options.Attributes);
         if (options.Domain is { } domain)
             described.Domain = domain;

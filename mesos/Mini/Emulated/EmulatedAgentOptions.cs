@@ -17,6 +17,9 @@ public sealed record EmulatedAgentOptions
     public double Disk { get; init; } = 10240;
 
     public (ulong First, ulong Last) Ports { get; init; } = (31000, 32000);
+    /// <summary>Beside cpus, mem, disk and ports: gpus, statically reserved or revocable resources.</summary>
+    public IReadOnlyList<Resource> More { get; init; } = [];
+
     public IReadOnlyList<Attribute> Attributes { get; init; } = [];
     public DomainInfo? Domain { get; init; }
 

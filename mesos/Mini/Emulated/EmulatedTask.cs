@@ -17,5 +17,9 @@ internal sealed class EmulatedTask(MesosTask record, FrameworkInfo framework, Ta
 
     public bool IsOver => Record.State.IsTerminal();
     public bool IsKilled { get; set; }
+
+    /// <summary>Said with TASK_KILLING and TASK_KILLED; null for a kill that the framework asked for.</summary>
+    public TaskStatus.Types.Reason? KilledBecause { get; set; }
+
     public Deadlines.Deadline? Next { get; set; }
 }

@@ -52,6 +52,11 @@ internal sealed class EmulatedTasks : IDisposable
             case ToAgent.MessageOneofCase.ShutdownFramework:
                 Drop(message.ShutdownFramework.FrameworkId);
                 break;
+            case ToAgent.MessageOneofCase.Drain:
+                var drain = message.Drain.MaxGracePeriod is { } grace ? TimeSpan.FromTicks(grace.Nanoseconds / 100) : TimeSpan.MaxValue;
+                foreach (var task in _tasks.Values.Where(task => task is { IsOver: false, IsKilled: false }).ToList())
+                    Kill(task, drain < _options.KillDelay ? drain : _options.KillDelay, Reason.AgentDraining);
+                break;
             case ToAgent.MessageOneofCase.ShutdownExecutor:
                 var key = (message.ShutdownExecutor.FrameworkId.Value, message.ShutdownExecutor.ExecutorId.Value);
                 if (_executors.TryGetValue(key, out var executor))
@@ -214,10 +219,11 @@ internal sealed class EmulatedTasks : IDisposable
         Kill(task, grace < _options.KillDelay ? grace : _options.KillDelay);
     }
 
-    private void Kill(EmulatedTask task, TimeSpan delay)
+    private void Kill(EmulatedTask task, TimeSpan delay, Reason? why = null)
     {
         task.Next?.Cancel();
         task.IsKilled = true;
+        task.KilledBecause = why;
         if (task.Framework.Capabilities.Any(capability => capability.Type == Capability.TaskKillingState))
             Report(task, StatusOf(task, TaskState.TaskKilling));
         task.Next = _later.After(delay, () => Over(task, TaskState.TaskKilled, "Command terminated with signal Terminated"));
@@ -306,6 +312,8 @@ internal sealed class EmulatedTasks : IDisposable
         };
         if (_agent is not null)
             status.AgentId = _agent;
+        if (task.KilledBecause is { } why)
+            status.Reason = why;
         // A real agent knows the address of a pod's container only while it runs.
         if (task.Executor is null || state == TaskState.TaskRunning)
             status.ContainerStatus.NetworkInfos.Add(network);

@@ -22,6 +22,9 @@ internal static class Answer
             await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
     }
 
+    /// <summary>404 without a text, but with its type.</summary>
+    public static Task NoFile(HttpContext context) => Text(context, 404, "");
+
     public static Task Empty(HttpContext context, int status)
     {
         context.Response.StatusCode = status;

@@ -27,10 +27,10 @@ internal static class OperatorEndpoint
 
         if (call.Type == CallType.Subscribe)
             await Subscribe(context, master, accept);
-        else if (call.Type == CallType.Teardown)
-            await Done(context, master.Teardown(call.Teardown.FrameworkId));
-        else if (call.Type == CallType.UpdateWeights)
-            await Done(context, master.UpdateWeights(call.UpdateWeights.WeightInfos));
+        else if (OperatorChanges.Of(call) is { } change)
+            await Done(context, master.Operate(change));
+        else if (call.Type is CallType.ListFiles or CallType.ReadFile)
+            await Answer.NoFile(context); // As of a master without a log file: it shows no others.
         else if (Read(call, master) is { } response)
             await Answer.Message(context, response, accept);
         else
@@ -43,9 +43,9 @@ internal static class OperatorEndpoint
             { HasType: false } or { Type: CallType.Unknown } => "type",
             _ when !Enum.IsDefined(call.Type) => "type",
             { Type: CallType.GetMetrics, GetMetrics: null } => "get_metrics",
-            { Type: CallType.Teardown, Teardown: null } => "teardown",
-            { Type: CallType.UpdateWeights, UpdateWeights: null } => "update_weights",
-            _ => null,
+            { Type: CallType.ListFiles, ListFiles: null } => "list_files",
+            { Type: CallType.ReadFile, ReadFile: null } => "read_file",
+            _ => OperatorChanges.Missing(call),
         };
 
     private static async Task Done(HttpContext context, CallOutcome outcome)
@@ -97,7 +97,27 @@ internal static class OperatorEndpoint
             },
             CallType.GetTasks => new Response { Type = ResponseType.GetTasks, GetTasks = master.View(OperatorViews.Tasks) },
             CallType.GetRoles => new Response { Type = ResponseType.GetRoles, GetRoles = master.View(OperatorViews.Roles) },
-            CallType.GetOperations => new Response { Type = ResponseType.GetOperations, GetOperations = new() },
+            CallType.GetOperations => new Response
+            {
+                Type = ResponseType.GetOperations,
+                GetOperations = master.View(OperatorViews.Operations),
+            },
+            CallType.GetQuota => new Response { Type = ResponseType.GetQuota, GetQuota = master.View(OperatorViews.Quota) },
+            CallType.GetMaintenanceSchedule => new Response
+            {
+                Type = ResponseType.GetMaintenanceSchedule,
+                GetMaintenanceSchedule = new() { Schedule = master.ViewOperator(desk => desk.Maintenance.Schedule) },
+            },
+            CallType.GetMaintenanceStatus => new Response
+            {
+                Type = ResponseType.GetMaintenanceStatus,
+                GetMaintenanceStatus = new() { Status = master.ViewOperator(desk => desk.Maintenance.Status()) },
+            },
+            CallType.GetLoggingLevel => new Response
+            {
+                Type = ResponseType.GetLoggingLevel,
+                GetLoggingLevel = new() { Level = master.ViewOperator(desk => desk.LoggingLevel) },
+            },
             CallType.GetWeights => new Response { Type = ResponseType.GetWeights, GetWeights = master.View(OperatorViews.Weights) },
             CallType.GetMaster => new Response { Type = ResponseType.GetMaster, GetMaster = master.View(Master) },
             _ => null,

@@ -3,7 +3,6 @@ using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Declarative.Mesos.Resources;
 using Capability = Declarative.Mesos.Protocol.FrameworkInfo.Types.Capability.Types.Type;
-using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
 using OperationType = Declarative.Mesos.Protocol.Offer.Types.Operation.Types.Type;
 using Operation = Declarative.Mesos.Protocol.Offer.Types.Operation;
 using Reason = Declarative.Mesos.Protocol.TaskStatus.Types.Reason;
@@ -11,7 +10,7 @@ using Reason = Declarative.Mesos.Protocol.TaskStatus.Types.Reason;
 namespace Declarative.Mesos.Mini.Master;
 
 /// <summary>ACCEPT and DECLINE: offers become tasks, or resources that are free again.</summary>
-internal sealed class Accepting(Cluster cluster)
+internal sealed class Accepting(Cluster cluster, OperationDesk operations, MaintenanceDesk maintenance)
 {
     public void Accept(Framework framework, Call.Types.Accept accept)
     {
@@ -26,7 +25,7 @@ internal sealed class Accepting(Cluster cluster)
             }
 
             foreach (var operation in accept.Operations.Where(operation => !IsLaunch(operation)))
-                Refuse(framework, operation, OperationState.OperationDropped, $"Operation with invalid offers: {fault}");
+                OperationDesk.Refuse(framework, operation, OperationState.OperationDropped, $"Operation with invalid offers: {fault}");
             return;
         }
 
@@ -53,7 +52,7 @@ internal sealed class Accepting(Cluster cluster)
                     Launch(framework, agent!, role, group, left);
                     break;
                 default:
-                    Refuse(framework, operation, OperationState.OperationError, "The operation is not supported by this master");
+                    operations.Perform(framework, agent!, role, operation, left);
                     break;
             }
         }
@@ -264,22 +263,9 @@ internal sealed class Accepting(Cluster cluster)
         framework.Tasks.Add(task.Id, task);
         agent.Tasks[(framework.Id, task.Id)] = task;
         cluster.Operators.TaskAdded(task);
+        maintenance.Launched(agent);
     }
 
     private void Refuse(Framework framework, TaskInfo task, Reason reason, string message) =>
         Cluster.Send(framework, cluster.MasterUpdate(task.TaskId.Value, task.AgentId.Value, TaskState.TaskError, reason, message));
-
-    // Without an id nobody waits for an answer.
-    private static void Refuse(Framework framework, Operation operation, OperationState state, string message)
-    {
-        if (operation.Id is not { } id)
-            return;
-        var status = new OperationStatus
-        {
-            OperationId = id,
-            State = state,
-            Message = message,
-        };
-        framework.Send(new Event { Type = EventType.UpdateOperationStatus, UpdateOperationStatus = new() { Status = status } });
-    }
 }

@@ -22,6 +22,12 @@ internal sealed class Agent(AgentInfo record, Slot slot)
     public Dictionary<(string Framework, string Task), Launched> Tasks { get; } = [];
     public Dictionary<(string Framework, string Executor), Executor> Executors { get; } = [];
 
+    /// <summary>An operator keeps it from being offered; null while none does.</summary>
+    public Deactivation? Deactivation { get; set; }
+
+    /// <summary>When its machine is to be maintained.</summary>
+    public Unavailability? Unavailability { get; set; }
+
     /// <summary>Pings that were sent since the last answer.</summary>
     public int MissedPings { get; set; }
 

@@ -9,7 +9,7 @@ using Reason = Declarative.Mesos.Protocol.TaskStatus.Types.Reason;
 namespace Declarative.Mesos.Mini.Master;
 
 /// <summary>Agents: registration, updates of their tasks, loss and return.</summary>
-internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
+internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, OperationDesk operations, MaintenanceDesk maintenance)
 {
     /// <summary>The set of agents changed: the registry is to be written.</summary>
     public Action Changed { get; init; } = () => { };
@@ -47,6 +47,9 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
                 break;
             case ToMaster.MessageOneofCase.Unregister:
                 Remove(agent, "the agent unregistered");
+                break;
+            case ToMaster.MessageOneofCase.Checkpointed:
+                operations.Checkpointed(agent, message.Checkpointed.Operations);
                 break;
             default:
                 break;
@@ -93,8 +96,13 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         }
 
         var record = register.Agent.Clone();
-        if (cluster.AgentsByAddress.TryGetValue((record.Hostname, record.Port), out var before))
-            Remove(before, "a new agent registered at the same address");
+        if (maintenance.IsDown(record.Hostname, register.Address?.Ip))
+        {
+            Turn(connection, "Machine is DOWN");
+            return;
+        }
+
+        RemoveOtherAt(record, register.Address);
         record.Id = new() { Value = cluster.NextAgentId() };
         var agent = Add(connection, record, register.Version, register.Address);
         Welcome(agent, []);
@@ -103,10 +111,71 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         cluster.Allocate(agent);
     }
 
+    /// <summary>
+    /// MARK_AGENT_GONE: its tasks are gone for good and it is not let in again. False when there is no such agent.
+    /// </summary>
+    public bool MarkGone(string id)
+    {
+        if (cluster.GoneAgents.ContainsKey(id))
+            return true;
+        const string message = "Agent has been marked gone";
+        if (cluster.Agents.TryGetValue(id, out var agent))
+        {
+            agent.Send(new ToAgent { Shutdown = new() { Message = message } });
+            foreach (var task in agent.Tasks.Values.ToList())
+            {
+                var state = task.Framework.PartitionAware ? TaskState.TaskGoneByOperator : TaskState.TaskLost;
+                if (!task.Record.State.IsTerminal())
+                    cluster.Announce(task, cluster.MasterUpdate(task.Id, id, state, Reason.AgentRemovedByOperator, message));
+                cluster.Remove(task);
+            }
+
+            operations.Lose(agent, OperationState.OperationGoneByOperator);
+            Drop(agent);
+            cluster.Operators.AgentRemoved(id);
+        }
+        else if (!cluster.RecoveredAgents.Remove(id) && !cluster.UnreachableAgents.Remove(id))
+        {
+            return false;
+        }
+
+        cluster.GoneAgents[id] = cluster.Now;
+        cluster.Deactivations.Remove(id);
+        Changed();
+        return true;
+    }
+
+    /// <summary>The agent's machine is taken down.</summary>
+    public void TakeDown(Agent agent, string why) => Remove(agent, why);
+
+    // Not let in: it ends its tasks and itself.
+    private static void Turn(AgentConnection connection, string why)
+    {
+        connection.Deliver(new ToAgent { Shutdown = new() { Message = why } });
+        connection.Close();
+    }
+
+    // Only one agent can answer at an address: the one that was there is gone, whatever its pings would say.
+    private void RemoveOtherAt(AgentInfo record, Address? address)
+    {
+        if (cluster.AgentsByAddress.TryGetValue(AddressOf(record, address), out var before) && before.Id != record.Id?.Value)
+            Remove(before, "a new agent registered at the same address");
+    }
+
+    private static (string Host, int Port) AddressOf(AgentInfo record, Address? address) =>
+        address is { HasIp: true } known ? (known.Ip, known.Port) : (record.Hostname, record.Port);
+
     private void Reregister(AgentConnection connection, ToMaster.Types.Reregister reregister)
     {
         var record = reregister.Agent.Clone();
         var id = record.Id.Value;
+        if (cluster.GoneAgents.ContainsKey(id) || maintenance.IsDown(record.Hostname, reregister.Address?.Ip))
+        {
+            Turn(connection, cluster.GoneAgents.ContainsKey(id) ? "Agent has been marked gone" : "Machine is DOWN");
+            return;
+        }
+
+        RemoveOtherAt(record, reregister.Address);
         var isKnown = cluster.Agents.TryGetValue(id, out var agent);
         var wasUnreachable = cluster.UnreachableAgents.Remove(id);
         cluster.RecoveredAgents.Remove(id);
@@ -115,16 +184,19 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
             if (agent!.Connection is { } old && old != connection)
                 old.Close();
             agent.Connection = connection;
-            agent.Record = record;
+            cluster.AgentsByAddress.Remove(AddressOf(agent.Record, agent.Address));
+            agent.Address = reregister.Address;
+            cluster.AgentsByAddress[AddressOf(record, agent.Address)] = agent;
+            agent.Record = agent.Slot.Record = record;
             agent.Version = reregister.Version;
             connection.Agent = agent;
         }
         else
         {
-            agent = Add(connection, record, reregister.Version, reregister.Address);
+            agent = Add(connection, record, reregister.Version, reregister.Address, reregister.Checkpointed);
         }
 
-        agent.Slot.Active = true;
+        agent.Slot.Active = agent.Deactivation is null;
         agent.MissedPings = 0;
         agent.Reregistered = cluster.Now;
         foreach (var framework in reregister.Frameworks)
@@ -142,6 +214,11 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         }
 
         Welcome(agent, missing.Values.Where(task => !task.Record.State.IsTerminal()));
+        // What it has on disk may be older than what the master made of it.
+        if (isKnown)
+            operations.Checkpoint(agent);
+        DrainDesk.Tell(agent);
+        cluster.Emptied(agent);
         if (!isKnown)
         {
             Changed();
@@ -151,9 +228,11 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         cluster.Allocate(agent);
     }
 
-    private Agent Add(AgentConnection connection, AgentInfo record, string version, Address? address)
+    private Agent Add(AgentConnection connection, AgentInfo record, string version, Address? address, IEnumerable<Resource>? checkpointed = null)
     {
-        var agent = new Agent(record, new Slot(record.Id.Value, ResourceBag.Of(record.Resources)))
+        var total = ResourceBag.Of(record.Resources);
+        total.Restore(checkpointed ?? []);
+        var agent = new Agent(record, new Slot(record.Id.Value, total, record))
         {
             Version = version,
             Address = address,
@@ -162,8 +241,11 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         };
         connection.Agent = agent;
         cluster.Agents.Add(agent.Id, agent);
-        cluster.AgentsByAddress[(record.Hostname, record.Port)] = agent;
+        cluster.AgentsByAddress[AddressOf(record, address)] = agent;
+        agent.Deactivation = cluster.Deactivations.GetValueOrDefault(agent.Id);
+        agent.Slot.Active = agent.Deactivation is null;
         cluster.Allocator.Add(agent.Slot);
+        maintenance.Meet(agent);
         return agent;
     }
 
@@ -327,6 +409,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
             framework.Tasks.Remove(task.Id);
         }
 
+        operations.Lose(agent, OperationState.OperationUnreachable);
         Drop(agent);
     }
 
@@ -341,7 +424,9 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
             cluster.Remove(task);
         }
 
+        operations.Lose(agent, OperationState.OperationGoneByOperator);
         Drop(agent);
+        cluster.Deactivations.Remove(agent.Id);
         cluster.Operators.AgentRemoved(agent.Id);
     }
 
@@ -354,7 +439,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers)
         agent.Connection?.Close();
         agent.Connection = null;
         cluster.Agents.Remove(agent.Id);
-        var address = (agent.Record.Hostname, agent.Record.Port);
+        var address = AddressOf(agent.Record, agent.Address);
         if (cluster.AgentsByAddress.TryGetValue(address, out var there) && there == agent)
             cluster.AgentsByAddress.Remove(address);
         cluster.Allocator.Remove(agent.Slot);

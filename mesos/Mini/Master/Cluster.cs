@@ -3,6 +3,7 @@ using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Declarative.Mesos.Resources;
+using Google.Protobuf;
 using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
 
 namespace Declarative.Mesos.Mini.Master;
@@ -53,6 +54,15 @@ internal sealed class Cluster
     /// <summary>Agents that were given up, with the time; they may come back.</summary>
     public Dictionary<string, DateTimeOffset> UnreachableAgents { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Agents that an operator marked gone, with the time; they are not let in again.</summary>
+    public Dictionary<string, DateTimeOffset> GoneAgents { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Agents that an operator keeps from being offered, registered now or not.</summary>
+    public Dictionary<string, Deactivation> Deactivations { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Told when a task or an executor of an agent is forgotten.</summary>
+    public Action<Agent> Emptied { get; set; } = _ => { };
+
     /// <summary>Agents of the time before this master started that have not come back yet.</summary>
     public Dictionary<string, AgentInfo> RecoveredAgents { get; } = new(StringComparer.Ordinal);
 
@@ -63,6 +73,15 @@ internal sealed class Cluster
     public string NextFrameworkId() => $"{MasterId}-{_frameworks++:D4}";
 
     public string NextAgentId() => $"{MasterId}-S{_agents++}";
+
+    public string NextOfferId() => $"{MasterId}-O{_offers++}";
+
+    public ByteString NewUuidBytes()
+    {
+        var bytes = new byte[16];
+        _random.NextBytes(bytes);
+        return UnsafeByteOperations.UnsafeWrap(bytes);
+    }
 
     public string NewUuid()
     {
@@ -83,7 +102,7 @@ internal sealed class Cluster
         {
             var framework = Frameworks[allocation.Claimant.Id];
             var agent = Agents[allocation.Slot.Id];
-            var offer = new Offer($"{MasterId}-O{_offers++}", framework, agent, allocation.Role, allocation.Resources);
+            var offer = new Offer(NextOfferId(), framework, agent, allocation.Role, allocation.Resources);
             Offers.Add(offer.Id, offer);
             framework.Offers.Add(offer.Id, offer);
             agent.Offers.Add(offer.Id, offer);
@@ -239,6 +258,7 @@ internal sealed class Cluster
         task.Framework.Tasks.Remove(task.Id);
         task.Agent.Tasks.Remove((task.Framework.Id, task.Id));
         task.Framework.Complete(task, Options.MaxCompletedTasksPerFramework);
+        Emptied(task.Agent);
     }
 
     public void Remove(Executor executor)
@@ -246,6 +266,7 @@ internal sealed class Cluster
         executor.Framework.Executors.Remove((executor.Agent.Id, executor.Id));
         executor.Agent.Executors.Remove((executor.Framework.Id, executor.Id));
         Recover(executor.Framework, executor.Agent, executor.Role, executor.Resources);
+        Emptied(executor.Agent);
     }
 
     /// <summary>
@@ -285,6 +306,8 @@ internal sealed class Cluster
 
         foreach (var executor in framework.Executors.Values.ToList())
             Remove(executor);
+        OperationDesk.Forget(framework);
+        framework.InverseOffers.Clear();
         framework.Unregistered = Now;
         framework.Stream?.Close();
         framework.Stream = null;

@@ -28,6 +28,12 @@ internal sealed class Framework(FrameworkInfo record, Claimant claimant)
     public Deadlines.Deadline? Heartbeat { get; set; }
 
     public Dictionary<string, Offer> Offers { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, InverseOffer> InverseOffers { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>By the id the framework gave them, until it acknowledges.</summary>
+    public Dictionary<string, Performed> Operations { get; } = new(StringComparer.Ordinal);
+
+    public OfferConstraints? OfferConstraints { get; set; }
     public Dictionary<string, Launched> Tasks { get; } = new(StringComparer.Ordinal);
     public Dictionary<(string Agent, string Executor), Executor> Executors { get; } = [];
     public OrderedDictionary<string, Launched> Unreachable { get; } = new(StringComparer.Ordinal);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
@@ -18,6 +17,7 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
     private readonly Cluster _cluster;
     private readonly SchedulerDesk _schedulers;
     private readonly AgentDesk _agents;
+    private readonly OperatorDesk _operator;
     private readonly Action<Registry>? _save;
     private bool _stopped;
     private bool _saving;
@@ -30,8 +30,13 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
     public MiniMaster(MasterOptions options, TimeProvider time, Random random, Registry? registry = null, Action<Registry>? save = null)
     {
         _cluster = new Cluster(options, time, random, _gate);
-        _schedulers = new SchedulerDesk(_cluster);
-        _agents = new AgentDesk(_cluster, _schedulers) { Changed = SaveSoon };
+        var operations = new OperationDesk(_cluster);
+        var maintenance = new MaintenanceDesk(_cluster) { Remove = (agent, why) => _agents!.TakeDown(agent, why) };
+        _schedulers = new SchedulerDesk(_cluster, operations, maintenance);
+        _agents = new AgentDesk(_cluster, _schedulers, operations, maintenance) { Changed = SaveSoon };
+        var drains = new DrainDesk(_cluster, _agents);
+        _cluster.Emptied = drains.Emptied;
+        _operator = new OperatorDesk(_cluster, _agents, operations, maintenance, drains);
         _save = save;
         Options = options;
         lock (_gate)
@@ -148,42 +153,24 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
             _cluster.Operators.Remove(stream);
     }
 
-    /// <summary>TEARDOWN by an operator.</summary>
-    internal CallOutcome Teardown(FrameworkID id)
+    /// <summary>A change by an operator. What belongs in the registry is in there before this returns.</summary>
+    internal CallOutcome Operate(Func<OperatorDesk, CallOutcome> change)
     {
         lock (_gate)
         {
             Check();
-            if (!_cluster.Frameworks.TryGetValue(id.Value, out var framework))
-                return CallOutcome.Refused($"No framework found with ID {id.Value}");
-            _cluster.Remove(framework);
-            return CallOutcome.Done;
+            var outcome = change(_operator);
+            if (outcome.IsTaken)
+                Save();
+            return outcome;
         }
     }
 
-    /// <summary>UPDATE_WEIGHTS: the roles named share by these from now on. Their offers are withdrawn and made anew, as in Mesos.</summary>
-    internal CallOutcome UpdateWeights(IReadOnlyCollection<WeightInfo> weights)
+    /// <summary>Looks at what operators changed; what is returned must not refer to anything that still changes.</summary>
+    internal T ViewOperator<T>(Func<OperatorDesk, T> look)
     {
         lock (_gate)
-        {
-            Check();
-            foreach (var weight in weights)
-            {
-                if (FrameworkValidation.RoleFault(weight.Role) is { } fault)
-                    return CallOutcome.Refused($"Failed to validate update weights request JSON: Invalid role '{weight.Role}': {fault}");
-                if (!(weight.Weight > 0) || double.IsInfinity(weight.Weight))
-                    return CallOutcome.Refused($"Failed to validate update weights request JSON: Invalid weight '{weight.Weight.ToString(CultureInfo.InvariantCulture)}' of role '{weight.Role}': weights must be positive");
-            }
-
-            foreach (var weight in weights)
-                _cluster.Allocator.Roles.SetWeight(weight.Role, weight.Weight);
-            var named = weights.Select(x => x.Role).ToHashSet(StringComparer.Ordinal);
-            foreach (var offer in _cluster.Frameworks.Values.SelectMany(x => x.Offers.Values).Where(x => named.Contains(x.Role)).ToList())
-                _cluster.Rescind(offer);
-            Save();
-            _cluster.Allocate();
-            return CallOutcome.Done;
-        }
+            return look(_operator);
     }
 
     internal void Receive(AgentConnection connection, ToMaster message)
@@ -226,6 +213,13 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
             _cluster.Allocator.Roles.SetWeight(weight.Role, weight.Weight);
         foreach (var lost in registry.Unreachable)
             _cluster.UnreachableAgents[lost.AgentId.Value] = DateTimeOffset.UnixEpoch.AddTicks(lost.Since.Nanoseconds / 100);
+        foreach (var gone in registry.Gone)
+            _cluster.GoneAgents[gone.AgentId.Value] = DateTimeOffset.UnixEpoch.AddTicks(gone.Since.Nanoseconds / 100);
+        foreach (var kept in registry.Deactivated)
+            _cluster.Deactivations[kept.AgentId.Value] = new Deactivation { Drain = kept.Drain, DrainStart = kept.DrainStart };
+        foreach (var quota in registry.Quotas)
+            _cluster.Allocator.Quotas.Set(quota.Clone());
+        _operator.Maintenance.Recover(registry.Schedule, registry.DownMachines);
         if (_cluster.RecoveredAgents.Count > 0)
             _cluster.Later.After(_cluster.Options.AgentReregisterTimeout, _agents.GiveUpRecovered);
     }
@@ -256,6 +250,20 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
         foreach (var (id, since) in _cluster.UnreachableAgents)
             registry.Unreachable.Add(new Registry.Types.Unreachable { AgentId = new() { Value = id }, Since = Cluster.Nanoseconds(since) });
         registry.Weights.Add(_cluster.Allocator.Roles.Weights.Select(x => new WeightInfo { Role = x.Key, Weight = x.Value }));
+        foreach (var (id, since) in _cluster.GoneAgents)
+            registry.Gone.Add(new Registry.Types.Unreachable { AgentId = new() { Value = id }, Since = Cluster.Nanoseconds(since) });
+        foreach (var (id, kept) in _cluster.Deactivations)
+        {
+            var deactivated = new Registry.Types.Deactivated { AgentId = new() { Value = id } };
+            if (kept.Drain is { } drain)
+                (deactivated.Drain, deactivated.DrainStart) = (drain, kept.DrainStart);
+            registry.Deactivated.Add(deactivated);
+        }
+
+        registry.Quotas.Add(_cluster.Allocator.Quotas.Configs);
+        if (_operator.Maintenance.Schedule is { Windows.Count: > 0 } schedule)
+            registry.Schedule = schedule;
+        registry.DownMachines.Add(_operator.Maintenance.Down);
         _save(registry);
     }
 }

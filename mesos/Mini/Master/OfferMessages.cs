@@ -19,6 +19,8 @@ internal static class OfferMessages
         };
         if (agent.Record.Domain is { } domain)
             message.Domain = domain;
+        if (agent.Unavailability is { } unavailability)
+            message.Unavailability = unavailability;
         message.Attributes.Add(agent.Record.Attributes);
         foreach (var executor in agent.Executors.Values)
         {
@@ -46,6 +48,24 @@ internal static class OfferMessages
             Address = agent.Address ?? new Address { Hostname = agent.Record.Hostname, Port = agent.Record.Port },
             Path = "/slave(1)",
         };
+
+    /// <summary>As operators see resources: the newer form, and the older one beside it where it can say the same.</summary>
+    public static void ToBothForms(Resource resource)
+    {
+#pragma warning disable CS0612
+        if (resource.Reservations.Count == 0)
+            resource.Role = "*";
+        if (resource.Reservations.Count != 1)
+            return;
+        var reservation = resource.Reservations[0];
+        resource.Role = reservation.Role;
+        if (reservation.Type != Resource.Types.ReservationInfo.Types.Type.Dynamic)
+            return;
+        resource.Reservation = reservation.Clone();
+        resource.Reservation.ClearType();
+        resource.Reservation.ClearRole();
+#pragma warning restore CS0612
+    }
 
     /// <summary>The form before reservation refinement: one role, "*" when unreserved, and one reservation when dynamic.</summary>
     public static void ToOldForm(Resource resource)

@@ -1,6 +1,7 @@
 using System.Net;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.MasterApi;
+using Declarative.Mesos.Protocol.QuotaApi;
 using Declarative.Mesos.Resources;
 using Capability = Declarative.Mesos.Protocol.AgentInfo.Types.Capability;
 using MasterCapability = Declarative.Mesos.Protocol.MasterInfo.Types.Capability;
@@ -110,6 +111,30 @@ internal static class OperatorViews
         return message;
     }
 
+    public static Response.Types.GetOperations Operations(Cluster cluster)
+    {
+        var message = new Response.Types.GetOperations();
+        message.Operations.Add(cluster.Frameworks.Values.SelectMany(framework => framework.Operations.Values).Select(one => one.Record.Clone()));
+        return message;
+    }
+
+    public static Response.Types.GetQuota Quota(Cluster cluster)
+    {
+        var status = new QuotaStatus();
+        foreach (var config in cluster.Allocator.Quotas.Configs)
+        {
+#pragma warning disable CS0612 // The older form is sent beside the newer one.
+            var info = new QuotaInfo { Role = config.Role };
+            foreach (var (name, guarantee) in config.Guarantees)
+                info.Guarantee.Add(new Resource { Name = name, Type = Value.Types.Type.Scalar, Scalar = guarantee });
+            status.Infos.Add(info);
+#pragma warning restore CS0612
+            status.Configs.Add(config);
+        }
+
+        return new() { Status = status };
+    }
+
     public static Response.Types.GetRoles Roles(Cluster cluster)
     {
         var roles = new SortedDictionary<string, Role>(StringComparer.Ordinal);
@@ -156,8 +181,9 @@ internal static class OperatorViews
             Recovered = framework.Recovered,
             RegisteredTime = Cluster.Nanoseconds(framework.Registered),
             ReregisteredTime = Cluster.Nanoseconds(framework.Reregistered),
-            OfferConstraints = new(),
+            OfferConstraints = framework.OfferConstraints ?? new(),
         };
+        message.InverseOffers.Add(framework.InverseOffers.Values.Select(offer => offer.ToProtocol()));
         if (framework.Unregistered is { } unregistered)
             message.UnregisteredTime = Cluster.Nanoseconds(unregistered);
         message.Offers.Add(framework.Offers.Values.Select(OfferMessages.Of));
@@ -171,17 +197,23 @@ internal static class OperatorViews
         var message = new Response.Types.GetAgents.Types.Agent
         {
             AgentInfo = agent.Record,
-            Active = agent.Connection is not null,
-            Deactivated = false,
+            Active = agent.Slot.Active,
+            Deactivated = agent.Deactivation is not null,
             Version = agent.Version,
             Pid = $"slave(1)@{agent.Address?.Ip ?? agent.Record.Hostname}:{agent.Record.Port}",
             RegisteredTime = Cluster.Nanoseconds(agent.Registered),
         };
         if (agent.Reregistered is { } reregistered)
             message.ReregisteredTime = Cluster.Nanoseconds(reregistered);
+        if (agent.Deactivation is { Drain: { } drain } deactivation)
+        {
+            message.DrainInfo = drain;
+            message.EstimatedDrainStartTime = deactivation.DrainStart;
+        }
+
         message.TotalResources.Add(agent.Slot.Total.ToProtocol());
         foreach (var resource in message.TotalResources)
-            OfferMessages.ToOldForm(resource);
+            OfferMessages.ToBothForms(resource);
         Add(message.AllocatedResources, Used(agent));
         Add(message.OfferedResources, agent.Offers.Values.Select(offer => (offer.Role, offer.Resources)));
         message.Capabilities.Add(AgentCapabilities);
@@ -243,7 +275,7 @@ internal static class OperatorViews
                 sum.Add(resources);
             foreach (var resource in sum.ToProtocol(role.Key))
             {
-                OfferMessages.ToOldForm(resource);
+                OfferMessages.ToBothForms(resource);
                 field.Add(resource);
             }
         }

@@ -29,6 +29,8 @@ internal sealed class Reconciliation(Cluster cluster)
             Answer(framework, task, agent, TaskState.TaskGone, "Reconciliation: Task is unknown to the agent");
         else if (agent is not null && cluster.UnreachableAgents.TryGetValue(agent, out var since))
             Answer(framework, task, agent, TaskState.TaskUnreachable, "Reconciliation: Task is unreachable", since);
+        else if (agent is not null && cluster.GoneAgents.ContainsKey(agent))
+            Answer(framework, task, agent, TaskState.TaskGoneByOperator, "Reconciliation: Task is gone");
         else if (agent is null ? cluster.RecoveredAgents.Count == 0 : !cluster.RecoveredAgents.ContainsKey(agent))
             Answer(framework, task, agent, TaskState.TaskUnknown, "Reconciliation: Task is unknown");
     }

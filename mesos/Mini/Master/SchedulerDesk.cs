@@ -10,9 +10,9 @@ using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
 namespace Declarative.Mesos.Mini.Master;
 
 /// <summary>Subscriptions and calls of frameworks.</summary>
-internal sealed class SchedulerDesk(Cluster cluster)
+internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, MaintenanceDesk maintenance)
 {
-    private readonly Accepting _accepting = new(cluster);
+    private readonly Accepting _accepting = new(cluster, operations, maintenance);
     private readonly Reconciliation _reconciliation = new(cluster);
 
     /// <summary>
@@ -24,6 +24,9 @@ internal sealed class SchedulerDesk(Cluster cluster)
         var record = subscribe.FrameworkInfo;
         if (FrameworkValidation.Fault(record, subscribe.SuppressedRoles) is { } fault)
             return Refuse(stream, fault);
+        var constraints = OfferConstraint.Of(subscribe.OfferConstraints, FrameworkValidation.Roles(record), out var wrong);
+        if (wrong is not null)
+            return Refuse(stream, wrong);
         if (record.Id is { } gone && cluster.CompletedFrameworks.ContainsKey(gone.Value))
             return Refuse(stream, "Framework has been removed");
         Framework? framework = null;
@@ -45,6 +48,8 @@ internal sealed class SchedulerDesk(Cluster cluster)
         if (!isNew)
             Change(framework, record);
         Suppress(framework, subscribe.SuppressedRoles);
+        framework.OfferConstraints = subscribe.OfferConstraints;
+        framework.Claimant.Constraints = constraints;
         framework.Claimant.Active = true;
         Greet(framework, stream);
         if (isNew)
@@ -55,6 +60,7 @@ internal sealed class SchedulerDesk(Cluster cluster)
             cluster.ScheduleBatch();
         else
             cluster.Allocate();
+        maintenance.Ask();
         foreach (var task in framework.Tasks.Values)
         {
             if (task.Unacknowledged is { } update)
@@ -127,8 +133,20 @@ internal sealed class SchedulerDesk(Cluster cluster)
                 break;
             case CallType.UpdateFramework:
                 return Update(framework, call.UpdateFramework);
+            case CallType.AcknowledgeOperationStatus:
+                OperationDesk.Acknowledge(framework, call.AcknowledgeOperationStatus);
+                break;
+            case CallType.ReconcileOperations:
+                operations.Reconcile(framework, call.ReconcileOperations);
+                break;
+            case CallType.AcceptInverseOffers:
+                maintenance.Answer(framework, call.AcceptInverseOffers.InverseOfferIds, call.AcceptInverseOffers.Filters, accepted: true);
+                break;
+            case CallType.DeclineInverseOffers:
+                maintenance.Answer(framework, call.DeclineInverseOffers.InverseOfferIds, call.DeclineInverseOffers.Filters, accepted: false);
+                break;
             default:
-                // REQUEST has no effect in Mesos' own allocator either; operations and inverse offers are never sent by this master.
+                // REQUEST has no effect in Mesos' own allocator either.
                 break;
         }
 
@@ -176,6 +194,7 @@ internal sealed class SchedulerDesk(Cluster cluster)
     {
         var record = framework.Record;
         framework.PartitionAware = framework.Has(Capability.PartitionAware);
+        framework.Claimant.TakesRevocable = framework.Has(Capability.RevocableResources);
         framework.Claimant.UsesGpus = framework.Has(Capability.GpuResources);
         framework.Claimant.Roles = [.. FrameworkValidation.Roles(record)];
         framework.Claimant.Smallest = record
@@ -207,6 +226,7 @@ internal sealed class SchedulerDesk(Cluster cluster)
 
     private void WithdrawOffers(Framework framework)
     {
+        framework.InverseOffers.Clear();
         foreach (var offer in framework.Offers.Values.ToList())
         {
             cluster.Withdraw(offer);
@@ -337,8 +357,13 @@ internal sealed class SchedulerDesk(Cluster cluster)
             ?? Unchanged("principal", record.Principal, wanted.Principal);
         if (fault is not null)
             return CallOutcome.Refused($"FrameworkInfo update is not valid: {fault}");
+        var constraints = OfferConstraint.Of(update.OfferConstraints, FrameworkValidation.Roles(wanted), out var wrong);
+        if (wrong is not null)
+            return CallOutcome.Refused($"'UpdateFramework.offer_constraints' are not valid: {wrong}");
         Change(framework, wanted);
         Suppress(framework, update.SuppressedRoles);
+        framework.OfferConstraints = update.OfferConstraints;
+        framework.Claimant.Constraints = constraints;
         cluster.Operators.FrameworkUpdated(framework);
         cluster.Allocate();
         return CallOutcome.Done;

@@ -95,7 +95,7 @@ internal static class TaskValidation
         return null;
     }
 
-    private static string? ResourceFault(IEnumerable<Resource> resources)
+    public static string? ResourceFault(IEnumerable<Resource> resources)
     {
         foreach (var resource in resources)
         {
