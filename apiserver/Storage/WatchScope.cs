@@ -55,7 +55,7 @@ internal sealed class WatchGroup(WatchScope scope)
     public Task Changed => _changed.Task;
 
     /// <summary>False where it waits already.</summary>
-    public bool Wait() => !IsWaiting && (IsWaiting = true);
+    public bool MustWait() => !IsWaiting && (IsWaiting = true);
 
     /// <summary>What to complete to wake these watchers.</summary>
     public TaskCompletionSource Take()

@@ -13,7 +13,7 @@ internal sealed class WatchWaker(Lock gate) : IThreadPoolWorkItem
     /// <summary>The caller holds the lock and calls <see cref="Start"/> after it.</summary>
     public void Add(WatchGroup group)
     {
-        if (group.Wait()) _waiting.Enqueue(group);
+        if (group.MustWait()) _waiting.Enqueue(group);
     }
 
     public void Start()

@@ -8,7 +8,7 @@ namespace Declarative.Tests.Architecture;
 public sealed class WordingTests
 {
     /// <summary>Public sites that the text may name: the sources of its rules. Every other host with a dot must be an address, or a name kept for examples (RFC 2606).</summary>
-    private static readonly string[] Sites = ["dot.net", "github.com", "kubernetes.default.svc.cluster.local", "kubernetes.io", "mesos.apache.org", "www.apache.org", "www.rfc-editor.org", "www.sqlite.org"];
+    private static readonly string[] Sites = ["dot.net", "etcd.io", "github.com", "grpc.io", "kubernetes.default.svc.cluster.local", "kubernetes.io", "mesos.apache.org", "www.apache.org", "www.rfc-editor.org", "www.sqlite.org"];
 
     private static readonly Regex HomePath = new(@"(?<![\w.}/-])/(?:work|root|home|Users)/\w", RegexOptions.Compiled);
     private static readonly Regex Host = new(@"\bhttps?://(?:[^\s/@""'`]*@)?([\w-]+(?:\.[\w-]+)+)", RegexOptions.Compiled);
