@@ -41,6 +41,9 @@ public sealed record Status(int Code, string Reason, string Message)
     public string Uid { get; init; } = "";
     public IReadOnlyList<StatusCause> Causes { get; init; } = [];
     public int RetryAfterSeconds { get; init; }
+
+    /// <summary>metadata.continue: a token to go on with a list that has expired, though not as of one revision; "" = none.</summary>
+    public string Continue { get; init; } = "";
     public bool IsSuccess => Code < 300;
 
     public static ApiException NotFound(Kind kind, string name) =>
@@ -73,6 +76,11 @@ public sealed record Status(int Code, string Reason, string Message)
 
     public static ApiException Expired(long revision, long oldest) =>
         new(new(410, StatusReason.Expired, $"too old resource version: {revision} ({oldest})"));
+
+    /// <param name="next">Continues the list with what there is now.</param>
+    public static ApiException ExpiredContinue(string next) => new(new(410, StatusReason.Expired,
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or go on with the one in this answer's "
+        + "metadata: the rest is then of another moment than the pages before, and may lack or repeat what was changed in between.") { Continue = next });
 
     public static ApiException TooLarge(string message) => new(new(413, StatusReason.TooLarge, message));
 
@@ -113,6 +121,7 @@ public sealed record Status(int Code, string Reason, string Message)
         json.WriteString("kind"u8, "Status"u8);
         json.WriteString("apiVersion"u8, "v1"u8);
         json.WriteStartObject("metadata"u8);
+        if (Continue.Length > 0) json.WriteString("continue"u8, Continue);
         json.WriteEndObject();
         json.WriteString("status"u8, IsSuccess ? "Success"u8 : "Failure"u8);
         if (Message.Length > 0) json.WriteString("message"u8, Message);

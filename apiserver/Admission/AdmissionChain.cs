@@ -19,6 +19,7 @@ internal sealed class AdmissionChain(
 {
     private readonly LimitRanges _limits = new(log);
     private readonly Priorities _priorities = new(log);
+    private readonly ServiceAccounts _accounts = new(log);
     private readonly Quotas _quotas = new(log, charge);
     private readonly WebhookCalls _webhooks = new(log, kinds, conversion, hook, random);
     private readonly PolicyCheck _policies = new(log, kinds);
@@ -28,6 +29,7 @@ internal sealed class AdmissionChain(
     public async Task<JsonObject> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, CancellationToken stop)
     {
         if (IsOwn(request)) return request.Object!;
+        _accounts.Default(request);
         _priorities.Default(request);
         _limits.Default(request);
         var scaled = Scale(request);

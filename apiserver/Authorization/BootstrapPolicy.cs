@@ -27,6 +27,8 @@ public static class BootstrapPolicy
             Of("authentication.k8s.io", "selfsubjectreviews", "create"),
         ]),
         .. ClusterWide("system:service-account-issuer-discovery", ["group:system:serviceaccounts"], [Paths("get", "/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/")]),
+        .. ClusterWide("system:public-info-viewer", ["group:" + User.Authenticated, "group:system:unauthenticated"], [Paths("get", "/healthz", "/livez", "/readyz", "/version", "/version/")]),
+        ClusterRole("system:auth-delegator", [Of("authentication.k8s.io", "tokenreviews", "create"), Of("authorization.k8s.io", "subjectaccessreviews", "create")]),
         .. ClusterWide("system:monitoring", ["group:system:monitoring"], [Paths("get", "/metrics", "/metrics/*")]),
         Aggregated("admin", [], [.. Administering, .. Editing, .. Viewing]),
         Aggregated("edit", ["admin"], [.. Editing, .. Viewing]),

@@ -20,6 +20,10 @@ internal static class Impersonation
             if (groups.Count > 0) throw Status.BadRequest("requested to impersonate groups without impersonating a user");
             return caller;
         }
+        if (headers.Keys.FirstOrDefault(x => x.Equals("Impersonate-Uid", StringComparison.OrdinalIgnoreCase) || x.StartsWith("Impersonate-Extra-", StringComparison.OrdinalIgnoreCase)) is { } other)
+        {
+            throw Status.BadRequest($"{other}: only Impersonate-User and Impersonate-Group are served here");
+        }
         var words = name.StartsWith(ServiceAccountPrefix, StringComparison.Ordinal) ? name[ServiceAccountPrefix.Length..].Split(':') : [];
         if (words.Length == 2) Require("serviceaccounts", words[0], words[1]);
         else Require("users", "", name);

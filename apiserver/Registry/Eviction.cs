@@ -35,7 +35,7 @@ internal static class Eviction
         if (delete.Uid is { } asked && asked != pod.Uid) throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: UID in precondition: {asked}, UID in object meta: {pod.Uid}");
         // A pod that does not run, or goes anyway, disrupts nobody.
         if (!pod.IsFinished && !pod.Metadata.IsDeleting && pod.Status.Phase != "Pending") await Take(registry, pod, delete.DryRun, stop);
-        return await registry.Delete(User.ApiServer, key, delete, stop);
+        return await registry.Evict(user, key, delete, stop);
     }
 
     private static async Task Take(Registry registry, Pod pod, bool dryRun, CancellationToken stop)

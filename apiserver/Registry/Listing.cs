@@ -19,8 +19,12 @@ internal static class Listing
         ObjectName? after = null;
         if (request.Continue.Length > 0)
         {
-            (revision, after) = ReadToken(request.Continue);
-            objects = log.SnapshotAt(kind, revision);
+            (var of, after) = ReadToken(request.Continue);
+            if (of != Latest)
+            {
+                objects = At(of, after.Value);
+                revision = of;
+            }
         }
         else if (request.Revision is > 0 and var asked)
         {
@@ -46,6 +50,18 @@ internal static class Listing
         var more = rest > 0;
         return new(items, revision, more ? Token(revision, last) : "", more && SelectsAll(request) ? rest : null);
 
+        ImmutableSortedDictionary<ObjectName, Selectable> At(long revision, ObjectName after)
+        {
+            try
+            {
+                return log.SnapshotAt(kind, revision);
+            }
+            catch (ApiException e) when (e.IsExpired)
+            {
+                throw Status.ExpiredContinue(Token(Latest, after));
+            }
+        }
+
         static bool SelectsAll(ListRequest request) => request.Labels.IsEverything && request.Fields.IsEverything;
     }
 
@@ -64,6 +80,9 @@ internal static class Listing
         }
     }
 
+    /// <summary>In a token: not a certain revision.</summary>
+    private const long Latest = -1;
+
     private static string Token(long revision, ObjectName last) =>
         Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"1:{revision}:{last.Namespace}/{last.Name}")));
 
@@ -72,7 +91,7 @@ internal static class Listing
         try
         {
             var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(token)).Split(':', 3);
-            if (parts.Length == 3 && parts[0] == "1" && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var revision) && parts[2].Split('/', 2) is [var ns, var name])
+            if (parts.Length == 3 && parts[0] == "1" && long.TryParse(parts[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var revision) && revision >= Latest && parts[2].Split('/', 2) is [var ns, var name])
             {
                 return (revision, new(ns, name));
             }

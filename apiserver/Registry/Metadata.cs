@@ -17,6 +17,9 @@ internal static class Metadata
     /// <summary>Owned by the server: a client's value is replaced by the stored one.</summary>
     private static readonly string[] ServersOwn = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"];
 
+    /// <summary>Those without a domain (Kubernetes doc "Finalizers").</summary>
+    private static readonly string[] StandardFinalizers = ["kubernetes", "orphan", "foregroundDeletion"];
+
     public static JsonObject Of(JsonObject json) => json.Need("metadata");
 
     public static string Uid(JsonObject json) => Of(json).Text("uid");
@@ -134,8 +137,22 @@ internal static class Metadata
             {
                 var name = finalizers[i]?.GetValue<string>() ?? "";
                 if (Names.QualifiedNameError(name) is { } error) causes.Add(Invalid($"metadata.finalizers[{i}]", name, error));
+                else if (key.Kind.IsBuiltIn && !name.Contains('/', StringComparison.Ordinal) && !StandardFinalizers.Contains(name))
+                {
+                    causes.Add(Invalid($"metadata.finalizers[{i}]", name, "name is neither a standard finalizer name nor is it fully qualified"));
+                }
             }
         }
+    }
+
+    /// <summary>What goes away is waited for by those who asked for it before.</summary>
+    public static void ValidateUpdate(JsonObject json, JsonObject old, List<StatusCause> causes)
+    {
+        if (!IsDeleting(old) || Of(json).List("finalizers") is not { } finalizers) return;
+        var before = Of(old).List("finalizers")?.Select(x => x?.GetValue<string>()).ToHashSet() ?? [];
+        var added = finalizers.Select(x => x?.GetValue<string>()).Where(x => !before.Contains(x)).ToList();
+        if (added.Count == 0) return;
+        causes.Add(new("FieldValueForbidden", $"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers [{string.Join(' ', added.Select(x => $"\"{x}\""))}]", "metadata.finalizers"));
     }
 
     public static StatusCause Invalid(string field, string value, string why) => new("FieldValueInvalid", $"Invalid value: \"{value}\": {why}", field);

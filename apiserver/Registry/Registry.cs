@@ -214,10 +214,13 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private Task<Stored> Apply(User user, ResourceKey key, ReadOnlyMemory<byte> patch, WriteOptions write, CancellationToken stop)
     {
         if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
-        var wanted = ServedVersions.ToStored(Decode(key.Kind, IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch), write), key.Kind);
+        var json = IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch);
+        var wanted = write.Subresource == "scale" ? ScaleSubresource.Configuration(key, Decode(json)) : ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
         key = ServedVersions.StoredAs(key);
         var type = CustomKind.TypeOf(key.Kind);
         if (write.Subresource.Length == 0 && Strategy.Of(key.Kind).HasStatus) wanted.Remove("status");
+        // Who applies a status owns nothing else, whatever stands beside it in the file.
+        if (write.Subresource == "status") foreach (var name in wanted.Select(x => x.Key).Except(["apiVersion", "kind", "metadata", "status"]).ToList()) wanted.Remove(name);
         var config = Canonical.Bytes(wanted, key.Kind);
         var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
         if (log.Get(CustomKind.StoredAs(key)) is null && write.Subresource.Length == 0)
@@ -235,11 +238,15 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         Allow(user, "delete", key, "");
         key = Kinds.Resolve(key);
-        var deleted = await DeleteStored(user, ServedVersions.StoredAs(key), delete, stop);
+        var deleted = await DeleteStored(user, user, ServedVersions.StoredAs(key), delete, stop);
         return ServedVersions.Served(await _conversion.ToServed(deleted, key.Kind, stop), key.Kind);
     }
 
-    private async Task<Stored> DeleteStored(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop)
+    /// <summary>The deletion of a pod that an eviction was granted for: it has passed admission as an eviction.</summary>
+    internal Task<Stored> Evict(User user, ResourceKey key, DeleteOptions delete, CancellationToken stop) => DeleteStored(User.ApiServer, user, key, delete, stop);
+
+    /// <param name="asked">Who stands in the history.</param>
+    private async Task<Stored> DeleteStored(User user, User asked, ResourceKey key, DeleteOptions delete, CancellationToken stop)
     {
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
@@ -266,7 +273,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             var bytes = key.Kind is CustomKind custom ? Canonical.Bytes(json, json.Text("apiVersion"), custom.Name) : Canonical.Bytes(json, key.Kind);
             if (delete.DryRun) return current with { Json = StoredJson.WithRevision(bytes, current.Revision) };
             var at = CustomKind.StoredAs(key);
-            var origin = History.Of(user, "", Origin.Delete, key.Kind, json, time);
+            var origin = History.Of(asked, "", Origin.Delete, key.Kind, json, time);
             var result = await log.Commit(mark == DeletionStep.Remove
                 ? new(at, current.Uid, current.Revision, null, bytes) { Origin = origin }
                 : new(at, current.Uid, current.Revision, bytes) { Origin = origin }, stop);
@@ -436,6 +443,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         var causes = new List<StatusCause>();
         Metadata.Validate(wanted, key, strategy, causes);
+        if (old is not null) Metadata.ValidateUpdate(wanted, old, causes);
         if (write.Subresource.Length == 0 || strategy.ValidatesSubresources) strategy.Validate(wanted, old, causes);
         if (causes.Count > 0) throw Status.Invalid(key.Kind, key.Name, causes);
         if (write.Warnings is not { } warnings) return;

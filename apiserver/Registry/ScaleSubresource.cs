@@ -58,6 +58,20 @@ internal static class ScaleSubresource
         return json;
     }
 
+    /// <summary>A Scale that is applied, as a configuration of the workload that names its replicas alone.</summary>
+    /// <exception cref="ApiException">400: the body is no Scale.</exception>
+    public static JsonObject Configuration(ResourceKey key, JsonObject scale)
+    {
+        var (version, kind) = (scale.Text("apiVersion"), scale.Text("kind"));
+        if (version is not "autoscaling/v1" || kind is not "Scale") throw Status.BadRequest($"the object in the data ({version} {kind}) is not the expected one (autoscaling/v1 Scale)");
+        var json = new JsonObject { ["apiVersion"] = key.Kind.ApiVersion, ["kind"] = key.Kind.Name, ["metadata"] = new JsonObject { ["name"] = key.Name } };
+        if (key.Kind.Namespaced) Metadata.Of(json)["namespace"] = key.Namespace;
+        var replicas = scale.Object("spec")?.Number("replicas") ?? 0;
+        if (key.Kind is not CustomKind custom) json.Need("spec")["replicas"] = replicas;
+        else SetAt(json, custom.Scale?.SpecReplicas ?? throw Status.PageNotFound(), replicas);
+        return json;
+    }
+
     // Paths of definitions are names alone (DefinitionRules).
     private static JsonNode? At(JsonObject json, string path) =>
         path.Length == 0 ? null : JsonPath.Parse(path).Names.Aggregate((JsonNode?)json, (at, name) => (at as JsonObject)?[name]);

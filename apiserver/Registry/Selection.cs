@@ -39,12 +39,20 @@ internal sealed class Selection
             {
                 "metadata.name" => item.Stored.Key.Name,
                 "metadata.namespace" => item.Stored.Key.Namespace,
-                _ => item.Field(requirement.Field),
+                _ => item.Field(requirement.Field) is { Length: > 0 } text ? text : Absent(requirement.Field),
             };
             if (value == requirement.Value != requirement.Equal) return false;
         }
         return _labels.IsEverything || _labels.Matches(item.Labels);
     }
+
+    /// <summary>What a member that is not written stands for: selectors compare booleans and numbers as text.</summary>
+    private static string Absent(string field) => field switch
+    {
+        "spec.hostNetwork" or "spec.unschedulable" => "false",
+        "status.replicas" or "status.successful" => "0",
+        _ => "",
+    };
 
     /// <summary>What a watcher of this selection sees of a change: an object that begins to match is Added, one that stops is Deleted.</summary>
     public WatchEvent? Event(in LogEntry entry)

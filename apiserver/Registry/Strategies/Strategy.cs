@@ -94,7 +94,8 @@ internal class Strategy
     /// <summary>A write to a subresource changes that part alone; "status" by default keeps everything but status, labels and annotations.</summary>
     public virtual void PrepareSubresource(string subresource, JsonObject json, JsonObject old, WriteContext context)
     {
-        if (subresource != "status" || !HasStatus) throw Status.PageNotFound();
+        // A CertificateSigningRequest is approved by a condition of its status.
+        if (subresource is not ("status" or "approval") || !HasStatus) throw Status.PageNotFound();
         KeepAllBut(json, old, "status");
     }
 
