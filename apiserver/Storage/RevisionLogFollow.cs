@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 
 namespace Declarative.ApiServer.Storage;
@@ -23,6 +24,12 @@ internal sealed partial class RevisionLog
         {
             throw Status.Unavailable(e.Message);
         }
+    }
+
+    /// <summary>Completes at the next change of a kind.</summary>
+    public Task Changed(Kind kind)
+    {
+        lock (_gate) return Of(kind).Changed.Task;
     }
 
     private async Task Follow(ISharedJournal shared, CancellationToken stop)

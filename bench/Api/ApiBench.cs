@@ -5,8 +5,10 @@ using Declarative.ApiServer;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Declarative.Sim;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Bench.Api;
 
@@ -14,13 +16,13 @@ namespace Declarative.Bench.Api;
 public static class ApiBench
 {
     private const string Usage = """
-        bench api [--kubeconfig PATH] [--journal sqlite|memory] [--seconds S] [--pods N] [--watchers N] [--only WORD]
+        bench api [--kubeconfig PATH] [--journal sqlite|memory|URL] [--seconds S] [--pods N] [--watchers N] [--only WORD]
           --kubeconfig  measure a server that runs already (as its administrator); default: one of its own, in a process of its own
-          --journal     of the server of its own (default sqlite)
+          --journal     of the server of its own (default sqlite); a URL is that of an etcd
           --seconds     length of each measurement (default 3)
           --pods        pods of the list measurement (default 10000)
           --watchers    watchers of the event measurement (default 1000)
-          --only        creates, gets, lists or events (default all)
+          --only        creates, gets, lists, events or flood (default all)
         """;
     private const string TableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -41,10 +43,10 @@ public static class ApiBench
                 case "--serve":
                     serve = value;
                     break;
-                case "--journal" when value is "sqlite" or "memory":
+                case "--journal" when value is "sqlite" or "memory" || value.StartsWith("http", StringComparison.Ordinal):
                     journal = value;
                     break;
-                case "--only" when value is "creates" or "gets" or "lists" or "events":
+                case "--only" when value is "creates" or "gets" or "lists" or "events" or "flood":
                     only = value;
                     break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out seconds) && seconds > 0:
@@ -103,6 +105,8 @@ public static class ApiBench
             Console.WriteLine(await WatchLoad.Run(target, watchers, seconds));
         }
 
+        if (only is "" or "flood") await FloodLoad.Run(target, run, seconds);
+
         async Task List(string name, string accept)
         {
             using var connection = ApiConnection.Open(target);
@@ -146,7 +150,9 @@ public static class ApiBench
 
     private static async Task Serve(string directory, string journalKind)
     {
-        await using IJournal journal = journalKind == "memory" ? new MemoryJournal() : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
+        await using IJournal journal = journalKind == "memory" ? new MemoryJournal()
+            : journalKind.StartsWith("http", StringComparison.Ordinal) ? await EtcdJournal.Open(new([new(journalKind)]) { Prefix = "/bench-" + Path.GetFileName(directory) }, NullLogger.Instance, default)
+            : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
         using var stop = new CancellationTokenSource();
         var authorizer = new Authorizer();
         var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects }, TimeProvider.System, Random.Shared, stop.Token);
