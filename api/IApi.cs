@@ -106,6 +106,9 @@ public sealed record WriteOptions
 
     /// <summary>Receives what the server wants the user to know (HTTP <c>Warning:</c>), at most <see cref="Limits.WarningsMax"/>.</summary>
     public ICollection<string>? Warnings { get; init; }
+
+    /// <summary>Receives what admission adds to the request's audit event, by its key.</summary>
+    public IDictionary<string, string>? AuditAnnotations { get; init; }
 }
 
 public enum Propagation
@@ -128,4 +131,7 @@ public sealed record DeleteOptions
     public long? Revision { get; init; }
     public bool DryRun { get; init; }
     public ICollection<string>? Warnings { get; init; }
+
+    /// <summary>As of <see cref="WriteOptions"/>.</summary>
+    public IDictionary<string, string>? AuditAnnotations { get; init; }
 }

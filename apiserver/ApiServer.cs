@@ -67,6 +67,10 @@ public sealed class ApiServer
     /// <param name="before">Only changes of a lower revision; 0 = all.</param>
     public Task<IReadOnlyList<HistoryRecord>> History(User user, ResourceKey key, int limit, long before, CancellationToken stop) => _registry.ReadHistory(user, key, limit, before, stop);
 
+    /// <summary>Shows a connection to a pod, service or node to webhooks and policies. Throws what denies it.</summary>
+    /// <param name="options">Its parameters, a core/v1 object such as PodExecOptions.</param>
+    public Task Connect(User user, ResourceKey key, System.Text.Json.Nodes.JsonObject options, WriteOptions write, CancellationToken stop) => _registry.Connect(user, key, options, write, stop);
+
     /// <summary>Writes every object as of one revision; see <see cref="Storage.Backup"/>. Nothing waits for it.</summary>
     public Task Backup(Stream to, string version, CancellationToken stop)
     {

@@ -6,12 +6,16 @@ public sealed class SchemaType
     /// <summary>A set of seen fields is one <see cref="ulong"/>. The widest type has 44 fields.</summary>
     internal const int FieldsMax = 64;
 
+    /// <summary>Types of which Kubernetes writes no empty list or map (its Go tags say omitempty for every one that is not required).</summary>
+    private static readonly HashSet<string> WithoutEmpty = ["meta.v1.ObjectMeta", "core.v1.PodSpec", "core.v1.Container", "core.v1.ServiceSpec", "core.v1.ConfigMap", "core.v1.Secret"];
+
     private readonly SchemaField[] _fields;
     private readonly short[] _slots;
 
     internal SchemaType(string name, SchemaField[] fields)
     {
         Name = name;
+        OmitsEmpty = WithoutEmpty.Contains(name);
         _fields = fields;
         var size = 4;
         while (size < fields.Length * 2)
@@ -47,6 +51,9 @@ public sealed class SchemaType
 
     /// <summary>Server-side apply owns an object of this type as a whole.</summary>
     public bool IsAtomic { get; internal init; }
+
+    /// <summary>A list or map that has become empty is as if it was never there.</summary>
+    public bool OmitsEmpty { get; }
 
     /// <summary>Fields that the type does not name are kept.</summary>
     public bool KeepsUnknown { get; internal init; }

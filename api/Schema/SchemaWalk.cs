@@ -142,10 +142,16 @@ internal ref struct SchemaWalk
             return null;
         }
 
+        var start = _output.Length;
         _output.Raw(field.Prefix);
         _path.Add(new PathPart(field));
         Value(field.Type);
         Pop();
+        if (type.OmitsEmpty && !field.Required && (field.Type.Shape is Shape.List or Shape.Map) && _output.Length == start + field.Prefix.Length + 2)
+        {
+            _output.Length = start;
+        }
+
         return field;
     }
 

@@ -31,6 +31,7 @@ internal sealed class AdmissionChain(
         if (IsOwn(request)) return request.Object!;
         _accounts.Default(request);
         _priorities.Default(request);
+        Tolerations.Default(request);
         _limits.Default(request);
         var scaled = Scale(request);
         var mutated = await _webhooks.Mutate(scaled, decode, stop);

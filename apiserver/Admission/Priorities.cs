@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
@@ -13,6 +14,9 @@ namespace Declarative.ApiServer.Admission;
 internal sealed class Priorities(RevisionLog log)
 {
     private static readonly Kind Class = Kind.Find("scheduling.k8s.io", "v1", "priorityclasses")!;
+    private readonly Lock _gate = new();
+    private ImmutableSortedDictionary<ObjectName, Selectable>? _seen;
+    private JsonObject? _default;
 
     /// <exception cref="Declarative.Api.ApiException">403: no such class, or a number that is not the class'.</exception>
     public void Default(AdmissionRequest request)
@@ -37,9 +41,18 @@ internal sealed class Priorities(RevisionLog log)
             return log.Get(new(Class, "", name)) is { } named ? Canonical.Parse(named.Stored.Json)
                 : throw Refused(request, $"no PriorityClass with name {name} was found");
         }
-        // The least of several that say to be the default, as in Kubernetes.
-        return log.Snapshot(Class).Objects.Values.Select(x => Canonical.Parse(x.Stored.Json)).Where(x => x["globalDefault"]?.GetValue<bool>() == true).MinBy(x => x.Number("value"));
+        // Read once for as long as the classes are as they are.
+        var (classes, _) = log.Snapshot(Class);
+        lock (_gate)
+        {
+            if (!ReferenceEquals(_seen, classes)) (_seen, _default) = (classes, DefaultOf(classes.Values));
+            return _default;
+        }
     }
+
+    // The least of several that say to be the default, as in Kubernetes.
+    private static JsonObject? DefaultOf(IEnumerable<Selectable> classes) =>
+        classes.Select(x => Canonical.Parse(x.Stored.Json)).Where(x => x.Flag("globalDefault")).MinBy(x => x.Number("value"));
 
     private static Declarative.Api.ApiException Refused(AdmissionRequest request, string why) => Status.Forbidden(request.Key.Kind, request.Key.Name, why);
 }

@@ -10,40 +10,12 @@ namespace Declarative.ApiServer.Authorization;
 
 /// <summary>
 /// Keeps the rules of ClusterRoles with an aggregationRule: those of all ClusterRoles that its selectors select (Kubernetes doc "Using RBAC
-/// Authorization", aggregated ClusterRoles). Every API server of a store may run it: each step is a conditional write.
+/// Authorization", aggregated ClusterRoles).
 /// </summary>
 internal sealed class AggregatedRoles(RevisionLog log, TimeProvider time)
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
-
     /// <summary>Ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public async Task Run(CancellationToken stop)
-    {
-        var stopped = Completion.New();
-        using var registration = stop.Register(() => stopped.TrySetResult());
-        using var timers = new CancellationTokenSource();
-        while (!stop.IsCancellationRequested)
-        {
-            using var cursor = log.Watch(Kind.ClusterRole, log.Revision);
-            cursor.Read(out var changed);
-            var busy = false;
-            try
-            {
-                busy = await Tend(stop);
-            }
-            catch (Exception e) when (stop.IsCancellationRequested && e is ApiException or OperationCanceledException)
-            {
-                break; // The store is closing: the next start goes on.
-            }
-            catch (ApiException e) when (e.IsRetryable)
-            {
-                busy = true;
-            }
-            if (busy) await Task.WhenAny(Task.Delay(LookAgain, time, timers.Token), changed, stopped.Task);
-            else await Task.WhenAny(changed, stopped.Task);
-        }
-        timers.Cancel();
-    }
+    public Task Run(CancellationToken stop) => Upkeep.Of(log, Kind.ClusterRole, Tend, time, stop);
 
     /// <summary>The rules that selected roles have together, in the order of the roles' names, each once.</summary>
     public static JsonArray RulesOf(JsonObject role, IEnumerable<JsonObject> all)

@@ -2,7 +2,7 @@ using static Declarative.ApiServer.Cel.CelFunctions;
 
 namespace Declarative.ApiServer.Cel;
 
-/// <summary>Functions of lists and maps: size, Kubernetes' list library, and the sets extension.</summary>
+/// <summary>Functions of lists and maps: size, and Kubernetes' list library.</summary>
 internal static class CelCollections
 {
     public static IEnumerable<CelOverload> All()

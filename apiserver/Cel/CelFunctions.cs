@@ -37,13 +37,15 @@ internal static class CelFunctions
     }.ToFrozenDictionary();
 
     public static FrozenDictionary<string, IReadOnlyList<CelOverload>> Table { get; } =
-        ((IEnumerable<CelOverload>)[.. CelOperators.All(), .. CelConversions.All(), .. CelTexts.All(), .. CelCollections.All(), .. CelTimes.All(), .. CelLibraries.All()])
+        ((IEnumerable<CelOverload>)[.. CelOperators.All(), .. CelConversions.All(), .. CelTexts.All(), .. CelCollections.All(), .. CelSets.All(), .. CelTimes.All(), .. CelLibraries.All()])
         .GroupBy(x => x.Name)
         .ToFrozenDictionary(x => x.Key, x => (IReadOnlyList<CelOverload>)[.. x]);
 
-    /// <summary>The name a call means: <c>ip.isCanonical(x)</c> is a function of its own unless ip is a variable.</summary>
+    /// <summary>The name a call means: <c>ip.isCanonical(x)</c> is a function of its own unless ip is a variable, and so are those of sets.</summary>
     public static string NameOf(Call call, IReadOnlyDictionary<string, CelType>? variables)
     {
+        // No member of that name takes two arguments, so there is nothing to mistake them for.
+        if (call is { Target: Identifier { Name: "sets" }, Function: "contains" or "equivalent" or "intersects", Arguments.Count: 2 }) return "sets." + call.Function;
         if (call.Target is not Identifier { Name: "ip" } || call.Function != "isCanonical") return call.Function;
         return variables?.ContainsKey("ip") == true ? call.Function : "ip.isCanonical";
     }

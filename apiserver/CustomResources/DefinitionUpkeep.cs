@@ -8,42 +8,20 @@ namespace Declarative.ApiServer.CustomResources;
 
 /// <summary>
 /// What follows a change of the definitions: names that have become free are given, and a deleted definition takes its objects along.
-/// Every API server of a store may run it: each step is a conditional write.
 /// </summary>
 internal sealed class DefinitionUpkeep(RevisionLog log, CustomKinds kinds, Func<ResourceKey, CancellationToken, Task> delete, TimeProvider time)
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
-
     /// <summary>Ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public async Task Run(CancellationToken stop)
-    {
-        var stopped = Completion.New();
-        using var registration = stop.Register(() => stopped.TrySetResult());
-        using var timers = new CancellationTokenSource();
-        while (!stop.IsCancellationRequested)
-        {
-            using var cursor = log.Watch(Kind.CustomResourceDefinition, log.Revision);
-            cursor.Read(out var changed);
-            var busy = false;
-            try
-            {
-                foreach (var definition in kinds.Definitions) busy |= await Tend(definition, stop);
-            }
-            catch (Exception e) when (stop.IsCancellationRequested && e is ApiException or OperationCanceledException)
-            {
-                break; // The store is closing: the next start goes on.
-            }
-            catch (ApiException e) when (e.IsRetryable || e.IsConflict || e.IsNotFound)
-            {
-                busy = true;
-            }
-            if (busy) await Task.WhenAny(Task.Delay(LookAgain, time, timers.Token), changed, stopped.Task);
-            else await Task.WhenAny(changed, stopped.Task);
-        }
-        timers.Cancel();
-    }
+    public Task Run(CancellationToken stop) => Upkeep.Of(log, Kind.CustomResourceDefinition, Tend, time, stop);
 
     // True where something is left to be looked at again soon.
+    private async Task<bool> Tend(CancellationToken stop)
+    {
+        var busy = false;
+        foreach (var definition in kinds.Definitions) busy |= await Tend(definition, stop);
+        return busy;
+    }
+
     private async Task<bool> Tend(CustomDefinition definition, CancellationToken stop)
     {
         var key = new ResourceKey(Kind.CustomResourceDefinition, "", definition.Name);

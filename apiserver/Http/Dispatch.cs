@@ -162,6 +162,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             // The verb is the method's, as in Kubernetes: create for POST (SPDY), get for GET (WebSocket).
             if (exchange.Verb is not ("get" or "create")) throw Status.MethodNotAllowed($"pods/{path.Subresource} is a connection: GET (WebSocket) or POST (SPDY); the server does not allow {exchange.Verb}");
             if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, path.Subresource, path.Namespace ?? "", path.Name) is { } refused) throw refused;
+            await Connections.Admit(exchange, options.Connect);
             if (path.Subresource == "portforward") await _podPortForward.Answer(exchange, api(User.ApiServer), closing);
             else await _podRemote.Answer(exchange, api(User.ApiServer), closing);
             return;
@@ -169,6 +170,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         if (path.Subresource == "proxy" && (path.Kind.Equals(Kind.Pod) || path.Kind.Equals(Kind.Service) || path.Kind.Equals(Kind.Node)))
         {
             if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "proxy", path.Namespace ?? "", ProxyTarget.NameOf(path.Name)) is { } refused) throw refused;
+            await Connections.Admit(exchange, options.Connect);
             await _proxy.Answer(exchange, api(User.ApiServer), closing);
             return;
         }

@@ -47,6 +47,9 @@ public sealed record HttpOptions
     /// <summary>What answers <c>…/NAME/history</c>: <see cref="ApiServer.History"/>.</summary>
     public ReadHistory? History { get; init; }
 
+    /// <summary>What shows connections to admission: <see cref="ApiServer.Connect"/>; null = nothing does.</summary>
+    public AdmitConnection? Connect { get; init; }
+
     /// <summary>What answers <c>/backup</c>: <see cref="ApiServer.Backup"/>.</summary>
     public Func<Stream, CancellationToken, Task>? Backup { get; init; }
 
@@ -61,6 +64,8 @@ public sealed record HttpOptions
 
 /// <param name="before">Only changes of a lower revision; 0 = all.</param>
 public delegate Task<IReadOnlyList<HistoryRecord>> ReadHistory(User user, ResourceKey key, int limit, long before, CancellationToken stop);
+
+public delegate Task AdmitConnection(User user, ResourceKey key, System.Text.Json.Nodes.JsonObject options, WriteOptions write, CancellationToken stop);
 
 /// <summary>One named check of <c>/readyz</c>.</summary>
 /// <param name="Failure">null = well, else what is wrong, for people.</param>

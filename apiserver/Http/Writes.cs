@@ -64,7 +64,7 @@ internal static class Writes
     {
         var accept = exchange.Accept;
         var warnings = new List<string>();
-        var options = await DeleteBody.Read(exchange) with { Warnings = warnings };
+        var options = await DeleteBody.Read(exchange) with { Warnings = warnings, AuditAnnotations = Audit.AuditedRequest.Of(exchange.Context)?.Annotations };
         var stored = await exchange.Api.Delete(exchange.Key, options, exchange.Aborted);
         Answers.Warn(exchange.Context, warnings);
         if (Remains(stored) || exchange.Path.Kind.Equals(Declarative.Api.Kinds.Kind.Pod))
@@ -87,7 +87,7 @@ internal static class Writes
     {
         var accept = exchange.Accept;
         var warnings = new List<string>();
-        var options = await DeleteBody.Read(exchange) with { Warnings = warnings };
+        var options = await DeleteBody.Read(exchange) with { Warnings = warnings, AuditAnnotations = Audit.AuditedRequest.Of(exchange.Context)?.Annotations };
         var list = await api.List(Reads.Request(exchange), exchange.Aborted);
         var deleted = new List<Stored>(list.Items.Count);
         foreach (var item in list.Items)
@@ -121,6 +121,7 @@ internal static class Writes
                 var other => throw Status.BadRequest($"fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""),
             },
             Warnings = warnings,
+            AuditAnnotations = Audit.AuditedRequest.Of(exchange.Context)?.Annotations,
         };
     }
 

@@ -264,7 +264,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (!ReferenceEquals(user, User.ApiServer))
             {
                 var old = Canonical.Parse((await _conversion.ToServed(current, key.Kind, stop)).Json);
-                await Admission.ValidateDelete(new(user, "DELETE", key, "", null, old) { DryRun = delete.DryRun, Warnings = delete.Warnings }, stop);
+                await Admission.ValidateDelete(new(user, "DELETE", key, "", null, old) { DryRun = delete.DryRun, Warnings = delete.Warnings, AuditAnnotations = delete.AuditAnnotations }, stop);
             }
             var json = Canonical.Parse(current.Json);
             var mark = Deletion.Mark(json, strategy, delete, time.GetUtcNow());
@@ -284,6 +284,16 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             }
             if (attempt == StoreLimits.PatchAttemptsMax) throw Status.Modified(key.Kind, key.Name);
         }
+    }
+
+    /// <summary>Shows a connection to admission, as an operation of its own on a subresource (exec, attach, portforward, proxy). Who may connect is asked elsewhere.</summary>
+    /// <param name="options">The connection's parameters as an object.</param>
+    /// <exception cref="ApiException">A webhook or policy denies it.</exception>
+    public async Task Connect(User user, ResourceKey key, JsonObject options, WriteOptions write, CancellationToken stop)
+    {
+        var request = AdmissionRequest.Of(user, "CONNECT", key, options, null, write);
+        await Admission.Mutate(request, x => x, stop);
+        await Admission.Validate(request, stop);
     }
 
     /// <summary>The changes of an object, there or deleted, the latest first; who may read the object may read what it was.</summary>
@@ -310,7 +320,14 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         {
             while (await timer.WaitForNextTickAsync(stop))
             {
-                await ExpireEvents(stop);
+                try
+                {
+                    await ExpireEvents(stop);
+                }
+                catch (ApiException e) when (e.IsRetryable)
+                {
+                    // A store that takes nothing now, as every write is told: what has expired goes at a later tick.
+                }
                 await ForgetHistory(stop);
             }
         }

@@ -30,6 +30,9 @@ public interface IJournal : IAsyncDisposable
     /// <summary>No revision up to this is given out any more.</summary>
     Task Advance(long revision, CancellationToken stop);
 
+    /// <summary>Completes when what was replaced or removed is not in the files any more; at once where it never stays in them.</summary>
+    Task Scrub(CancellationToken stop) => Task.CompletedTask;
+
     /// <summary>What objects were before; null for a journal that keeps the present alone.</summary>
     IHistory? History => null;
 

@@ -158,6 +158,12 @@ internal sealed partial class RevisionLog
         lock (_gate) return new(this, _gate, Of(kind), scope.Name is null ? ObjectName.Any : scope, from);
     }
 
+    /// <summary>A reader of the changes of a kind from now on.</summary>
+    public KindCursor WatchFromNow(Kind kind)
+    {
+        lock (_gate) return new(this, _gate, Of(kind), ObjectName.Any, _revision);
+    }
+
     private void TakeBatch(List<PendingCommit> batch)
     {
         var bytes = 0L;

@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 
 namespace Declarative.ApiServer.Storage;

@@ -5,8 +5,10 @@ using Declarative.ApiServer;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http;
 using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Declarative.Sim;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Bench.Api;
 
@@ -14,14 +16,14 @@ namespace Declarative.Bench.Api;
 public static class ApiBench
 {
     private const string Usage = """
-        bench api [--kubeconfig PATH] [--journal sqlite|memory] [--seconds S] [--pods N] [--watchers N] [--objects N,N] [--only WORD]
+        bench api [--kubeconfig PATH] [--journal sqlite|memory|URL] [--seconds S] [--pods N] [--watchers N] [--objects N,N] [--only WORD]
           --kubeconfig  measure a server that runs already (as its administrator); default: one of its own, in a process of its own
-          --journal     of the server of its own (default sqlite)
+          --journal     of the server of its own (default sqlite); a URL is that of an etcd
           --seconds     length of each measurement (default 3)
           --pods        pods of the list measurement (default 10000)
           --watchers    watchers of the event measurement (default 1000)
           --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
-          --only        creates, gets, lists, events or sizes (default all)
+          --only        creates, gets, lists, events, sizes or flood (default all)
         Rates are also told as multiples of what etcd (Debian packages etcd-server and hey) and SQLite itself do in the same run.
         """;
     private static readonly int[] ClientCounts = [1, 16, 64];
@@ -44,10 +46,10 @@ public static class ApiBench
                 case "--serve":
                     serve = value;
                     break;
-                case "--journal" when value is "sqlite" or "memory":
+                case "--journal" when value is "sqlite" or "memory" || value.StartsWith("http", StringComparison.Ordinal):
                     journal = value;
                     break;
-                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes":
+                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood":
                     only = value;
                     break;
                 case "--objects" when value.Split(',').All(x => int.TryParse(x, out var size) && size > 0):
@@ -135,6 +137,8 @@ public static class ApiBench
             if (clients == 1 && commits > 0) yield return ("SQLite's commits", commits);
         }
 
+        if (only is "" or "flood") await FloodLoad.Run(target, run, seconds);
+
         async Task List(string name, string accept)
         {
             using var connection = ApiConnection.Open(target);
@@ -178,7 +182,9 @@ public static class ApiBench
 
     private static async Task Serve(string directory, string journalKind)
     {
-        await using IJournal journal = journalKind == "memory" ? new MemoryJournal() : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
+        await using IJournal journal = journalKind == "memory" ? new MemoryJournal()
+            : journalKind.StartsWith("http", StringComparison.Ordinal) ? await EtcdJournal.Open(new([new(journalKind)]) { Prefix = "/bench-" + Path.GetFileName(directory) }, NullLogger.Instance, default)
+            : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
         using var stop = new CancellationTokenSource();
         var authorizer = new Authorizer();
         var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects }, TimeProvider.System, Random.Shared, stop.Token);

@@ -33,8 +33,9 @@ internal sealed class ApiConnection : IDisposable
         return connection;
     }
 
-    public static byte[] Request(string method, string path, string? body = null, string accept = "application/json", string type = "application/json") =>
+    public static byte[] Request(string method, string path, string? body = null, string accept = "application/json", string type = "application/json", string user = "") =>
         Encoding.UTF8.GetBytes($"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
+            + (user.Length == 0 ? "" : $"Impersonate-User: {user}\r\nImpersonate-Group: system:masters\r\n")
             + (body is null ? "" : $"Content-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body).ToString(CultureInfo.InvariantCulture)}\r\n") + "\r\n" + body);
 
     /// <summary>Sends and reads the whole answer; returns its code and the length of its body.</summary>

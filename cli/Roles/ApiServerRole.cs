@@ -67,6 +67,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
                 Version = Version.Number,
                 Kinds = server.Kinds,
                 History = server.History,
+                Connect = server.Connect,
                 Backup = (to, ended) => server.Backup(to, Version.Number, ended),
                 ServesTasks = true,
                 ServiceAddresses = [FirstAddress(settings.Ranges.ClusterIps)],

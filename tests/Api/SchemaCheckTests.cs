@@ -9,6 +9,16 @@ namespace Declarative.Tests.Api;
 public sealed class SchemaCheckTests
 {
     [Fact]
+    public void What_has_become_empty_goes_where_Kubernetes_writes_no_empty_lists()
+    {
+        const string Json = """{"metadata":{"name":"p","finalizers":[],"labels":{},"ownerReferences":[]},"spec":{"tolerations":[],"nodeSelector":{},"volumes":[{"name":"v","emptyDir":{}}],"containers":[]}}""";
+        Assert.Equal("""{"metadata":{"name":"p"},"spec":{"volumes":[{"name":"v","emptyDir":{}}],"containers":[]}}""",
+            Text(SchemaCheck.Check(TypeTable.Kind("", "v1", "Pod"), Encoding.UTF8.GetBytes(Json), FieldValidation.Strict)));
+        Assert.Equal("""{"metadata":{"name":"s"},"endpoints":[]}""",
+            Text(SchemaCheck.Check(TypeTable.Kind("discovery.k8s.io", "v1", "EndpointSlice"), """{"metadata":{"name":"s"},"endpoints":[]}"""u8, FieldValidation.Strict)));
+    }
+
+    [Fact]
     public void The_result_has_apiVersion_kind_and_metadata_first_and_no_white_space_and_no_nulls()
     {
         var checked1 = Deployment(

@@ -50,6 +50,21 @@ public sealed class VersionsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_ingress_of_v1beta1_names_its_backends_otherwise()
+    {
+        var (v1, beta) = (Key("networking.k8s.io", "v1", "ingresses", "i"), Key("networking.k8s.io", "v1beta1", "ingresses", "i"));
+        await Create(beta, """{"spec":{"backend":{"serviceName":"all","servicePort":80},"rules":[{"host":"a.example.org","http":{"paths":[{"path":"/x","backend":{"serviceName":"web","servicePort":"http"}}]}}]}}""");
+        var read = (await Read(v1))["spec"]!;
+        Assert.Equal("""{"service":{"name":"all","port":{"number":80}}}""", read["defaultBackend"]!.ToJsonString());
+        Assert.Equal("""{"path":"/x","backend":{"service":{"name":"web","port":{"name":"http"}}},"pathType":"ImplementationSpecific"}""", read["rules"]![0]!["http"]!["paths"]![0]!.ToJsonString());
+        Assert.Null(read["backend"]);
+        var old = await Read(beta);
+        Assert.Equal("""{"serviceName":"all","servicePort":80}""", old["spec"]!["backend"]!.ToJsonString());
+        await _api.Admin.Patch(beta, PatchKind.Merge, """{"spec":{"backend":{"servicePort":81}}}"""u8.ToArray(), stop: Stop);
+        Assert.Equal(81, (await Read(v1))["spec"]!["defaultBackend"]!["service"]!["port"]!["number"]!.GetValue<int>());
+    }
+
+    [Fact]
     public async Task Events_of_both_groups_are_the_same_events()
     {
         var (core, group) = (Key("", "v1", "events", "e"), Key("events.k8s.io", "v1", "events", "e"));
@@ -76,6 +91,7 @@ public sealed class VersionsTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("networking.k8s.io", "v1beta1", "ingressclasses", """{"spec":{"controller":"example.org/x"}}""")]
     [InlineData("batch", "v1beta1", "cronjobs", """{"spec":{"schedule":"* * * * *","jobTemplate":{"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"x"}]}}}}}}""")]
     [InlineData("policy", "v1beta1", "poddisruptionbudgets", """{"spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}""")]
     public async Task Old_versions_list_watch_and_delete_the_same_objects(string group, string version, string plural, string body)

@@ -14,6 +14,7 @@ public sealed class KindTests
         "authentication.k8s.io/v1beta1 SelfSubjectReview", // what kubectl 1.27 asks for; answered, never stored
         // Versions that Kubernetes 1.25 ended; the fields of the types table are those of their successors.
         "batch/v1beta1 CronJob", "policy/v1beta1 PodDisruptionBudget", "discovery.k8s.io/v1beta1 EndpointSlice", "events.k8s.io/v1beta1 Event",
+        "networking.k8s.io/v1beta1 Ingress", "networking.k8s.io/v1beta1 IngressClass",
     ];
 
     [Fact]

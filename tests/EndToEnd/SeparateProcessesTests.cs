@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Declarative.Tests.ApiServer.Storage;
 using Xunit;
 
 namespace Declarative.Tests.EndToEnd;
@@ -164,6 +165,33 @@ public sealed class SeparateProcessesTests
             Assert.True((await part.Ended()).Code == 0, $"{part.Output}\n{part.Errors}");
         }
     });
+
+    [Fact]
+    public Task Two_api_servers_stand_on_one_etcd_and_outlive_its_end() => RunningPlatform.With(first => RunningPlatform.With(async second =>
+    {
+        EtcdServer.SkipUnlessInstalled();
+        await using var etcd = new EtcdServer();
+        await etcd.Start();
+        await Start(first);
+        // The same clients are known to both.
+        var pki = Directory.CreateDirectory(Path.Combine(second.Data, "pki"));
+        foreach (var file in Directory.GetFiles(Path.Combine(first.Data, "pki"))) File.Copy(file, Path.Combine(pki.FullName, Path.GetFileName(file)));
+        await Start(second);
+        (await first.Kubectl("create", "configmap", "x", "--from-literal=a=b")).Succeeds();
+        Assert.Equal("b", (await second.Kubectl("get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output);
+        // Each server's kubeconfig is good for the other.
+        Assert.Equal("b", (await first.Kubectl("--server", $"https://127.0.0.1:{second.Ports.Api}", "get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output);
+        Assert.Contains("[+]etcd ok", (await second.Kubectl("get", "--raw", "/readyz?verbose")).Succeeds().Output, StringComparison.Ordinal);
+
+        await etcd.Kill();
+        Assert.NotEqual(0, (await second.Kubectl("get", "configmap", "x", "--request-timeout=20s")).Code);
+        await etcd.Start();
+        await RunningPlatform.Until(async () => (await second.Kubectl("delete", "configmap", "x", "--request-timeout=20s")).Code == 0, "the second server writes again");
+        Assert.Contains("not found", (await first.Kubectl("get", "configmap", "x")).Errors, StringComparison.Ordinal);
+
+        async Task Start(RunningPlatform platform) =>
+            await Says(platform.Start(["apiserver", "--data", platform.Data, "--port-offset", platform.Offset, "--etcd", etcd.Url.ToString(), "--etcd-prefix", "/two"]), "API server at");
+    }));
 
     [Theory]
     [InlineData("mesos", "--agents")]

@@ -11,6 +11,7 @@ internal sealed class Policy
     private static readonly HashSet<string> Reasons = [StatusReason.Unauthorized, StatusReason.Forbidden, StatusReason.Invalid, StatusReason.TooLarge];
     private readonly List<(string Name, CelProgram Program)> _variables = [];
     private readonly List<PolicyRule> _rules = [];
+    private readonly List<(string Key, CelProgram Program)> _annotations = [];
 
     private Policy(JsonObject json, List<StatusCause> causes)
     {
@@ -41,6 +42,9 @@ internal sealed class Policy
     /// <summary>The kind of the objects that bindings hand in as <c>params</c>; null = none.</summary>
     public (string ApiVersion, string Kind)? ParamKind { get; }
     public IReadOnlyList<PolicyRule> Rules => _rules;
+
+    /// <summary>What the audit event of a request gets: a text, or null for nothing.</summary>
+    public IReadOnlyList<(string Key, CelProgram Program)> AuditAnnotations => _annotations;
 
     /// <param name="causes">Receives what is wrong with it.</param>
     public static Policy Read(JsonObject json, List<StatusCause> causes) => new(json, causes);
@@ -85,7 +89,7 @@ internal sealed class Policy
         else if (MatchConditions.Compile(rule.Text("expression"), types, CelType.Bool, $"{path}.expression", causes) is { } program)
         {
             var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, types, CelType.String, $"{path}.messageExpression", causes) : null;
-            _rules.Add(new(program, rule.Text("message").Trim(), message, rule.Text("reason") is { Length: > 0 } reason ? reason : StatusReason.Invalid));
+            _rules.Add(new(_rules.Count, program, rule.Text("message").Trim(), message, rule.Text("reason") is { Length: > 0 } reason ? reason : StatusReason.Invalid));
         }
         if (rule.Text("message").Contains('\n', StringComparison.Ordinal)) causes.Add(Metadata.Invalid($"{path}.message", rule.Text("message"), "message must not contain line breaks"));
         if (rule.Text("reason") is { Length: > 0 } given && !Reasons.Contains(given))
@@ -94,15 +98,19 @@ internal sealed class Policy
         }
     }
 
-    private static void Audit(JsonArray? list, Dictionary<string, CelType> types, List<StatusCause> causes)
+    private void Audit(JsonArray? list, Dictionary<string, CelType> types, List<StatusCause> causes)
     {
         for (var i = 0; i < (list?.Count ?? 0); i++)
         {
             if (list![i] is not JsonObject annotation) continue;
             if (annotation.Text("key").Length == 0) causes.Add(Metadata.Required($"spec.auditAnnotations[{i}].key"));
-            MatchConditions.Compile(annotation.Text("valueExpression"), types, CelType.Dyn, $"spec.auditAnnotations[{i}].valueExpression", causes);
+            var path = $"spec.auditAnnotations[{i}].valueExpression";
+            if (MatchConditions.Compile(annotation.Text("valueExpression"), types, CelType.Dyn, path, causes) is not { } program) continue;
+            if (program.Type.Kind is CelKind.String or CelKind.Null or CelKind.Dyn) _annotations.Add((annotation.Text("key"), program));
+            else causes.Add(Metadata.Invalid(path, program.Text, "must evaluate to string or null"));
         }
     }
 }
 
-internal sealed record PolicyRule(CelProgram Program, string Message, CelProgram? MessageProgram, string Reason);
+/// <param name="Index">Among the policy's validations.</param>
+internal sealed record PolicyRule(int Index, CelProgram Program, string Message, CelProgram? MessageProgram, string Reason);

@@ -56,7 +56,26 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
                 if (policy.Fails) Failed(request, policy, binding, e.Message, StatusReason.Invalid);
                 continue;
             }
+            Annotate(request, policy, binding, values, meter);
             foreach (var rule in policy.Rules) Check(request, policy, binding, rule, values, meter);
+        }
+    }
+
+    // Whatever the binding's actions are: they are about failures.
+    private static void Annotate(AdmissionRequest request, Policy policy, PolicyBinding binding, Dictionary<string, object?> values, CelMeter meter)
+    {
+        foreach (var (key, program) in policy.AuditAnnotations)
+        {
+            try
+            {
+                var value = program.Evaluate(values, meter);
+                if (value is string text && request.AuditAnnotations is { } annotations) PolicyAudit.Add(annotations, policy, key, text);
+                else if (value is not (string or null)) throw new CelException("the value is neither a string nor null");
+            }
+            catch (CelException e)
+            {
+                if (policy.Fails) Failed(request, policy, binding, $"audit annotation '{key}' resulted in error: {e.Message}", StatusReason.Invalid);
+            }
         }
     }
 
@@ -68,10 +87,10 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
         }
         catch (CelException e)
         {
-            if (policy.Fails) Failed(request, policy, binding, $"expression '{rule.Program.Text}' resulted in error: {e.Message}", StatusReason.Invalid);
+            if (policy.Fails) Failed(request, policy, binding, $"expression '{rule.Program.Text}' resulted in error: {e.Message}", StatusReason.Invalid, rule.Index);
             return;
         }
-        Failed(request, policy, binding, Message(rule, values, meter), rule.Reason);
+        Failed(request, policy, binding, Message(rule, values, meter), rule.Reason, rule.Index);
     }
 
     private static string Message(PolicyRule rule, Dictionary<string, object?> values, CelMeter meter)
@@ -88,8 +107,9 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
         }
     }
 
-    private static void Failed(AdmissionRequest request, Policy policy, PolicyBinding binding, string message, string reason)
+    private static void Failed(AdmissionRequest request, Policy policy, PolicyBinding binding, string message, string reason, int index = 0)
     {
+        if (binding.Actions.Contains("Audit") && request.AuditAnnotations is { } annotations) PolicyAudit.Failure(annotations, policy, binding, index, message);
         if (binding.Actions.Contains("Warn") && request.Warnings is { Count: < Limits.WarningsMax } warnings)
         {
             warnings.Add($"Validation failed for ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}': {message}");

@@ -36,6 +36,9 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string ver
 
     public AuditLevel Level { get; private set; }
 
+    /// <summary>What admission adds, by its key.</summary>
+    public IDictionary<string, string> Annotations { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>null where this server keeps no audit log.</summary>
     public static AuditedRequest? Of(HttpContext context) => context.Features.Get<AuditedRequest>();
 
@@ -121,6 +124,7 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string ver
             json.WriteString("stageTimestamp"u8, time.GetUtcNow().ToString(TimeFormat, CultureInfo.InvariantCulture));
             json.WriteStartObject("annotations"u8);
             json.WriteString("authorization.k8s.io/decision"u8, _isForbidden ? "forbid"u8 : "allow"u8);
+            foreach (var (key, value) in Annotations) json.WriteString(key, value);
             json.WriteEndObject();
             json.WriteEndObject();
         }

@@ -21,6 +21,8 @@ internal static class ServedVersions
         [Find("batch", "v1beta1", "cronjobs")] = Same("batch", "v1", "cronjobs"),
         [Find("policy", "v1beta1", "poddisruptionbudgets")] = Same("policy", "v1", "poddisruptionbudgets"),
         [Find("discovery.k8s.io", "v1beta1", "endpointslices")] = new(Kind.EndpointSlice, SliceVersions.ToV1, SliceVersions.ToV1Beta1),
+        [Find("networking.k8s.io", "v1beta1", "ingresses")] = new(Kind.Ingress, IngressVersions.ToV1, IngressVersions.ToV1Beta1),
+        [Find("networking.k8s.io", "v1beta1", "ingressclasses")] = Same("networking.k8s.io", "v1", "ingressclasses"),
         [Find("events.k8s.io", "v1", "events")] = new(Kind.Event, EventVersions.ToCore, EventVersions.FromCore),
         [Find("events.k8s.io", "v1beta1", "events")] = new(Kind.Event, EventVersions.ToCore, EventVersions.FromCore),
     }.ToFrozenDictionary();

@@ -14,6 +14,8 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
     /// <summary>Values written anew at once.</summary>
     private const int RewriteBatchMax = 100;
 
+    private bool _bared; // something was found that was not encrypted
+
     /// <summary>How many values <see cref="Load"/> has written anew.</summary>
     public int Rewritten { get; private set; }
 
@@ -27,7 +29,9 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
             if (record.Json is not { } json || !Envelope.Is(json.Span))
             {
                 objects.Add(record);
-                if (IsSecret(record.Key) && keys is not null) stale.Add(record);
+                if (!IsSecret(record.Key) || keys is null) continue;
+                stale.Add(record);
+                _bared = true;
                 continue;
             }
             var open = record with { Json = Envelope.Open(keys, record.Key.ToString(), json, out var key) };
@@ -37,6 +41,7 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
         foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Replace([.. batch.Select(Sealed)], stop);
         Rewritten = stale.Count;
         if (keys is not null && inner.History is { } history) await history.Rewrite(Kind.Secret, Resealed, stop);
+        if (_bared) await inner.Scrub(stop);
         return state with { Objects = objects };
     }
 
@@ -77,6 +82,7 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
     private ReadOnlyMemory<byte>? Resealed(ResourceKey key, ReadOnlyMemory<byte> json)
     {
         var open = json;
+        _bared |= !Envelope.Is(json.Span);
         if (Envelope.Is(json.Span))
         {
             open = Envelope.Open(keys, key.ToString(), json, out var sealedWith);

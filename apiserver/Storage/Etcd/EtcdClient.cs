@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography.X509Certificates;
+using Declarative.Api;
 using Google.Protobuf;
 
 namespace Declarative.ApiServer.Storage.Etcd;
@@ -54,13 +55,19 @@ internal sealed class EtcdClient : IDisposable
     public async IAsyncEnumerable<WatchResponse> Watch(WatchCreateRequest create, [EnumeratorCancellation] CancellationToken stop)
     {
         // etcd ends a watch whose request has ended: its body stays open.
-        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = Completion.New();
         using var request = await Request("etcdserverpb.Watch/Watch", new OpenBody(GrpcFrames.Write(new WatchRequest { CreateRequest = create }), ended.Task), stop);
         using var answer = await Reaching(() => _http.SendAsync(request, stop), stop);
         try
         {
             await using var stream = await answer.Content.ReadAsStreamAsync(stop);
-            while (await Reaching(() => GrpcFrames.Read(stream, stop), stop) is { } message) yield return WatchResponse.Parser.ParseFrom(message);
+            while (await Reaching(() => GrpcFrames.Read(stream, stop), stop) is { } message)
+            {
+                var said = WatchResponse.Parser.ParseFrom(message);
+                // A token that is no longer known is a reason that is told in words alone.
+                if (said.Canceled) _token = null;
+                yield return said;
+            }
             Refused(answer);
             throw new EtcdException(EtcdException.Unavailable, "the watch has ended");
         }

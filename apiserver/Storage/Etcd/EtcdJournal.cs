@@ -1,4 +1,4 @@
-using Declarative.Api.Kinds;
+using Declarative.Api;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Storage.Etcd;
@@ -21,9 +21,10 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
     private readonly Lock _gate = new();
     private Seen _seen;
     private long _ownSeen; // the highest number of an own commit that etcd has
-    private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _moved = Completion.New();
     private long _number;
     private long _followFrom;
+    private bool _compacted; // etcd no longer has what the watch asked for
 
     private EtcdJournal(EtcdOptions options, ILogger log)
     {
@@ -130,8 +131,6 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
             await Task.Delay(EtcdLimits.RetryAfter, stop);
         }
     }
-
-    private bool _compacted;
 
     public async ValueTask DisposeAsync()
     {
@@ -267,7 +266,7 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
         {
             if (seen.Etcd > _seen.Etcd) _seen = seen;
             _ownSeen = Math.Max(_ownSeen, own);
-            (moved, _moved) = (_moved, new(TaskCreationOptions.RunContinuationsAsynchronously));
+            (moved, _moved) = (_moved, Completion.New());
         }
         moved.TrySetResult();
     }

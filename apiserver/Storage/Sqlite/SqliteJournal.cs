@@ -110,6 +110,17 @@ public sealed class SqliteJournal : IJournal, IHistory
         return _setRevision.ExecuteNonQuery();
     });
 
+    /// <summary>Freed pages keep their content until they are used again, and the log until it is written over: both are made anew.</summary>
+    public Task Scrub(CancellationToken stop) => OnThread(() =>
+    {
+        foreach (var statement in (ReadOnlySpan<string>)["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"])
+        {
+            using var command = Command(statement);
+            command.ExecuteNonQuery();
+        }
+        return 0;
+    });
+
     public IHistory History => this;
 
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>

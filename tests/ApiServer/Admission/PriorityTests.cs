@@ -34,6 +34,25 @@ public sealed class PriorityTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_pod_says_how_long_it_stays_on_a_lost_node_or_it_is_five_minutes()
+    {
+        const string Both = "node.kubernetes.io/not-ready Exists NoExecute 300,node.kubernetes.io/unreachable Exists NoExecute 300";
+        Assert.Equal(Both, await Tolerations("t0", ""));
+        Assert.Equal("node.kubernetes.io/not-ready Exists NoExecute 5,node.kubernetes.io/unreachable Exists NoExecute 300",
+            await Tolerations("t1", "{\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":5}"));
+        Assert.Equal(" Exists  ", await Tolerations("t2", "{\"operator\":\"Exists\"}"));
+        Assert.Equal("node.kubernetes.io/unreachable Exists NoSchedule ," + Both,
+            await Tolerations("t3", "{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\",\"effect\":\"NoSchedule\"}"));
+
+        async Task<string> Tolerations(string name, string given)
+        {
+            var made = await _api.Admin.Create(new(Kind.Pod, "default", ""),
+                Encoding.UTF8.GetBytes($$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"tolerations":[{{{given}}}],"containers":[{"name":"c","command":["x"]}]}}"""), stop: Stop);
+            return string.Join(',', JsonNode.Parse(made.Json.Span)!["spec"]!["tolerations"]!.AsArray().Select(x => $"{x!["key"]} {x["operator"]} {x["effect"]} {x["tolerationSeconds"]}"));
+        }
+    }
+
+    [Fact]
     public async Task Unknown_classes_and_numbers_of_ones_own_are_refused()
     {
         var unknown = await Assert.ThrowsAsync<ApiException>(() => Pod("\"priorityClassName\":\"nope\","));

@@ -57,6 +57,34 @@ public sealed class WebhookTests
     }
 
     [Fact]
+    public async Task Connections_are_shown_to_webhooks_and_policies_before_they_are_made()
+    {
+        await using var face = await RunningFace.Start();
+        await using var hook = await HookServer.Start(request => Task.FromResult((string)request["object"]!["command"]![0]! == "rm" ? HookServer.Denied("no rm") : HookServer.Allowed()));
+        await Configure(face.Admin, Kind.ValidatingWebhookConfiguration, "a", Hook("first", At(hook), """[{"apiGroups":[""],"apiVersions":["v1"],"resources":["pods/exec"],"operations":["CONNECT"]}]"""));
+        await face.Admin.Create(ResourceKey.Of(Kind.ValidatingAdmissionPolicy, "", "ports"), Yaml.ToJson("""
+            metadata: {name: ports}
+            spec:
+              matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CONNECT], resources: [pods/portforward, services/proxy]}]}
+              validations: [{expression: "request.operation == 'CONNECT' && object.kind == 'PodPortForwardOptions' && !object.ports.exists(x, x < 1024)", message: not that one}]
+            """u8.ToArray()), stop: TestContext.Current.CancellationToken);
+        await face.Admin.Create(ResourceKey.Of(Kind.ValidatingAdmissionPolicyBinding, "", "ports"), """{"metadata":{"name":"ports"},"spec":{"policyName":"ports","validationActions":["Deny"]}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
+        using var client = face.Client();
+
+        Assert.Contains("denied the request: no rm", await Said("pods/p/exec?command=rm&command=-r&container=c&stdout=true", 403), StringComparison.Ordinal);
+        var request = Assert.Single(hook.Reviews)["request"]!;
+        Assert.Equal("""{"kind":"PodExecOptions","apiVersion":"v1","stdout":true,"container":"c","command":["rm","-r"]}""", request["object"]!.ToJsonString());
+        Assert.Equal(("CONNECT", "exec", "p", "PodExecOptions"), ((string)request["operation"]!, (string)request["subResource"]!, (string)request["name"]!, (string)request["kind"]!["kind"]!));
+        // Allowed, and there is no such pod.
+        Assert.Contains("pods \"p\" not found", await Said("pods/p/exec?command=ls&stdout=true", 404), StringComparison.Ordinal);
+        Assert.Contains("not that one", await Said("pods/p/portforward?ports=80", 422), StringComparison.Ordinal);
+        Assert.Contains("not that one", await Said("services/https:s:443/proxy/x", 422), StringComparison.Ordinal);
+        Assert.Contains("not found", await Said("pods/p/portforward?ports=8080", 404), StringComparison.Ordinal);
+
+        async Task<string> Said(string path, int code) => (await client.GetAsync("/api/v1/namespaces/default/" + path, TestContext.Current.CancellationToken).Json(code)).Text("message");
+    }
+
+    [Fact]
     public async Task A_validating_webhook_denies_with_its_own_words_and_sees_what_is_stored()
     {
         await using var face = await RunningFace.Start();

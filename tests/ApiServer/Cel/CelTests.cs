@@ -86,6 +86,13 @@ public sealed class CelTests
         { "'\\x41'", "A" },
         { "[[1],[2]].exists(x, x.exists(y, y == 2))", "true" },
         { "has(1)", "!" },
+        { "sets.contains([1, 2, 2], [2, 1])", "true" },
+        { "sets.contains([1], [1, 2])", "false" },
+        { "sets.contains([], [])", "true" },
+        { "sets.equivalent([1, 2], [2, 1, 1])", "true" },
+        { "sets.equivalent(['a'], ['a', 'b'])", "false" },
+        { "sets.intersects([1, 2], [2, 3])", "true" },
+        { "sets.intersects([], [1])", "false" },
         { "'a' < 'b'", "true" },
         { "null == null", "true" },
         { "// c\n1", "1" },
@@ -96,7 +103,7 @@ public sealed class CelTests
     public void An_expression_has_its_value(string expression, string value) => Assert.Equal(value, Evaluate(expression));
 
     [Theory]
-    [InlineData("sets.contains([1], [1])", "'sets' at 1")]
+    [InlineData("sets.contains([1], 1)", "no matching overload for 'sets.contains'")]
     [InlineData("math.greatest(1, 2)", "'math' at 1")]
     [InlineData("[1].flatten()", "'flatten'")]
     [InlineData("1 + ", "found the end")]

@@ -138,6 +138,35 @@ public sealed class AuditTests : IDisposable
         Assert.Equal(Enumerable.Range(0, 100).Select(i => $"c{i}").Order(), lines.Select(x => (string)JsonNode.Parse(x)!["objectRef"]!["name"]!).Order());
     }
 
+    [Fact]
+    public async Task Policies_tell_of_failures_that_are_let_pass_and_of_what_else_they_find()
+    {
+        await using (var server = await Start())
+        {
+            using var admin = server.Client();
+            const string Policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+            await admin.PostAsync(Policies, Json("""
+                {"metadata":{"name":"few"},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE","DELETE"],"resources":["configmaps"]}]},
+                 "validations":[{"expression":"true"},{"expression":"object == null || !has(object.data) || size(object.data) < 2","message":"too much"}],
+                 "auditAnnotations":[{"key":"size","valueExpression":"object != null && has(object.data) ? dyn('has ' + string(size(object.data))) : null"}]}}
+                """), Stop).Json(201);
+            foreach (var name in (string[])["one", "two"])
+            {
+                await admin.PostAsync(Policies.Replace("policies", "policybindings", StringComparison.Ordinal),
+                    Json($$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"policyName":"few","validationActions":["Audit"]}}"""), Stop).Json(201);
+            }
+            await admin.PostAsync("/api/v1/namespaces/default/configmaps", Json("""{"metadata":{"name":"a"},"data":{"x":"y","z":"w"}}"""), Stop).Json(201);
+            await admin.DeleteAsync("/api/v1/namespaces/default/configmaps/a", Stop).Json();
+        }
+        var events = Events();
+        var annotations = events[^2]["annotations"]!;
+        Assert.Equal("has 2", (string)annotations["few/size"]!);
+        var failures = JsonNode.Parse((string)annotations["validation.policy.admission.k8s.io/validation_failure"]!)!.AsArray();
+        Assert.Equal(["one", "two"], failures.Select(x => (string)x!["binding"]!));
+        Assert.Equal("""{"message":"too much","policy":"few","binding":"one","expressionIndex":1,"validationActions":["Audit"]}""", failures[0]!.ToJsonString());
+        Assert.Equal(["authorization.k8s.io/decision"], events[^1]["annotations"]!.AsObject().Select(x => x.Key));
+    }
+
     private Task<RunningFace> Start(string policy = "", long bytesMax = 1 << 30) =>
         RunningFace.Start(options => options with { Audit = new AuditOptions(File) { PolicyFile = policy, BytesMax = bytesMax } });
 

@@ -69,6 +69,7 @@ public sealed class EncryptedJournalTests : IDisposable
             var journal = await Open(Keys(keys));
             await using var api = await InProcessApi.Start(journal, seed: 2);
             Assert.Equal(rewritten, journal.Rewritten);
+            Assert.False(OnDisk(Plain)); // neither the present one, nor what was deleted, nor a page that is free
             Assert.Equal(revision, api.Server.Revision);
             Assert.Equal(made.Json.ToArray(), (await api.Admin.Get(Secret("s"), stop: TestContext.Current.CancellationToken)).Json.ToArray());
         }
