@@ -9,11 +9,11 @@ namespace Declarative.Bench.Lb;
 /// </summary>
 public static class LbBench
 {
-    private static readonly string[] AllCases = ["small", "close", "tls", "h2", "1mb", "tcp", "ws", "hostile"];
+    private static readonly string[] AllCases = ["small", "close", "tls", "h2", "1mb", "tcp", "tcp1mb", "ws", "hostile"];
     private static readonly string[] AllTargets = ["declarative", "haproxy", "nginx"];
 
     private const string Usage = """
-        bench lb [--seconds S] [--connections C] [--backends N] [--cases small,close,tls,h2,1mb,tcp,ws,hostile] [--targets declarative,haproxy,nginx]
+        bench lb [--seconds S] [--connections C] [--backends N] [--cases small,close,tls,h2,1mb,tcp,tcp1mb,ws,hostile] [--targets declarative,haproxy,nginx]
                  [--sockets N] [--services N] [--changes N]
         bench lb show [--short] [--once] [--haproxy]
           no request fails and no connection is cut while pods are scaled, rolled out and drained and the configuration changes; --haproxy: the same
@@ -24,7 +24,7 @@ public static class LbBench
           --connections  client connections (default 32)
           --backends     nginx processes that answer (default 2)
           --cases        small: keep-alive, 13 bytes; close: a connection per request; tls: small over TLS; h2: small over HTTP/2 and TLS;
-                         1mb: 1 MB answers; tcp: small, passed through as TCP; ws: messages on idle websockets; hostile: others' p99 while clients
+                         1mb: 1 MB answers; tcp: small, passed through as TCP; tcp1mb: 1 MB answers passed through as TCP; ws: messages on idle websockets; hostile: others' p99 while clients
                          mean harm (10,000 idle connections, slowloris, header flood, rapid reset; not with nginx); "" = none
           --targets      what is measured, in turn (default all three)
           --sockets      websockets of ws (default 1000)
@@ -96,7 +96,7 @@ internal sealed record BenchOptions
     public int Seconds { get; init; } = 5;
     public int Connections { get; init; } = 32;
     public int Backends { get; init; } = 2;
-    public IReadOnlyList<string> Cases { get; init; } = ["small", "close", "tls", "h2", "1mb", "tcp", "ws", "hostile"];
+    public IReadOnlyList<string> Cases { get; init; } = ["small", "close", "tls", "h2", "1mb", "tcp", "tcp1mb", "ws", "hostile"];
     public IReadOnlyList<string> Targets { get; init; } = ["declarative", "haproxy", "nginx"];
     public int Sockets { get; init; } = 1000;
     public int Services { get; init; } = 10_000;

@@ -29,7 +29,7 @@ internal static class Throughput
             foreach (var one in options.Cases)
             {
                 if (one == "hostile") Hostile.Run(options, [.. targets.Where(x => x.Name != "nginx")]);
-                else await Case(options, one, [.. targets.Where(x => one != "tcp" || x.Tcp > 0)], ports[0]);
+                else await Case(options, one, [.. targets.Where(x => !one.StartsWith("tcp", StringComparison.Ordinal) || x.Tcp > 0)], ports[0]);
             }
             foreach (var target in targets) Console.WriteLine($"{target.Name}: {target.ResidentBytes >> 20} MiB resident at the end");
         }
@@ -96,6 +96,8 @@ internal static class Throughput
                 return Clients.Wrk($"http://127.0.0.1:{target.Http}/", options.Connections, seconds, "-H", "Connection: close");
             case "1mb":
                 return Clients.Wrk($"http://127.0.0.1:{target.Http}/1mb", options.Connections, seconds);
+            case "tcp1mb":
+                return Clients.Wrk($"http://127.0.0.1:{target.Tcp}/1mb", options.Connections, seconds);
             case "tcp":
                 return Clients.Wrk($"http://127.0.0.1:{target.Tcp}/", options.Connections, seconds);
             case "tls":

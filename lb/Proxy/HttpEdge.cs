@@ -156,14 +156,20 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         var options = Plain(name);
         var hosts = _routes.Table.Hosts;
         if (hosts.TlsOf(name, static x => x.Tls13Only) is not null) options.EnabledSslProtocols = SslProtocols.Tls13;
-        if (hosts.TlsOf(name, static x => x.TlsClientCa is not null) is { Edge.TlsClientCa: { } secret })
+        if (hosts.ClientAuthoritiesOf(name) is { IsEmpty: false } secrets)
         {
-            client.TlsClientCa = secret;
             options.ClientCertificateRequired = true;
             options.CertificateRevocationCheckMode = X509RevocationMode.NoCheck;
-            options.CertificateChainPolicy = _routes.ClientAuthorities.Policy(secret);
-            // The validation that the policy asks for; without a callback a client that shows no certificate would be let in.
-            options.RemoteCertificateValidationCallback = static (_, certificate, _, errors) => certificate is not null && errors == SslPolicyErrors.None;
+            options.CertificateChainPolicy = _routes.ClientAuthorities.Policy(secrets[0]);
+            // The validation that the policy asks for; without a callback a client that shows no certificate would be let in. Of several authorities each
+            // is asked by itself: which paths the certificate opens depends on whose it is.
+            options.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
+            {
+                if (certificate is null) return false;
+                if (secrets.Length > 1) client.TlsClientCas = [.. secrets.Where(x => _routes.ClientAuthorities.Trusts(x, certificate, chain))];
+                else if (errors == SslPolicyErrors.None) client.TlsClientCas = secrets;
+                return !client.TlsClientCas.IsEmpty;
+            };
         }
         return options;
     }
@@ -228,7 +234,7 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     {
         if (context.Features.Get<ITlsHandshakeFeature>() is not { } shake) return policy.Redirect is not { Https: true } && (policy.TlsClientCa is not null || policy.TlsPassthrough);
         if (policy.TlsPassthrough) return true;
-        if (policy.TlsClientCa is { } secret && (client.TlsClientCa != secret || context.Connection.ClientCertificate is null)) return true;
+        if (policy.TlsClientCa is { } secret && (!client.TlsClientCas.Contains(secret) || context.Connection.ClientCertificate is null)) return true;
         return policy.Tls13Only && shake.Protocol != SslProtocols.Tls13;
     }
 

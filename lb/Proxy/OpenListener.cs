@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Declarative.Lb.Proxy.Plain;
@@ -77,6 +78,6 @@ internal sealed record ClientConnection(OpenListener Listener, IPAddress Client,
 {
     public string ClientAddress { get; } = Client.ToString();
 
-    /// <summary>The Secret with the authority whose certificate the client had to show in the handshake; null = it had to show none.</summary>
-    public ServiceKey? TlsClientCa { get; set; }
+    /// <summary>The Secrets with authorities whose certificate the client has shown in the handshake; empty = it had to show none.</summary>
+    public ImmutableArray<ServiceKey> TlsClientCas { get; set; } = [];
 }

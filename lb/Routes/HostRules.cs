@@ -142,6 +142,10 @@ internal sealed class HostRules
         return null;
     }
 
+    /// <summary>The authorities that rules of the host want clients' certificates of: a handshake knows no path, so each of them is as good there.</summary>
+    public ImmutableArray<ServiceKey> ClientAuthoritiesOf(string host) =>
+        TlsOf(host, static x => x.TlsClientCa is not null) is { } first ? [.. ByHost[first.Host].Select(static x => x.Edge?.TlsClientCa).OfType<ServiceKey>().Distinct()] : [];
+
     private HostRule? Match(string host, ReadOnlySpan<char> path)
     {
         if (!ByHost.TryGetValue(host, out var rules)) return null;

@@ -38,6 +38,15 @@ internal sealed class ClientAuthorities
         return policy;
     }
 
+    /// <param name="shown">With what the client has shown besides: certificates between its own and the authority's.</param>
+    public bool Trusts(ServiceKey secret, X509Certificate certificate, X509Chain? shown)
+    {
+        using var chain = new X509Chain { ChainPolicy = Policy(secret) };
+        if (shown is not null) chain.ChainPolicy.ExtraStore.AddRange(shown.ChainPolicy.ExtraStore);
+        using var own = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
+        return chain.Build(own);
+    }
+
     /// <summary>id-kp-clientAuth, RFC 5280 section 4.2.1.12.</summary>
     private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
 }

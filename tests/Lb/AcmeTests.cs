@@ -30,7 +30,7 @@ public sealed class AcmeTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await client.Http.GetAsync("https://www.shop.example/", Stop)).StatusCode); // trusted; the Service does not exist
         var secret = await Secret(world, "default", "shop-tls");
         Assert.Equal((SecretType, "certificate"), (secret.Type, secret.Metadata.Labels["declarative.mesos/acme"]));
-        var account = await Secret(world, "kube-system", (await world.Api.List(new(Kind.Secret, "kube-system"))).Items.Single(x => x.Key.Name.StartsWith("acme-", StringComparison.Ordinal)).Key.Name);
+        var account = await Secret(world, "kube-system", (await world.Api.List(new(Kind.Secret, "kube-system"), Stop)).Items.Single(x => x.Key.Name.StartsWith("acme-", StringComparison.Ordinal)).Key.Name);
         Assert.Equal((AcmeAccounts.Type, "account"), (account.Type, account.Metadata.Labels["declarative.mesos/acme"]));
         await Told(world, "shop", "CertificateIssued", "shop-tls");
 

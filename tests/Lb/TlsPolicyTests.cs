@@ -118,6 +118,28 @@ public sealed class TlsPolicyTests
     }
 
     [Fact]
+    public async Task PathsOfOneHostMayWantCertificatesOfDifferentAuthorities()
+    {
+        using var one = new TestAuthority();
+        using var two = new TestAuthority();
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("hello", [await world.Backend("a")]);
+        foreach (var (name, authority) in ((string, TestAuthority)[])[("one", one), ("two", two)])
+        {
+            await world.Create(Kind.Ingress, name, Ingress(name, Host, "hello", port).Replace("\"path\":\"/\"", $"\"path\":\"/{name}\"", StringComparison.Ordinal));
+            var (certificates, key) = authority.Issue(Host);
+            await world.Create(Kind.Secret, name, TestAuthority.Secret(name, certificates, key).Replace("\"tls.crt\"", $"\"ca.crt\":\"{TestAuthority.Base64(authority.Root.ExportCertificatePem())}\",\"tls.crt\"", StringComparison.Ordinal));
+            await world.Settings(Kind.Ingress, name, ("tls-client-ca", name));
+            await Eventually.True(() => world.Lb.Routes.ClientAuthorities.Policy(new("default", name)).CustomTrustStore.Count == 1, "the authority is read");
+        }
+        Assert.StartsWith("200 ", await Get(world, Host, one.Issue("client"), "/one"), StringComparison.Ordinal);
+        Assert.StartsWith("200 ", await Get(world, Host, two.Issue("client"), "/two"), StringComparison.Ordinal);
+        Assert.StartsWith("421 ", await Get(world, Host, one.Issue("client"), "/two"), StringComparison.Ordinal);
+        Assert.StartsWith("421 ", await Get(world, Host, two.Issue("client"), "/one"), StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<Exception>(() => Get(world, Host, null, "/one"));
+    }
+
+    [Fact]
     public async Task AHostMayWantTheNewestVersionAlone()
     {
         await using var world = await LbWorld.Start();
