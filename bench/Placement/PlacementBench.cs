@@ -84,6 +84,9 @@ public static class PlacementBench
 
         /// <summary>Each of twenty classes: a spread over hosts and zones, and every fourth class anti-affinity to itself.</summary>
         HostSpreadAndAntiAffinity,
+
+        /// <summary>Each of twenty classes: wishes to spread over zones and hosts; every fourth packs.</summary>
+        Wishes,
     }
 
     private static Pod Pod(int i, Mix mix)
@@ -94,11 +97,19 @@ public static class PlacementBench
         {
             Mix.ZonesAndSelectors when i % 20 == 1 => [new() { MaxSkew = 5, TopologyKey = "zone", LabelSelector = own }],
             Mix.HostSpreadAndAntiAffinity => [new() { MaxSkew = 1, TopologyKey = "zone", LabelSelector = own }, new() { MaxSkew = 1, TopologyKey = "kubernetes.io/hostname", LabelSelector = own }],
+            Mix.Wishes => [new() { MaxSkew = 1, TopologyKey = "zone", WhenUnsatisfiable = "ScheduleAnyway", LabelSelector = own }, new() { MaxSkew = 1, TopologyKey = "kubernetes.io/hostname", WhenUnsatisfiable = "ScheduleAnyway", LabelSelector = own }],
             _ => [],
         };
         return new()
         {
-            Metadata = new() { Name = $"web-{i}", Namespace = "default", Uid = $"u{i}", Labels = new Dictionary<string, string> { ["app"] = app } },
+            Metadata = new()
+            {
+                Name = $"web-{i}",
+                Namespace = "default",
+                Uid = $"u{i}",
+                Labels = new Dictionary<string, string> { ["app"] = app },
+                Annotations = mix is Mix.Wishes && i % 20 % 4 == 0 ? new Dictionary<string, string> { [WaitingPod.PolicyAnnotation] = "pack" } : new Dictionary<string, string>(),
+            },
             Spec = new()
             {
                 Containers = [new() { Name = "web", Ports = [new() { Number = 80 }] }],
