@@ -23,7 +23,7 @@ internal static class Platform
         PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null) =>
     [
         .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
-            Led(row.Name, identity, api, time, random, logs, term => row.Run(api, time, new Random(random.Next()), term), stop))),
+            Led(row.Name, identity, placement.Lease, api, time, random, logs, term => row.Run(api, time, new Random(random.Next()), term), stop))),
         new("placement", User.Placement, (api, master, time, random, stop) =>
         {
             // Both see the same agents: what Placement learns from offers becomes Node objects, on which it places.
@@ -31,13 +31,13 @@ internal static class Platform
             var logger = logs.CreateLogger("placement");
             return Task.WhenAll(
                 new PlacementController(placement, feed) { Logger = logger }.Run(api, master, time, random, stop),
-                Led("node-controller", identity, api, time, random, logs, term => new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), term), stop));
+                Led("node-controller", identity, placement.Lease, api, time, random, logs, term => new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), term), stop));
         }),
     ];
 
     private static Task Led(
-        string name, string? identity, IApi api, TimeProvider time, Random random, ILoggerFactory logs, Func<CancellationToken, Task> run, CancellationToken stop) =>
-        identity is null ? run(stop) : new LeaderLease(api, "kube-system", name, identity, time, random) { Logger = logs.CreateLogger(name) }.Run(run, stop);
+        string name, string? identity, LeaseOptions? lease, IApi api, TimeProvider time, Random random, ILoggerFactory logs, Func<CancellationToken, Task> run, CancellationToken stop) =>
+        identity is null ? run(stop) : new LeaderLease(api, "kube-system", name, identity, time, random, lease) { Logger = logs.CreateLogger(name) }.Run(run, stop);
 
     /// <summary>
     /// Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS with emulated clients in

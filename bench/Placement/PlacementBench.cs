@@ -66,11 +66,11 @@ public static class PlacementBench
             var slots = Enumerable.Range(0, agents).Select(i => new AgentSlot($"S{i}", new($"agent-{i}", new Dictionary<string, string> { ["zone"] = $"z{i % 10}", ["kubernetes.io/hostname"] = $"agent-{i}" }), new(per * 200, per * 64_000, 0), new PortSet((31000, 31000 + per * 2)))).ToList();
             var nodes = slots.ToDictionary(x => x.Node.Name, x => x.Node);
             var waiting = Enumerable.Range(0, pods).Select(i => new WaitingPod(Pod(i, mix))).ToList();
-            var begin = Stopwatch.GetTimestamp();
+            var (begin, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             var matcher = new Matcher(slots, nodes, new Random(1));
             var result = matcher.Run(waiting);
             var took = Stopwatch.GetElapsedTime(begin);
-            Print($"matcher, {agents} agents, {mix}: {result.Matches.Count} of {pods} pods placed in {took.TotalMilliseconds:0} ms, {pods / took.TotalSeconds:0} pods/s, {(double)matcher.Looks / pods:0.0} looks per pod");
+            Print($"matcher, {agents} agents, {mix}: {result.Matches.Count} of {pods} pods placed in {took.TotalMilliseconds:0} ms, {pods / took.TotalSeconds:0} pods/s, {pods / (Environment.CpuUsage.TotalTime - cpu).TotalSeconds:0} per second of CPU, {(double)matcher.Looks / pods:0.0} looks per pod");
         }
     }
 
@@ -84,6 +84,9 @@ public static class PlacementBench
 
         /// <summary>Each of twenty classes: a spread over hosts and zones, and every fourth class anti-affinity to itself.</summary>
         HostSpreadAndAntiAffinity,
+
+        /// <summary>Each of twenty classes: wishes to spread over zones and hosts; every fourth packs.</summary>
+        Wishes,
     }
 
     private static Pod Pod(int i, Mix mix)
@@ -94,11 +97,19 @@ public static class PlacementBench
         {
             Mix.ZonesAndSelectors when i % 20 == 1 => [new() { MaxSkew = 5, TopologyKey = "zone", LabelSelector = own }],
             Mix.HostSpreadAndAntiAffinity => [new() { MaxSkew = 1, TopologyKey = "zone", LabelSelector = own }, new() { MaxSkew = 1, TopologyKey = "kubernetes.io/hostname", LabelSelector = own }],
+            Mix.Wishes => [new() { MaxSkew = 1, TopologyKey = "zone", WhenUnsatisfiable = "ScheduleAnyway", LabelSelector = own }, new() { MaxSkew = 1, TopologyKey = "kubernetes.io/hostname", WhenUnsatisfiable = "ScheduleAnyway", LabelSelector = own }],
             _ => [],
         };
         return new()
         {
-            Metadata = new() { Name = $"web-{i}", Namespace = "default", Uid = $"u{i}", Labels = new Dictionary<string, string> { ["app"] = app } },
+            Metadata = new()
+            {
+                Name = $"web-{i}",
+                Namespace = "default",
+                Uid = $"u{i}",
+                Labels = new Dictionary<string, string> { ["app"] = app },
+                Annotations = mix is Mix.Wishes && i % 20 % 4 == 0 ? new Dictionary<string, string> { [WaitingPod.PolicyAnnotation] = "pack" } : new Dictionary<string, string>(),
+            },
             Spec = new()
             {
                 Containers = [new() { Name = "web", Ports = [new() { Number = 80 }] }],

@@ -116,8 +116,13 @@ internal static class ControllersCommand
         var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
         var kubeconfig = RoleCommand.KubeconfigOption();
         var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
+        var takeover = new Option<int>("--takeover-seconds") { Description = "Another process takes over so long after one is gone; both need the same", HelpName = "N", DefaultValueFactory = _ => 15 };
+        takeover.Validators.Add(result =>
+        {
+            if (!CommonOptions.IsWithin(result, 2, 300)) result.AddError("--takeover-seconds: expected a number from 2 to 300");
+        });
         var (masters, framework) = (new MasterOptions(), new FrameworkOptions());
-        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, level };
+        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, takeover, level };
         masters.AddTo(command);
         framework.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
@@ -127,7 +132,7 @@ internal static class ControllersCommand
             var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
             var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
             using var instance = RoleInstance.Hold(directory, "controllers");
-            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs);
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover));
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);
         }));
         return command;

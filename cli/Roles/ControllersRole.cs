@@ -1,4 +1,5 @@
 using Declarative.Api;
+using Declarative.Client.Reconcile;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
 using Declarative.Mesos.Scheduler;
@@ -22,11 +23,12 @@ internal sealed class ControllersRole : IAsyncDisposable
     /// <param name="identity">Under which this process takes leases.</param>
     /// <param name="machine">Clock and chance.</param>
     /// <param name="logs">Where to.</param>
-    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs)
+    /// <param name="leaseSeconds">After so long another process takes the place of one that is gone.</param>
+    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs, int leaseSeconds = 15)
     {
         _detector = options.Masters;
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal }, new AgentWatch(_operator).Agents, logs, identity);
+        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal, Lease = LeaseOptions.Of(leaseSeconds) }, new AgentWatch(_operator).Agents, logs, identity);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

@@ -16,7 +16,10 @@ public sealed record LeaseOptions
     public int RenewDeadlineSeconds { get; init; } = 10;
 
     /// <summary>Between attempts to renew or to take.</summary>
-    public int RetrySeconds { get; init; } = 2;
+    public double RetrySeconds { get; init; } = 2;
+
+    /// <summary>Kubernetes' proportions (15, 10, 2) for a lease of another length, from 2 s.</summary>
+    public static LeaseOptions Of(int seconds) => new() { LeaseDurationSeconds = seconds, RenewDeadlineSeconds = seconds * 2 / 3, RetrySeconds = seconds * 2 / 15.0 };
 }
 
 /// <summary>

@@ -134,7 +134,8 @@ public sealed class SeparateProcessesTests
     public Task Of_two_processes_of_controllers_one_works_and_down_ends_every_part() => RunningPlatform.With(async platform =>
     {
         var parts = await Start(platform);
-        var second = platform.Start(parts[2].Arguments);
+        string[] quick = [.. parts[2].Arguments, "--takeover-seconds", "2"];
+        var second = platform.Start(quick);
         await Says(second, "Controllers on");
         (await platform.Kubectl("apply", "-f", Installation.Hello)).Succeeds();
         (await platform.RolledOut("hello")).Succeeds();
@@ -149,6 +150,18 @@ public sealed class SeparateProcessesTests
         (await platform.RolledOut("hello")).Succeeds();
         Assert.Equal(4, platform.WebServers.Count);
 
+        // The leader is killed: the next goes on as the same framework, with the same tasks.
+        var (framework, running) = (await FrameworkId(platform), platform.WebServers.Select(x => x.Id).Order().ToList());
+        var third = platform.Start(quick);
+        await Says(third, "Controllers on");
+        second.Kill();
+        await second.Ended();
+        (await platform.Kubectl("scale", "deployment/hello", "--replicas=5")).Succeeds();
+        (await platform.RolledOut("hello")).Succeeds();
+        Assert.Equal(framework, await FrameworkId(platform));
+        Assert.Empty(running.Except(platform.WebServers.Select(x => x.Id)));
+        Assert.Equal(5, platform.WebServers.Count);
+
         // While the API server is away each part says so once, and once that it is back.
         parts[3].Kill();
         await parts[3].Ended();
@@ -159,7 +172,7 @@ public sealed class SeparateProcessesTests
         Assert.InRange(parts[0].Output.Split('\n').Count(x => x.Contains("warn:", StringComparison.Ordinal) || x.Contains("fail:", StringComparison.Ordinal)), 2, 6);
 
         (await platform.Down()).Succeeds();
-        foreach (var part in (ChildProcess[])[second, parts[0], parts[1], parts[4], api])
+        foreach (var part in (ChildProcess[])[third, parts[0], parts[1], parts[4], api])
         {
             await RunningPlatform.Until(() => part.HasExited, string.Join(' ', part.Arguments) + " has ended");
             Assert.True((await part.Ended()).Code == 0, $"{part.Output}\n{part.Errors}");
@@ -192,6 +205,9 @@ public sealed class SeparateProcessesTests
         async Task Start(RunningPlatform platform) =>
             await Says(platform.Start(["apiserver", "--data", platform.Data, "--port-offset", platform.Offset, "--etcd", etcd.Url.ToString(), "--etcd-prefix", "/two"]), "API server at");
     }));
+
+    private static async Task<string?> FrameworkId(RunningPlatform platform) =>
+        (string?)(await platform.Get("configmap", $"mesos-framework-{Framework}", "--namespace", "kube-system"))["data"]?["frameworkId"];
 
     [Theory]
     [InlineData("mesos", "--agents")]

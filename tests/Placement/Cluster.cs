@@ -199,6 +199,9 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
     public Action<Call> Before { get; set; } = static _ => { };
     public Func<Event, bool> Drop { get; set; } = static _ => false;
 
+    /// <summary>Events that a test lets follow another.</summary>
+    public Func<Event, IEnumerable<Event>> Also { get; set; } = static _ => [];
+
     public async IAsyncEnumerable<Event> Subscribe(Call.Types.Subscribe subscribe, FrameworkID? id, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken stop)
     {
         Log.Add($"SUBSCRIBE {id?.Value} suppressed={string.Join(',', subscribe.SuppressedRoles)}");
@@ -208,6 +211,7 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
             if (happened.Type is Event.Types.Type.Update) Log.Add($"UPDATE {happened.Update.Status.TaskId.Value} {happened.Update.Status.State}");
             else Log.Add(happened.Type.ToString().ToUpperInvariant());
             yield return happened;
+            foreach (var more in Also(happened)) yield return more;
         }
     }
 

@@ -124,6 +124,8 @@ internal sealed partial class PlacementDesk
             case Event.Types.Type.Subscribed: OnSubscribed(happened.Subscribed, suppressed); break;
             case Event.Types.Type.Offers: OnOffers(happened.Offers.Offers_); break;
             case Event.Types.Type.Rescind: OnRescind(happened.Rescind.OfferId.Value); break;
+            case Event.Types.Type.InverseOffers: OnInverseOffers(happened.InverseOffers.InverseOffers_); break;
+            case Event.Types.Type.RescindInverseOffer: OnInverseOfferRescinded(happened.RescindInverseOffer.InverseOfferId.Value); break;
             case Event.Types.Type.Update: OnUpdate(happened.Update.Status); break;
             case Event.Types.Type.Failure when happened.Failure.AgentId is { } agent && happened.Failure.ExecutorId is null: _parts.Agents.Lost(agent.Value); break;
         }
@@ -184,6 +186,7 @@ internal sealed partial class PlacementDesk
         _epoch++;
         _calls.Epoch = _acknowledgements.Epoch = _epoch;
         _book.Clear();
+        _closings.Clear(); // made again for the next subscription
         _reconcileDue = null;
         _implicitDue = null;
         _reviveDue = null;

@@ -102,6 +102,7 @@ internal sealed partial class PlacementDesk
                 if (record.Phase is LaunchPhase.Sent && record.SilentUntil <= now) AskIfSilent(record);
                 break;
         }
+        StepClosing(record, now);
         Refresh(record);
         OrderVictims(record);
         StepDisplaced(record);

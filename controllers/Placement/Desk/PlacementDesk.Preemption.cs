@@ -11,6 +11,9 @@ internal sealed class Displacement(string forUid, bool violates, string message)
 {
     public string ForUid => forUid;
 
+    /// <summary>It makes room for nobody: its agent is to be unavailable.</summary>
+    public bool IsForMaintenance => forUid.Length == 0;
+
     /// <summary>No budget allows it: it is deleted, not evicted.</summary>
     public bool Violates => violates;
 
@@ -22,6 +25,9 @@ internal sealed class Displacement(string forUid, bool violates, string message)
     /// <summary>The nomination of the other pod is stored: from now on this one is told.</summary>
     public bool IsOrdered { get; set; }
     public bool IsSent { get; set; }
+
+    /// <summary>Not before.</summary>
+    public DateTimeOffset Again { get; set; }
 }
 
 /// <summary>
@@ -181,7 +187,7 @@ internal sealed partial class PlacementDesk
     /// <summary>A victim whose status says that it goes is evicted, or deleted where no budget allows it.</summary>
     private void StepDisplaced(PodRecord record)
     {
-        if (record.Displaced is not { IsOrdered: true, IsSent: false, Goes: true } displaced) return;
+        if (record.Displaced is not { IsOrdered: true, IsSent: false, Goes: true } displaced || displaced.Again > Now) return;
         if (!record.Pod.Status.Conditions.Any(x => x.Type == StatusMap.DisruptionTarget && x.IsTrue)) return;
         displaced.IsSent = true;
         _writes.Add(async () =>
@@ -230,13 +236,21 @@ internal sealed partial class PlacementDesk
 
     private void Evicted(PodRecord record, Displacement displaced)
     {
-        Tell(record, warning: false, "Preempted", $"Preempted: {displaced.Message}");
-        Count("preempted");
+        if (displaced.IsForMaintenance) Tell(record, warning: false, "AgentMaintenance", displaced.Message);
+        else Tell(record, warning: false, "Preempted", $"Preempted: {displaced.Message}");
+        Count(displaced.IsForMaintenance ? "moved" : "preempted");
     }
 
     /// <summary>The budget has changed since: who wanted the room looks again, with what the budget says then.</summary>
     private void Spared(PodRecord record, Displacement displaced, string why)
     {
+        if (displaced.IsForMaintenance)
+        {
+            displaced.IsSent = false;
+            displaced.Again = Now + EvictAgain;
+            _agenda.Add(record, displaced.Again);
+            return;
+        }
         displaced.Goes = false;
         displaced.Message = why;
         Count("preemptions-refused");

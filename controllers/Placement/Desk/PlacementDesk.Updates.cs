@@ -135,7 +135,7 @@ internal sealed partial class PlacementDesk
             Unschedulable = record.Unschedulable,
             ConfigError = record.ConfigError,
             NominatedNode = record.Nominated,
-            Preempted = record.Displaced is { IsOrdered: true } displaced ? (displaced.Goes, displaced.Message) : null,
+            Disrupted = record.Displaced is { IsOrdered: true } displaced ? (displaced.Goes, displaced.IsForMaintenance ? StatusMap.MaintenanceReason : StatusMap.PreemptionReason, displaced.Message) : null,
         };
         var (status, lookAgain) = StatusMap.Compute(record.Pod, input, now);
         if (lookAgain is { } at) _agenda.Add(record, at);

@@ -71,14 +71,12 @@ internal static class AgentFilter
 
     public static bool Fits(WaitingPod waiting, AgentSlot agent)
     {
-        if (!agent.Free.Covers(waiting.Demand.Total)) return false;
-        var any = 0;
-        foreach (var port in waiting.Demand.Ports)
+        if (!agent.Free.Covers(waiting.Demand.Total) || waiting.Demand.AnyPorts > agent.Ports.Count) return false;
+        foreach (var port in waiting.Demand.HostPorts)
         {
-            if (port.HostPort == 0) any++;
-            else if (!agent.Ports.Contains(port.HostPort)) return false;
+            if (!agent.Ports.Contains(port)) return false;
         }
-        return any <= agent.Ports.Count;
+        return true;
     }
 
     /// <summary>nodeSelector and required node affinity allow the node.</summary>

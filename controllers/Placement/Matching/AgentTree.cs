@@ -3,12 +3,7 @@ namespace Declarative.Controllers.Placement.Matching;
 /// <summary>The order in which agents are tried: least loaded, then fewest pods, then as given.</summary>
 internal readonly record struct Rank(double Load, int Pods, int Index) : IComparable<Rank>
 {
-    public int CompareTo(Rank other)
-    {
-        var load = Load.CompareTo(other.Load);
-        if (load != 0) return load;
-        return Pods != other.Pods ? Pods.CompareTo(other.Pods) : Index.CompareTo(other.Index);
-    }
+    public int CompareTo(Rank other) => Load < other.Load ? -1 : Load > other.Load ? 1 : Pods != other.Pods ? Pods.CompareTo(other.Pods) : Index.CompareTo(other.Index);
 }
 
 /// <summary>
@@ -38,13 +33,15 @@ internal sealed class AgentTree
         _root.Fill();
     }
 
-    /// <summary>A node of the tree: a domain of the gate of its level, or an agent below the last.</summary>
+    /// <summary>A node of the tree: a domain of the gate of its level, or an agent below the last. Its children stand in a heap, each knowing where.</summary>
     internal sealed class Branch(Branch? parent, string domain, int level, int index)
     {
-        private PriorityQueue<(Branch Child, int Turn), Rank>? _queue;
+        private Entry[] _heap = [];
+        private int _count;
         private Dictionary<string, Branch>? _domains;
-        private List<Branch>? _agents;
-        private int _turn;
+        private int _at = -1;
+
+        private readonly record struct Entry(Rank Bound, Branch Child);
 
         public Branch? Parent { get; } = parent;
         public string Domain { get; } = domain;
@@ -55,8 +52,11 @@ internal sealed class AgentTree
 
         /// <summary>No agent below that is not set aside has a lesser rank.</summary>
         public Rank Bound { get; set; }
-        public bool IsQueued { get; private set; }
+        public bool IsQueued => _at >= 0;
         public bool IsOut { get; set; }
+
+        /// <summary>The child whose turn is next, which stays queued; null where there is none.</summary>
+        public Branch? First => _count > 0 ? _heap[0].Child : null;
 
         public Branch Into(string domain)
         {
@@ -68,47 +68,76 @@ internal sealed class AgentTree
         public Branch Add(int index, Rank bound)
         {
             var leaf = new Branch(this, "", Level + 1, index) { Bound = bound };
-            (_agents ??= []).Add(leaf);
+            Queue(leaf);
             return leaf;
         }
 
-        /// <summary>Makes the queues, from the leaves up.</summary>
+        /// <summary>Queues the domains, from the leaves up.</summary>
         public void Fill()
         {
-            List<Branch> children = _agents ?? [.. _domains?.Values ?? Enumerable.Empty<Branch>()];
-            foreach (var child in children)
+            foreach (var child in _domains?.Values ?? Enumerable.Empty<Branch>())
             {
-                if (child.Index < 0) child.Fill();
-                child.IsQueued = true;
+                child.Fill();
+                Queue(child);
             }
-            _queue = new(children.Select(x => ((x, 0), x.Bound)));
-            if (_queue.TryPeek(out _, out var least)) Bound = least;
             _domains = null;
-            _agents = null;
+            if (_count > 0) Bound = _heap[0].Bound;
         }
 
-        /// <summary>The child whose turn is next, taken out of the queue; null where there is none.</summary>
-        public Branch? Next()
-        {
-            while (_queue!.TryDequeue(out var entry, out _))
-            {
-                if (entry.Turn != entry.Child._turn) continue; // queued again since, with a lesser bound
-                entry.Child.IsQueued = false;
-                return entry.Child;
-            }
-            return null;
-        }
-
+        /// <summary>Puts a child where its bound belongs, in the queue already or not.</summary>
         public void Queue(Branch child)
         {
-            child.IsQueued = true;
-            _queue!.Enqueue((child, ++child._turn), child.Bound);
+            if (!child.IsQueued)
+            {
+                if (_count == _heap.Length) Array.Resize(ref _heap, Math.Max(1, _count * 2));
+                child._at = _count++;
+                Up(child);
+            }
+            else if (child.Bound.CompareTo(_heap[child._at].Bound) < 0)
+            {
+                Up(child);
+            }
+            else
+            {
+                Down(child);
+            }
         }
 
-        public bool IsFirst(Branch child)
+        public void RemoveFirst()
         {
-            while (_queue!.TryPeek(out var entry, out _) && entry.Turn != entry.Child._turn) _queue.Dequeue();
-            return _queue.TryPeek(out var first, out _) && ReferenceEquals(first.Child, child);
+            _heap[0].Child._at = -1;
+            var last = _heap[--_count];
+            _heap[_count] = default;
+            if (_count == 0) return;
+            last.Child._at = 0;
+            Down(last.Child);
+        }
+
+        private void Up(Branch child)
+        {
+            var (at, bound) = (child._at, child.Bound);
+            for (; at > 0 && bound.CompareTo(_heap[(at - 1) / 2].Bound) < 0; at = (at - 1) / 2) Move((at - 1) / 2, at);
+            Set(at, new(bound, child));
+        }
+
+        private void Down(Branch child)
+        {
+            var (at, bound) = (child._at, child.Bound);
+            for (int least; (least = 2 * at + 1) < _count; at = least)
+            {
+                if (least + 1 < _count && _heap[least + 1].Bound.CompareTo(_heap[least].Bound) < 0) least++;
+                if (bound.CompareTo(_heap[least].Bound) <= 0) break;
+                Move(least, at);
+            }
+            Set(at, new(bound, child));
+        }
+
+        private void Move(int from, int to) => Set(to, _heap[from]);
+
+        private void Set(int at, Entry entry)
+        {
+            _heap[at] = entry;
+            entry.Child._at = at;
         }
     }
 
@@ -140,26 +169,40 @@ internal sealed class AgentTree
 
     private Branch? Best(Branch branch)
     {
-        Looks++;
-        if (branch.Index >= 0)
+        while (branch.First is { } child)
         {
-            if (branch.IsOut || _rank(branch.Index) is not { } now) return null;
-            branch.Bound = now;
-            return branch;
-        }
-        while (branch.Next() is { } child)
-        {
-            if (child.Index < 0 && !_gates[branch.Level].IsOpen(child.Domain))
+            Looks++;
+            if (child.Index >= 0)
             {
+                if (child.IsOut || _rank(child.Index) is not { } now)
+                {
+                    branch.RemoveFirst();
+                    continue;
+                }
+                child.Bound = now;
+            }
+            else if (!_gates[branch.Level].IsOpen(child.Domain))
+            {
+                branch.RemoveFirst();
                 _gates[branch.Level].Park(child.Domain, child);
                 continue;
             }
-            var best = Best(child);
-            if (best is null) continue; // full, or all of it is set aside: then it comes back with what is released
+            else if (Best(child) is { } best)
+            {
+                branch.Queue(child);
+                if (branch.First != child) continue;
+                branch.Bound = child.Bound;
+                return best;
+            }
+            else
+            {
+                branch.RemoveFirst(); // full, or all of it is set aside: then it comes back with what is released
+                continue;
+            }
             branch.Queue(child);
-            if (!branch.IsFirst(child)) continue;
+            if (branch.First != child) continue;
             branch.Bound = child.Bound;
-            return best;
+            return child;
         }
         return null;
     }

@@ -7,12 +7,16 @@ namespace Declarative.Controllers.Placement.Matching;
 internal readonly record struct PortDemand(string Container, int Number, int HostPort, string Name, string Protocol)
 {
     /// <summary>The key in <see cref="TaskAnnotation.Ports"/>.</summary>
-    public string Key => $"{Container}/{Number}";
+    public string Key { get; } = $"{Container}/{Number}";
 }
 
 /// <summary>What a pod takes out of an offer.</summary>
 internal sealed record Demand(Amounts Total, IReadOnlyList<PortDemand> Ports, string Image)
 {
+    /// <summary>Ports that it asks for by number, and how many others.</summary>
+    public int[] HostPorts { get; } = [.. Ports.Where(x => x.HostPort > 0).Select(x => x.HostPort)];
+    public int AnyPorts { get; } = Ports.Count(x => x.HostPort == 0);
+
     /// <summary>A container without requests: enough for a small process, and never nothing, as Mesos refuses tasks without resources.</summary>
     public const long DefaultCpus = 100;
     public const long DefaultMem = 32_000;

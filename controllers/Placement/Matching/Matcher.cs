@@ -27,6 +27,9 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
 
     private sealed record Class(WaitingPod Sample, Neighbours Neighbours, AgentTree Agents, Func<int, Rank?> RankNow)
     {
+        /// <summary>Where the round has put pods of the class.</summary>
+        public required PlacedGroup Stand { get; init; }
+
         /// <summary>Agents by the domains whose rank may improve: key, domain, indexes.</summary>
         public Dictionary<string, ILookup<string, int>> Near { get; } = new(StringComparer.Ordinal);
 
@@ -157,7 +160,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         var agent = agents[index];
         agent.Free -= pod.Demand.Total;
         agent.Pods++;
-        _placedNow.Put(pod.Pod, agent.Node.Name);
+        ofClass.Stand.Nodes[agent.Node.Name] = ofClass.Stand.Nodes.GetValueOrDefault(agent.Node.Name) + 1;
         foreach (var other in MindedBy(ofClass))
         {
             if (other.Neighbours.Count(pod.Pod, agent.Node)) ImproveNear(other, agent.Node);
@@ -230,7 +233,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         }
         var nearKeys = neighbours.NearKeys.ToList();
         var tree = new AgentTree(neighbours.Gates, candidates, (i, gate) => agents[i].Node.Labels.GetValueOrDefault(gate.Key), RankNow, mayImprove: pod.Packs || nearKeys.Count > 0);
-        var made = new Class(pod, neighbours, tree, RankNow);
+        var made = new Class(pod, neighbours, tree, RankNow) { Stand = _placedNow.GroupOf(pod.Pod) };
         foreach (var key in nearKeys) made.Near[key] = candidates.ToLookup(x => agents[x.Item1].Node.Labels.GetValueOrDefault(key) ?? "", x => x.Item1, StringComparer.Ordinal);
         if (pod.Packs) _packing.Add(made);
         return made;

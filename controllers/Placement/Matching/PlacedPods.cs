@@ -27,10 +27,17 @@ internal sealed class PlacedPods
             if (place.Node == node && place.Group.IsDeleting == pod.Metadata.IsDeleting && ReferenceEquals(place.Labels, pod.Metadata.Labels)) return;
             Remove(pod.Uid);
         }
-        var key = KeyOf(pod);
-        if (!_groups.TryGetValue(key, out var group)) _groups.Add(key, group = new(key, pod));
+        var group = GroupOf(pod);
         group.Nodes[node] = group.Nodes.GetValueOrDefault(node) + 1;
         _places.Add(pod.Uid, new(group, node, pod.Metadata.Labels));
+    }
+
+    /// <summary>The group of a pod, made where there is none yet.</summary>
+    public PlacedGroup GroupOf(Pod pod)
+    {
+        var key = KeyOf(pod);
+        if (!_groups.TryGetValue(key, out var group)) _groups.Add(key, group = new(key, pod));
+        return group;
     }
 
     public void Remove(string uid)

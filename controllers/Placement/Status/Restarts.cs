@@ -49,6 +49,8 @@ internal static class Restarts
         if (!attempt.IsEnded) return new(Outcome.Goes);
         var lost = attempt.Containers.FirstOrDefault(Ending.IsAgentLost);
         if (lost is not null) return new(Outcome.Failed, "NodeLost", lost.Message.Length > 0 ? lost.Message : "the agent is gone");
+        // The operator empties the agent (DRAIN_AGENT): there is nothing to come back to.
+        if (attempt.Containers.Any(x => x.Reason is Mesos.Protocol.TaskStatus.Types.Reason.AgentDraining)) return new(Outcome.Failed, "AgentDraining", "the agent is drained; the pod's owner replaces it");
         if (attempt.Containers.All(x => Ending.NeverRan(x) && x.State is TaskState.TaskDropped)) return new(Outcome.Restart, Immediate: true);
         if (attempt.Containers.Any(x => Ending.PortInUse(x) > 0)) return new(Outcome.Restart, Immediate: true);
         var failed = attempt.Containers.FirstOrDefault(x => Ending.Of(x).ExitCode != 0);

@@ -28,8 +28,8 @@ internal sealed record StatusInput
     /// <summary>The node where room is being made for the pod; "" = none.</summary>
     public string NominatedNode { get; init; } = "";
 
-    /// <summary>The pod is to make room for another (true), or was but stays (false); null where nothing is said.</summary>
-    public (bool Goes, string Message)? Preempted { get; init; }
+    /// <summary>The pod is to go by a disruption (true), or was but stays (false); null where nothing is said.</summary>
+    public (bool Goes, string Reason, string Message)? Disrupted { get; init; }
 }
 
 /// <param name="LookAgain">When the status changes by the mere passing of time.</param>
@@ -43,6 +43,9 @@ internal static class StatusMap
     /// <summary>Kubernetes' condition of a pod that goes by a disruption, and its reason where a scheduler wants the room.</summary>
     public const string DisruptionTarget = "DisruptionTarget";
     public const string PreemptionReason = "PreemptionByScheduler";
+
+    /// <summary>Where its Mesos agent is to be unavailable.</summary>
+    public const string MaintenanceReason = "AgentMaintenance";
 
     public static StatusResult Compute(Pod pod, StatusInput input, DateTimeOffset now)
     {
@@ -128,7 +131,7 @@ internal static class StatusMap
             Add("Ready", ready, reason, message);
             if (pod.Spec.Containers.Count > 1) Add(GroupCondition, "True", "TaskGroup", "the containers are one Mesos task group: when one fails all restart together");
         }
-        if (input.Preempted is { } preempted) Add(DisruptionTarget, preempted.Goes ? "True" : "False", PreemptionReason, preempted.Message);
+        if (input.Disrupted is { } disrupted) Add(DisruptionTarget, disrupted.Goes ? "True" : "False", disrupted.Reason, disrupted.Message);
         foreach (var other in pod.Status.Conditions)
         {
             if (!conditions.Exists(x => x.Type == other.Type)) conditions.Add(other);
