@@ -15,7 +15,6 @@ internal sealed class NamespaceContents(IApi api, string rootCertificate, TimePr
     private const string Account = "default";
     private const string RootMap = "kube-root-ca.crt";
     private const string CertificateKey = "ca.crt";
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     /// <summary>Follows namespaces and the two objects until <paramref name="stop"/>. Its owner awaits it.</summary>
     public Task Run(CancellationToken stop) => Completion.OfAll(
@@ -23,36 +22,8 @@ internal sealed class NamespaceContents(IApi api, string rootCertificate, TimePr
         Follow(new WatchRequest(Kind.ServiceAccount) { Fields = FieldSelector.Parse("metadata.name=" + Account) }, x => (x.Namespace, x.Name), stop),
         Follow(new WatchRequest(Kind.ConfigMap) { Fields = FieldSelector.Parse("metadata.name=" + RootMap) }, x => (x.Namespace, x.Name), stop));
 
-    private async Task Follow(WatchRequest request, Func<ResourceKey, (string Namespace, string Name)> place, CancellationToken stop)
-    {
-        while (!stop.IsCancellationRequested)
-        {
-            try
-            {
-                await foreach (var happened in api.Watch(request, stop))
-                {
-                    if (happened.Object is { } changed && !(request.Kind == Kind.Namespace && happened.Type == WatchEventType.Deleted)) await Ensure(place(changed.Key).Namespace, stop);
-                }
-            }
-            catch (ApiException)
-            {
-                // The history has moved on (410), or the store is busy: look again at everything, after a breath.
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
-            if (stop.IsCancellationRequested) return;
-            try
-            {
-                await Task.Delay(RetryAfter, time, stop);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }
-    }
+    private Task Follow(WatchRequest request, Func<ResourceKey, (string Namespace, string Name)> place, CancellationToken stop) => Following.Objects(
+        api, request, (type, changed) => request.Kind == Kind.Namespace && type == WatchEventType.Deleted ? Task.CompletedTask : Ensure(place(changed.Key).Namespace, stop), time, stop);
 
     private async Task Ensure(string ns, CancellationToken stop)
     {

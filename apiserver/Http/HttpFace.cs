@@ -102,7 +102,9 @@ public sealed class HttpFace : IAsyncDisposable
         }
         if (!options.ServesTasks) return face;
         await KubernetesService.Publish(api(User.ApiServer), options.ServiceAddresses.Count > 0 ? options.ServiceAddresses[0] : null, new(Reachable(options.Address), face.Port), stop);
-        face._contents = new NamespaceContents(api(User.ApiServer), pki.CaCertificate, time).Run(closing.Token);
+        face._contents = Completion.OfAll(
+            new NamespaceContents(api(User.ApiServer), pki.CaCertificate, time).Run(closing.Token),
+            new TokenSecrets(api(User.ApiServer), accounts.Issue, pki.CaCertificate, time).Run(closing.Token));
         return face;
     }
 

@@ -76,6 +76,29 @@ public sealed class ServiceAccountTests : IAsyncLifetime
         await account.GetAsync("/api", Stop).Json(401);
     }
 
+    /// <summary>The Secret may be there before the account that it names.</summary>
+    [Fact]
+    public async Task A_secret_for_a_token_is_filled_and_the_token_ends_with_it()
+    {
+        var (account, secret) = (ResourceKey.Of(Kind.ServiceAccount, "default", "robot"), ResourceKey.Of(Kind.Secret, "default", "robot-token"));
+        await _server.Admin.Create(secret, """{"metadata":{"name":"robot-token","annotations":{"kubernetes.io/service-account.name":"robot"}},"type":"kubernetes.io/service-account-token"}"""u8.ToArray(), stop: Stop);
+        await _server.Admin.Create(account, """{"metadata":{"name":"robot"}}"""u8.ToArray(), stop: Stop);
+        await Eventually.Async(async () => (await Data()).ContainsKey("token"), "the token");
+        var data = await Data();
+        Assert.Equal((_server.Face.Pki.CaCertificate, "default"), (data["ca.crt"], data["namespace"]));
+        using var robot = As(data["token"]);
+        var self = await robot.PostAsync("/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}".Body(), Stop).Json(201);
+        Assert.Equal("system:serviceaccount:default:robot", self.Text("status", "userInfo", "username"));
+        await _server.Admin.Delete(secret, stop: Stop);
+        await robot.GetAsync("/api", Stop).Json(401);
+
+        async Task<Dictionary<string, string>> Data()
+        {
+            using var json = JsonDocument.Parse((await _server.Admin.Get(secret, stop: Stop)).Json);
+            return json.RootElement.TryGetProperty("data", out var data) ? data.EnumerateObject().ToDictionary(x => x.Name, x => Encoding.UTF8.GetString(x.Value.GetBytesFromBase64())) : [];
+        }
+    }
+
     [Fact]
     public async Task Tokens_for_others_do_not_open_this_server()
     {
