@@ -42,8 +42,7 @@ internal sealed class OidcKeys : IDisposable
         if (Fits(id).Any(x => x.Verifies(algorithm, signed, signature))) return true;
         // A key that is known and does not fit stays so; without an id it may be a new one.
         if (id.Length > 0 && Fits(id).Any()) return false;
-        if (Ask() is not { } asking) return false;
-        await asking.WaitAsync(stop);
+        await Ask().WaitAsync(stop);
         return Fits(id).Any(x => x.Verifies(algorithm, signed, signature));
     }
 
@@ -55,14 +54,14 @@ internal sealed class OidcKeys : IDisposable
 
     private IEnumerable<JsonWebKey> Fits(string id) => Volatile.Read(ref _keys).Where(x => id.Length == 0 || x.Id == id);
 
-    // The one question that is on its way, or a new one; null where the last was asked just now.
-    private Task? Ask()
+    // The one question that is on its way, or a new one; nothing where the last was asked just now.
+    private Task Ask()
     {
         lock (_gate)
         {
             if (_asking is { IsCompleted: false }) return _asking;
             var now = _time.GetUtcNow();
-            if (_asked is { } last && now - last < AskEvery) return null;
+            if (_asked is { } last && now - last < AskEvery) return Task.CompletedTask;
             _asked = now;
             return _asking = Read();
         }

@@ -39,6 +39,7 @@ public sealed class ClientNodeTests
 
         using var node = Process.Start(new ProcessStartInfo("node", [Path.Combine(Repository.Root, "tests", "ApiServer", "Clients", "client-node.mjs"), Modules, kubeconfig])
         {
+            UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -41,8 +41,7 @@ public sealed class EtcdServer : IAsyncLifetime
     /// <summary>Completes when it listens.</summary>
     public async Task Start()
     {
-        var start = new ProcessStartInfo(Program) { RedirectStandardError = true, RedirectStandardOutput = true };
-        start.Environment["ETCD_UNSUPPORTED_ARCH"] = "arm64";
+        var start = new ProcessStartInfo(Program) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
         foreach (var argument in (string[])
         [
             "--name", "test", "--data-dir", Path.Combine(_directory.FullName, "data"),

@@ -192,7 +192,7 @@ public sealed class EtcdTests(EtcdServer etcd) : IClassFixture<EtcdServer>, IAsy
         foreach (var api in (InProcessApi[])[a, b])
         {
             var there = (await api.Admin.List(new(Kind.ConfigMap, "default"), Stop)).Items.Select(x => x.Key.Name).ToHashSet();
-            Assert.Empty(acknowledged.Where(x => !there.Contains(x)));
+            Assert.DoesNotContain(acknowledged, x => !there.Contains(x));
             var seen = new List<string>();
             await foreach (var change in api.Admin.Watch(new(Kind.ConfigMap, "default") { From = from }, Stop))
             {
