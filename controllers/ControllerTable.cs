@@ -25,6 +25,7 @@ public static class ControllerTable
             Row(DeploymentController.Name, DeploymentController.Run),
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
             Row(EndpointsController.Name, EndpointsController.Run),
+            Row(EndpointsObjectController.Name, EndpointsObjectController.Run),
             Row(DisruptionController.Name, DisruptionController.Run),
             Row(QuotaController.Name, QuotaController.Run),
             Row(GarbageController.Name, GarbageController.Run),

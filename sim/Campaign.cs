@@ -38,6 +38,8 @@ public static class Campaign
         "action endpoints-controller create endpointslices",
         "action endpoints-controller patch endpointslices",
         "action endpoints-controller delete endpointslices",
+        "action endpoints-object-controller create endpoints",
+        "action endpoints-object-controller patch endpoints",
         "action endpoints-controller create trafficreports",
         "action endpoints-controller patch trafficreports/status",
         "action garbage-collector delete pods",
