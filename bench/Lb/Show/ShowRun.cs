@@ -67,6 +67,7 @@ internal static class ShowRun
         List<ShowClients> clients = [new("declarative", WebPort + offset, TalkPort + offset, options.Load, options.Seconds)];
         if (peer is not null) clients.Add(new("haproxy", peer.Web, peer.Talk, options.Load, options.Seconds));
         foreach (var one in clients) one.Start();
+        var loaded = Stopwatch.StartNew();
         using var enough = new CancellationTokenSource();
         var changes = Changes(api, options, offset, enough.Token);
         for (var round = 1; round <= options.Rounds; round++)
@@ -86,17 +87,17 @@ internal static class ShowRun
         Say(watch, $"{changed} changes of configuration");
         foreach (var one in clients) await one.Stop();
         if (peer is not null) await peer.Stop();
-        foreach (var one in clients) Tell(one, one.Name == "haproxy" ? $" ({peer!.Reloads} reloads)" : "");
+        foreach (var one in clients) Tell(one, loaded.Elapsed, one.Name == "haproxy" ? $" ({peer!.Reloads} reloads)" : "");
         var failed = clients[0].Failed > 0 || clients[0].Tallies.Any(x => x.Done == 0);
         foreach (var one in clients) one.Dispose();
         return failed;
     }
 
-    private static void Tell(ShowClients clients, string more)
+    private static void Tell(ShowClients clients, TimeSpan time, string more)
     {
         foreach (var tally in clients.Tallies)
         {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{clients.Name,-11} {tally.Name,-10} {tally.Done,7} done, {tally.Failed,5} failed{more}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{clients.Name,-11} {tally.Name,-10} {tally.Done,7} done, {tally.Failed,5} failed, {(tally.Done + tally.Failed) / time.TotalSeconds:F1}/s{more}"));
             foreach (var why in tally.Why) Console.WriteLine("    " + why);
         }
     }
