@@ -191,9 +191,9 @@ public sealed class SeparateProcessesTests
         foreach (var file in Directory.GetFiles(Path.Combine(first.Data, "pki"))) File.Copy(file, Path.Combine(pki.FullName, Path.GetFileName(file)));
         await Start(second);
         (await first.Kubectl("create", "configmap", "x", "--from-literal=a=b")).Succeeds();
-        Assert.Equal("b", (await second.Kubectl("get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output);
+        Assert.Equal("b", (await second.Kubectl("get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output.Trim());
         // Each server's kubeconfig is good for the other.
-        Assert.Equal("b", (await first.Kubectl("--server", $"https://127.0.0.1:{second.Ports.Api}", "get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output);
+        Assert.Equal("b", (await first.Kubectl("--server", $"https://127.0.0.1:{second.Ports.Api}", "get", "configmap", "x", "-o", "jsonpath={.data.a}")).Succeeds().Output.Trim());
         Assert.Contains("[+]etcd ok", (await second.Kubectl("get", "--raw", "/readyz?verbose")).Succeeds().Output, StringComparison.Ordinal);
 
         await etcd.Kill();

@@ -1,7 +1,7 @@
 namespace Declarative.ApiServer.Storage.Etcd;
 
 /// <summary>etcd has refused a call, or could not be reached.</summary>
-/// <param name="code">The gRPC status, https://grpc.io/docs/guides/status-codes/; 14 where there was no answer at all.</param>
+/// <param name="code">The gRPC status by its number; 14 where there was no answer at all.</param>
 internal sealed class EtcdException(int code, string message, Exception? inner = null) : Exception(message, inner)
 {
     public const int DeadlineExceeded = 4;
