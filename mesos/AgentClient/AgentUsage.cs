@@ -22,12 +22,18 @@ public sealed record AgentUsage(double Timestamp, Usage All, IReadOnlyDictionary
         var tasks = (await agent.Call(new Call { Type = CallType.GetTasks }, stop)).GetTasks?.LaunchedTasks ?? [];
         // A container that is no executor's is one of a task group, or beside a task.
         var executors = containers.Where(container => container.ExecutorId is not null).ToList();
+        var byContainer = new Dictionary<string, Container>(StringComparer.Ordinal);
+        foreach (var container in containers.Where(container => container.ContainerId is not null))
+            byContainer.TryAdd(container.ContainerId.Value, container);
+        var byExecutor = new Dictionary<string, Container>(StringComparer.Ordinal);
+        foreach (var container in executors)
+            byExecutor.TryAdd(container.ExecutorId.Value, container);
         var byTask = new Dictionary<string, Usage>();
         foreach (var task in tasks)
         {
             var told = task.Statuses.LastOrDefault(status => status.ContainerStatus?.ContainerId is not null)?.ContainerStatus.ContainerId.Value;
             // A command task's executor bears the task's id.
-            var container = containers.FirstOrDefault(known => known.ContainerId?.Value == told) ?? executors.FirstOrDefault(known => known.ExecutorId.Value == task.TaskId.Value);
+            var container = (told is null ? null : byContainer.GetValueOrDefault(told)) ?? byExecutor.GetValueOrDefault(task.TaskId.Value);
             if (container?.ResourceStatistics is not null)
                 byTask[task.TaskId.Value] = Of(container);
         }

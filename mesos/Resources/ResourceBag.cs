@@ -153,13 +153,26 @@ public sealed class ResourceBag
     internal ResourceBag WithoutRevocable() =>
         entries.Exists(entry => entry.Identity.IsRevocable) ? new([.. entries.Where(entry => !entry.Identity.IsRevocable)]) : this;
 
-    /// <summary>The part that is reserved for one of the roles or for nobody: what a framework in that role can be offered.</summary>
+    /// <summary>
+    /// The part that is reserved for one of the roles or for nobody: what a framework in that role can be offered. In the order of real
+    /// offers: ranges and sets, what is reserved, plain scalars.
+    /// </summary>
     internal ResourceBag UsableBy(string role)
     {
-        var all = true;
-        foreach (var entry in entries)
-            all &= Usable(entry.Identity, role);
-        return all ? Clone() : new([.. entries.Where(entry => Usable(entry.Identity, role))]);
+        var usable = new List<Entry>(entries.Count);
+        Add(entry => entry.Identity is { ReservedFor: null, Type: not Value.Types.Type.Scalar });
+        Add(entry => entry.Identity.ReservedFor is not null && Usable(entry.Identity, role));
+        Add(entry => entry.Identity is { ReservedFor: null, Type: Value.Types.Type.Scalar });
+        return new(usable);
+
+        void Add(Func<Entry, bool> which)
+        {
+            foreach (var entry in entries)
+            {
+                if (which(entry))
+                    usable.Add(entry);
+            }
+        }
     }
 
     /// <summary>The messages of the v1 API.</summary>

@@ -33,7 +33,7 @@ public abstract class SchedulerContract : IAsyncDisposable
         Assert.Equal($"{world.Master.Id}-0000", subscribed.FrameworkId.Value);
         Assert.Equal($"{world.Master.Id}-S0", offer.AgentId.Value);
         Assert.Equal("test", offer.AllocationInfo.Role);
-        Assert.Equal(["cpus", "mem", "disk", "ports"], offer.Resources.Select(one => one.Name));
+        Assert.Equal(["ports", "cpus", "mem", "disk"], offer.Resources.Select(one => one.Name));
         Assert.All(offer.Resources, one => Assert.Equal("test", one.AllocationInfo.Role));
         await world.Until(() => framework.Events.Count(one => one.Type == EventType.Heartbeat) == 3, "two more beats", 1);
     }

@@ -87,19 +87,21 @@ internal sealed class AgentTask
         }
     }
 
-    /// <summary>Writes the task down, so that a later agent knows that it was to be launched, and reports TASK_STARTING.</summary>
+    /// <summary>Writes the task down, so that a later agent knows that it was to be launched.</summary>
     public void Begin()
     {
         Directory.CreateDirectory(RecordDirectory);
         WorkDirectory.Write(Path.Combine(RecordDirectory, TaskFile), Info);
-        Post(TaskState.TaskStarting);
     }
 
+    /// <summary>Starts the process and reports TASK_STARTING: what never started has no such update.</summary>
     /// <returns>Null when it runs, else why it cannot.</returns>
     public string? Start(ProcessLaunch launch)
     {
         var (started, error) = world.Runner.Start(launch);
         process = started;
+        if (started is not null)
+            Post(TaskState.TaskStarting);
         return error;
     }
 
@@ -348,7 +350,7 @@ internal sealed class AgentTask
         if (CheckStatus is not null && state is TaskState.TaskStarting or TaskState.TaskRunning)
             status.CheckStatus = CheckStatus;
         if (source == TaskStatus.Types.Source.Executor)
-            status.ContainerStatus = run.StatusOf(this);
+            status.ContainerStatus = run.StatusOf(this, terminal);
         lock (gate)
         {
             if (record.State.IsTerminal())

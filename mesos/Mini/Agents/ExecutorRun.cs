@@ -212,10 +212,11 @@ internal sealed class ExecutorRun
     public string SandboxOf(AgentTask task) =>
         Executor is null ? Sandbox : Path.Combine(Sandbox, "containers", task.Container.Value);
 
-    public ContainerStatus StatusOf(AgentTask task)
+    /// <summary>Of a container in a pod, addresses are known only while it runs.</summary>
+    public ContainerStatus StatusOf(AgentTask task, bool ended)
     {
         var status = new ContainerStatus { ContainerId = task.Container };
-        if (task.Process is not { } process)
+        if (task.Process is not { } process || (ended && Executor is not null))
             return status;
         status.NetworkInfos.Add(
             new NetworkInfo

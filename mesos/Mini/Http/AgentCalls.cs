@@ -53,7 +53,7 @@ internal static class AgentCalls
                 await Answer.Message(context, read, accept);
                 break;
             case CallType.ListFiles or CallType.ReadFile:
-                await Answer.Empty(context, 404);
+                await Answer.NoFile(context);
                 break;
             default:
                 if (call.Type == CallType.PruneImages)

@@ -14,6 +14,16 @@ internal sealed class AgentFiles(ProcessAgent agent)
 
     private const string Latest = "latest";
 
+    /// <summary>The paths below which files are shown, with what they are on the machine.</summary>
+    public IEnumerable<(string Shown, string Real)> Attached()
+    {
+        foreach (var run in agent.Runs)
+        {
+            yield return ($"/frameworks/{run.FrameworkId.Value}/executors/{run.ExecutorId.Value}/runs/{run.Container.Value}", run.Sandbox);
+            yield return (run.Sandbox, run.Sandbox);
+        }
+    }
+
     /// <summary>Null when there is no such directory.</summary>
     public List<(string Path, FileStatus Status)>? List(string path)
     {

@@ -49,6 +49,16 @@ internal static class AgentReadEndpoints
             case "/files/browse" or "/files/read" or "/files/download":
                 await Files(context, new AgentFiles(agent), path);
                 return true;
+            case "/files/debug":
+                await Json(
+                    context,
+                    json =>
+                    {
+                        foreach (var (shown, real) in new AgentFiles(agent).Attached())
+                            json.WriteString(shown, real);
+                    }
+                );
+                return true;
             default:
                 return false;
         }
@@ -68,9 +78,15 @@ internal static class AgentReadEndpoints
             return;
         }
 
+        if (path == "/files/read" && files.List(wanted) is not null)
+        {
+            await Answer.Text(context, 400, "Cannot read a directory.\n");
+            return;
+        }
+
         if (path == "/files/browse" || files.Find(wanted) is not { } real)
         {
-            await Answer.Empty(context, 404);
+            await Answer.NoFile(context);
             return;
         }
 
@@ -113,8 +129,8 @@ internal static class AgentReadEndpoints
         json.WriteStartArray("resource_providers");
         json.WriteEndArray();
         json.WriteStartObject("attributes");
-        foreach (var (name, value) in options.Attributes)
-            json.WriteString(name, value);
+        foreach (var attribute in agent.Describe().Attributes)
+            json.WriteAttribute(attribute);
         json.WriteEndObject();
         Flags(json, agent);
         var frameworks = agent.Runs.GroupBy(run => run.FrameworkId.Value).ToList();

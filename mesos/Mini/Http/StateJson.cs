@@ -230,7 +230,7 @@ internal static class StateJson
             json.WriteRawValue(MesosJson.Write(message));
         }
 
-        private void WriteAttribute(Declarative.Mesos.Protocol.Attribute attribute)
+        public void WriteAttribute(Declarative.Mesos.Protocol.Attribute attribute)
         {
             switch (attribute.Type)
             {

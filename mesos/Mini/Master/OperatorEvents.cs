@@ -44,13 +44,13 @@ internal sealed class OperatorEvents
     public void FrameworkAdded(Framework framework)
     {
         if (_streams.Count > 0)
-            Send(new Event { Type = EventType.FrameworkAdded, FrameworkAdded = new() { Framework = OperatorViews.Of(framework) } });
+            Send(new Event { Type = EventType.FrameworkAdded, FrameworkAdded = new() { Framework = Told(framework) } });
     }
 
     public void FrameworkUpdated(Framework framework)
     {
         if (_streams.Count > 0)
-            Send(new Event { Type = EventType.FrameworkUpdated, FrameworkUpdated = new() { Framework = OperatorViews.Of(framework) } });
+            Send(new Event { Type = EventType.FrameworkUpdated, FrameworkUpdated = new() { Framework = Told(framework) } });
     }
 
     public void FrameworkRemoved(Framework framework)
@@ -69,6 +69,14 @@ internal sealed class OperatorEvents
     {
         if (_streams.Count > 0)
             Send(new Event { Type = EventType.AgentRemoved, AgentRemoved = new() { AgentId = new() { Value = agent } } });
+    }
+
+    // As real masters tell it: with a time of 0 while it has not gone.
+    private static Response.Types.GetFrameworks.Types.Framework Told(Framework framework)
+    {
+        var told = OperatorViews.Of(framework);
+        told.UnregisteredTime ??= new() { Nanoseconds = 0 };
+        return told;
     }
 
     private void Send(Event message)
