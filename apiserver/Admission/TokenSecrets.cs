@@ -53,9 +53,9 @@ internal sealed class TokenSecrets(IApi api, Func<ResourceKey, JsonObject, Cance
             };
             await api.Patch(secret.Key, PatchKind.Merge, Encoding.UTF8.GetBytes(patch.ToJsonString()), stop: stop);
         }
-        catch (ApiException gone) when (gone.IsNotFound || gone.IsConflict)
+        catch (ApiException refused) when (!refused.IsRetryable)
         {
-            // The account is yet to come, or the Secret is gone or changed: another event follows.
+            // The account is yet to come, the Secret is gone, changed or immutable: another event may follow, and other Secrets go on.
             return;
         }
     }

@@ -42,7 +42,7 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
             waiter = new(flow);
             waiter.Place = flow.Waiting.AddLast(waiter);
             _queued++;
-            if (flow.Waiting.Count == 1) _turns.Enqueue(flow);
+            Queue(flow);
         }
         return Wait(waiter, gone);
     }
@@ -90,21 +90,30 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
             for (var unlucky = 0; _running < seats && _turns.Count > unlucky;)
             {
                 var next = _turns.Dequeue();
+                next.IsInTurns = false;
                 if (next.Waiting.First is not { } place) continue;
                 if (next.Running >= Most)
                 {
                     unlucky++;
-                    _turns.Enqueue(next);
+                    Queue(next);
                     continue;
                 }
                 unlucky = 0;
                 next.Waiting.Remove(place);
                 _queued--;
-                if (next.Waiting.Count > 0) _turns.Enqueue(next);
+                if (next.Waiting.Count > 0) Queue(next);
                 granted.Add((place.Value, Take(next)));
             }
         }
         foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
+    }
+
+    // Once, also where waiters of it have given up meanwhile.
+    private void Queue(Flow flow)
+    {
+        if (flow.IsInTurns) return;
+        flow.IsInTurns = true;
+        _turns.Enqueue(flow);
     }
 
     private void Forget()
@@ -133,6 +142,7 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
     {
         public int Running { get; set; }
         public long LastAt { get; set; }
+        public bool IsInTurns { get; set; }
         public LinkedList<Waiter> Waiting { get; } = [];
     }
 

@@ -62,9 +62,16 @@ public static class Backup
     {
         var (head, records) = await Read(file, stop);
         if ((await journal.Load(stop)) is { Objects.Count: > 0 } present) throw new BackupException($"the journal has {present.Objects.Count} objects: a backup is restored into an empty one");
-        foreach (var batch in Batches(records, journal)) await journal.Append(batch, stop);
-        // Deletions count too: none of their revisions may be given out again.
-        await journal.Advance(head.Revision, stop);
+        try
+        {
+            foreach (var batch in Batches(records, journal)) await journal.Append(batch, stop);
+            // Deletions count too: none of their revisions may be given out again.
+            await journal.Advance(head.Revision, stop);
+        }
+        catch (JournalBehindException e)
+        {
+            throw new BackupException("another API server writes into the journal: stop them all, empty it, and restore again", e);
+        }
         return (records.Count, head.Revision);
     }
 

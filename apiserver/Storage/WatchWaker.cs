@@ -32,12 +32,12 @@ internal sealed class WatchWaker(Lock gate) : IThreadPoolWorkItem
     private bool Next(bool alsoQueue = false)
     {
         TaskCompletionSource signal;
+        bool more;
         lock (gate)
         {
             signal = _waiting.Dequeue().Take();
-            _runs = _waiting.Count > 0;
+            more = _runs = _waiting.Count > 0;
         }
-        var more = _runs;
         if (more && alsoQueue) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         signal.TrySetResult();
         return more;

@@ -73,7 +73,7 @@ internal sealed class AcmeOrders(IApi api, AcmeAccounts accounts, LbOptions opti
         {
             // The view may be older than what the balancer that held the lease before has written.
             var present = await Present(wish, term);
-            if (Due(wish, present) is var due && due > time.GetUtcNow()) return time.GetUtcNow() + ViewWait;
+            if (Due(wish, present) is var due && due > time.GetUtcNow()) return due == DateTimeOffset.MaxValue ? due : time.GetUtcNow() + ViewWait;
             return await Order(wish, present, term);
         }
         catch (AcmeException e)
@@ -83,6 +83,10 @@ internal sealed class AcmeOrders(IApi api, AcmeAccounts accounts, LbOptions opti
         catch (ApiException e)
         {
             return Again(wish, new AcmeException("", $"the API refused: {e.Message}"));
+        }
+        catch (Exception e) when (!term.IsCancellationRequested) // one wish's bulkhead: a key or an answer that is none never stops the others
+        {
+            return Again(wish, new AcmeException("", $"{e.GetType().Name}: {e.Message}"));
         }
     }
 

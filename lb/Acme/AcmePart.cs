@@ -64,7 +64,7 @@ internal sealed class AcmePart(LbOptions options, ILogger logger)
                 var wishes = AcmeWishes.Of(ingresses.List().Where(x => LbRoutes.IsOurs(x, classes)));
                 Volatile.Write(ref _hosts, wishes.SelectMany(x => x.Hosts).ToFrozenSet(StringComparer.Ordinal));
                 orders.Want(wishes, key => secrets.Get(key.Namespace, key.Name), keys);
-                await signal.Wait(DateTimeOffset.MaxValue);
+                if (await Task.WhenAny(signal.Wait(DateTimeOffset.MaxValue), lead) == lead) break;
             }
             await lead;
         }

@@ -57,13 +57,14 @@ internal sealed class EtcdClient : IDisposable
         // etcd ends a watch whose request has ended: its body stays open.
         var ended = Completion.New();
         using var request = await Request("etcdserverpb.Watch/Watch", new OpenBody(GrpcFrames.Write(new WatchRequest { CreateRequest = create }), ended.Task), stop);
+        // A member that is cut off from its quorum ends the watch, rather than saying nothing.
+        request.Headers.TryAddWithoutValidation("hasleader", "true");
         using var answer = await Reaching(() => _http.SendAsync(request, stop), stop);
         try
         {
             await using var stream = await answer.Content.ReadAsStreamAsync(stop);
-            while (await Reaching(() => GrpcFrames.Read(stream, stop), stop) is { } message)
+            while (await Reaching(async () => await GrpcFrames.Read(stream, stop) is { } message ? WatchResponse.Parser.ParseFrom(message) : null, stop) is { } said)
             {
-                var said = WatchResponse.Parser.ParseFrom(message);
                 // A token that is no longer known is a reason that is told in words alone.
                 if (said.Canceled) _token = null;
                 yield return said;

@@ -12,6 +12,13 @@ internal sealed class EtcdException(int code, string message, Exception? inner =
 
     public int Code => code;
 
+    /// <summary>One code has three meanings, which the text tells.</summary>
+    public bool IsNoSpace => code == ResourceExhausted && Message.Contains("space", StringComparison.Ordinal);
+
+    public bool IsOverload => code == ResourceExhausted && Message.Contains("too many requests", StringComparison.Ordinal);
+
+    public bool IsTooLarge => Message.Contains("too large", StringComparison.Ordinal) || Message.Contains("larger than max", StringComparison.Ordinal);
+
     /// <summary>It may be different at the next attempt, and this one may have had its effect.</summary>
     public bool IsPassing => code is Unavailable or DeadlineExceeded;
 }

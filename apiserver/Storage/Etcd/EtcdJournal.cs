@@ -24,7 +24,7 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
     private TaskCompletionSource _moved = Completion.New();
     private long _number;
     private long _followFrom;
-    private bool _compacted; // etcd no longer has what the watch asked for
+    private bool _compacted; // etcd no longer has what the watch asked for, or it cannot be read
 
     private EtcdJournal(EtcdOptions options, ILogger log)
     {
@@ -116,10 +116,11 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
             {
                 foreach (var change in answer.Events.GroupBy(x => x.Kv.ModRevision))
                 {
-                    if (EtcdBatch.Read(change, _keys, out var commit) is not { } news) continue;
+                    if (Told(change, out var commit) is not { } news) continue;
                     See(new(commit.Revision, change.Key), commit.Writer == _writer ? commit.Number : 0);
                     yield return news;
                 }
+                if (_compacted) break;
                 if (answer.Events.Count > 0) _followFrom = answer.Events[^1].Kv.ModRevision + 1;
             }
             if (_compacted)
@@ -139,6 +140,23 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
         await _compacting;
         _client.Dispose();
         _closing.Dispose();
+    }
+
+    // null = no commit, or one that cannot be read: then everything is read anew.
+    private JournalNews? Told(IEnumerable<WatchedChange> changes, out Commit commit)
+    {
+        commit = new();
+        if (_compacted) return null;
+        try
+        {
+            return EtcdBatch.Read(changes, _keys, out commit);
+        }
+        catch (Exception e) when (e is Google.Protobuf.InvalidProtocolBufferException or KeyNotFoundException)
+        {
+            _log.WatchLost($"a commit under {_options.Prefix} cannot be read: {e.Message}");
+            _compacted = true;
+            return null;
+        }
     }
 
     // null = the watch is over, and why is in the log.
@@ -241,20 +259,20 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
     // The same transaction until etcd has said what became of it: its condition lets it happen once.
     private async Task<TxnResponse> Decided(TxnRequest txn, CancellationToken stop)
     {
-        while (true)
+        for (var mayBeStored = false; ; mayBeStored = true)
         {
             try
             {
                 return await _client.Txn(txn, stop);
             }
-            catch (EtcdException e) when (e.IsPassing)
+            catch (EtcdException e) when (e.IsPassing || e.IsOverload)
             {
                 _log.WriteRepeated(e.Message);
                 await Task.Delay(EtcdLimits.RetryAfter, stop);
             }
             catch (EtcdException e)
             {
-                throw Explained(e);
+                throw Explained(e, mayBeStored);
             }
         }
     }
@@ -299,11 +317,16 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
         }
     }
 
-    private static JournalException Explained(EtcdException e) => new(e.Code switch
+    private static JournalException Explained(EtcdException e, bool mayBeStored = false)
     {
-        EtcdException.ResourceExhausted => $"etcd has no space left ({e.Message}): compact and defragment it, or raise --quota-backend-bytes, then disarm its alarm",
-        _ => $"etcd: {e.Message}",
-    }, e);
+        var why = e switch
+        {
+            { IsNoSpace: true } => $"etcd has no space left ({e.Message}): compact and defragment it, or raise --quota-backend-bytes, then disarm its alarm",
+            { IsTooLarge: true } => $"etcd takes no request of this size ({e.Message}): raise its --max-request-bytes",
+            _ => $"etcd: {e.Message}",
+        };
+        return new(mayBeStored ? $"{why}; it is not known whether this was stored" : why, e) { IsUnknown = mayBeStored };
+    }
 
     /// <param name="Revision">Of the newest commit.</param>
     /// <param name="Etcd">etcd's own revision of it.</param>

@@ -16,8 +16,8 @@ internal sealed partial class PlacementDesk
     /// <summary>A budget that does not allow it now is asked again after the time that the API server names for evictions.</summary>
     private static readonly TimeSpan EvictAgain = TimeSpan.FromSeconds(10);
 
-    /// <summary>By inverse offer.</summary>
-    private readonly Dictionary<string, (string Agent, DateTimeOffset Start)> _closings = new(StringComparer.Ordinal);
+    /// <summary>By agent: the newest inverse offer, and when the agent is away.</summary>
+    private readonly Dictionary<string, (string Offer, DateTimeOffset Start)> _closings = new(StringComparer.Ordinal);
 
     private void OnInverseOffers(IEnumerable<InverseOffer> offers)
     {
@@ -26,7 +26,7 @@ internal sealed partial class PlacementDesk
         {
             accept.InverseOfferIds.Add(offer.Id);
             if (offer.AgentId is not { } agent) continue;
-            _closings[offer.Id.Value] = (agent.Value, DateTimeOffset.UnixEpoch.AddTicks(offer.Unavailability.Start.Nanoseconds / 100));
+            _closings[agent.Value] = (offer.Id.Value, DateTimeOffset.UnixEpoch.AddTicks(offer.Unavailability.Start.Nanoseconds / 100));
             Count("inverse-offers");
             StepAgent(agent.Value);
         }
@@ -36,7 +36,13 @@ internal sealed partial class PlacementDesk
     /// <summary>The schedule has changed: whoever has not been told to go stays.</summary>
     private void OnInverseOfferRescinded(string id)
     {
-        if (_closings.Remove(id, out var closing)) StepAgent(closing.Agent);
+        if (_closings.FirstOrDefault(x => x.Value.Offer == id).Key is { } agent) Reopen(agent);
+    }
+
+    /// <summary>Masters forget an inverse offer that was accepted; what comes without unavailability says that nothing is planned any more.</summary>
+    private void Reopen(string agent)
+    {
+        if (_closings.Remove(agent)) StepAgent(agent);
     }
 
     private void StepAgent(string agent)
@@ -47,7 +53,7 @@ internal sealed partial class PlacementDesk
     private void StepClosing(PodRecord record, DateTimeOffset now)
     {
         if (_closings.Count == 0 && record.Displaced is not { IsForMaintenance: true }) return;
-        var start = _closings.Values.Where(x => x.Agent == record.Agent).Select(x => (DateTimeOffset?)x.Start).Min();
+        var start = _closings.TryGetValue(record.Agent, out var closing) ? closing.Start : (DateTimeOffset?)null;
         if (record.Phase is not LaunchPhase.Sent || start is not { } at)
         {
             if (record.Displaced is not { IsForMaintenance: true, Goes: true, IsSent: false } stays) return;

@@ -47,6 +47,7 @@ internal sealed partial class PlacementDesk
                 continue;
             }
             _book.Add(held);
+            Reopen(held.AgentId);
         }
         _news = true;
     }

@@ -49,6 +49,10 @@ internal sealed partial class PlacementDesk
     /// <summary>Searches for victims in one go, so that they do not hold up what can be placed.</summary>
     private const int PreemptionsMax = 10;
 
+    /// <summary>Nothing makes room for pods of such a class: they are not looked at before, so that those after them have their turn.</summary>
+    private static readonly TimeSpan HelplessFor = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<string, DateTimeOffset> _helpless = new(StringComparer.Ordinal);
     private readonly SortedDictionary<int, int> _takenByPriority = [];
     private DateTimeOffset? _preemptDue;
 
@@ -64,7 +68,7 @@ internal sealed partial class PlacementDesk
         if (_preemptDue > now) return;
         _preemptDue = now + PreemptEvery;
         var least = _takenByPriority.First().Key;
-        var helpless = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (forgotten, _) in _helpless.Where(x => x.Value <= now).ToList()) _helpless.Remove(forgotten);
         var searches = 0;
         foreach (var record in _waiting.TakeWhile(x => Priority(x) > least).ToList())
         {
@@ -75,13 +79,13 @@ internal sealed partial class PlacementDesk
                 record.AccountTrustedUntil = now + AccountTrustedFor;
                 continue;
             }
-            if (record.WaitingSince + PreemptAfter > now || record.PreemptNext > now || helpless.Contains(record.Waiting!.Class)) continue;
+            if (record.WaitingSince + PreemptAfter > now || record.PreemptNext > now || _helpless.ContainsKey(record.Waiting!.Class)) continue;
             if (++searches > PreemptionsMax) return;
             var trust = record.AccountTrustedUntil > now;
             var found = Preemption.Choose(record.Waiting, Crowded(record, trust), _nodesByName, _placed, Budgets(), _parts.Random.Next(Math.Max(1, _nodes.Count)));
             if (found is null)
             {
-                helpless.Add(record.Waiting.Class);
+                _helpless[record.Waiting.Class] = now + HelplessFor;
                 if (record.Nominated.Length > 0) Unnominate(record);
                 continue;
             }
@@ -144,6 +148,7 @@ internal sealed partial class PlacementDesk
         record.Waiting!.NominatedAgent = preemption.Agent.AgentId;
         _waiting.Add(record);
         record.PreemptNext = now + Client.Backoff.Exponential(PreemptAgainFirst, PreemptAgainMax, record.Preemptions++);
+        foreach (var untold in record.Victims) untold.Displaced = null;
         record.Victims.Clear();
         foreach (var victim in preemption.Victims)
         {
@@ -198,13 +203,13 @@ internal sealed partial class PlacementDesk
                 else await _parts.Api.Create(record.Key, EvictionOf(record), new() { Subresource = "eviction", FieldManager = "placement" }, _stop);
                 return () => Evicted(record, displaced);
             }
-            catch (ApiException e) when (e.Status.Code == 429)
-            {
-                return () => Spared(record, displaced, e.Message);
-            }
-            catch (ApiException e) when (!e.IsRetryable)
+            catch (ApiException e) when (e.IsNotFound || e.IsConflict)
             {
                 return static () => { }; // it is gone, or another has its name
+            }
+            catch (ApiException e) when (IsForbidden(e))
+            {
+                return () => Spared(record, displaced, e.Message);
             }
             catch (OperationCanceledException)
             {
@@ -221,6 +226,9 @@ internal sealed partial class PlacementDesk
             }
         });
     }
+
+    /// <summary>By a budget, by two budgets of one pod (500, as in Kubernetes), or by admission.</summary>
+    private static bool IsForbidden(ApiException e) => e.Status.Code == 429 || !e.IsRetryable || e.Message.Contains("more than one PodDisruptionBudget", StringComparison.Ordinal);
 
     private static byte[] EvictionOf(PodRecord record) => Body.Of(json =>
     {

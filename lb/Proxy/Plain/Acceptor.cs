@@ -53,8 +53,7 @@ internal sealed class Acceptor(EventLoop loop, Socket listener, Action<Socket> a
         catch (SocketException e)
         {
             failed(e);
-            loop.Watch(this, 0);
-            Deadline = loop.Now + RetryMilliseconds;
+            Pause();
         }
     }
 
@@ -65,5 +64,16 @@ internal sealed class Acceptor(EventLoop loop, Socket listener, Action<Socket> a
         else loop.Watch(this, Libc.In);
     }
 
-    public override void Break() => End();
+    /// <summary>Whoever was to get the connection has failed: the next one is taken all the same, after a pause.</summary>
+    public override void Break()
+    {
+        if (listener.SafeHandle.IsClosed) End();
+        else Pause();
+    }
+
+    private void Pause()
+    {
+        loop.Watch(this, 0);
+        Deadline = loop.Now + RetryMilliseconds;
+    }
 }
