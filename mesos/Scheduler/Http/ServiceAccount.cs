@@ -54,8 +54,7 @@ public sealed class ServiceAccount
         }
         catch (Exception wrong) when (wrong is CryptographicException or ArgumentException)
         {
-            // Without what it says: that may quote the key.
-            throw new FormatException($"{file}: secret: expected the PEM of an RSA private key");
+            throw new FormatException($"{file}: secret: expected the PEM of an RSA private key", wrong);
         }
     }
 
