@@ -1,11 +1,11 @@
 namespace Declarative.ApiServer.Storage;
 
 /// <summary>
-/// Wakes watchers, one group after the other, each behind whatever else the thread pool was given meanwhile: the answer to the writer
-/// and the requests of others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once.
-/// In the simulated world (a SynchronizationContext is current) all are woken at once.
+/// Wakes watchers, one group after the other, each behind whatever else there was to do meanwhile: the answer to the writer and the requests of
+/// others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once. In the simulated world (a
+/// SynchronizationContext is current) all are woken at once.
 /// </summary>
-internal sealed class WatchWaker(Lock gate) : IThreadPoolWorkItem
+internal sealed class WatchWaker(Lock gate)
 {
     private readonly Queue<WatchGroup> _waiting = [];
     private bool _runs;
@@ -23,23 +23,25 @@ internal sealed class WatchWaker(Lock gate) : IThreadPoolWorkItem
             if (_runs || _waiting.Count == 0) return;
             _runs = true;
         }
-        if (SynchronizationContext.Current is null) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        else while (Next()) ;
+        _ = Run(SynchronizationContext.Current is null);
     }
 
-    void IThreadPoolWorkItem.Execute() => Next(alsoQueue: true);
-
-    private bool Next(bool alsoQueue = false)
+    private async Task Run(bool inTurns)
     {
-        TaskCompletionSource signal;
-        bool more;
-        lock (gate)
+        while (true)
         {
-            signal = _waiting.Dequeue().Take();
-            more = _runs = _waiting.Count > 0;
+            if (inTurns) await Task.Yield();
+            TaskCompletionSource signal;
+            lock (gate)
+            {
+                if (!_waiting.TryDequeue(out var group))
+                {
+                    _runs = false;
+                    return;
+                }
+                signal = group.Take();
+            }
+            signal.TrySetResult();
         }
-        if (more && alsoQueue) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        signal.TrySetResult();
-        return more;
     }
 }

@@ -78,7 +78,7 @@ internal static class Calibrator
 
     private static async Task<double> Hey(string program, int clients, string body, string url)
     {
-        using var hey = Process.Start(new ProcessStartInfo(program, ["-n", $"{Puts}", "-c", $"{clients}", "-m", "POST", "-T", "application/json", "-D", body, url]) { RedirectStandardOutput = true })!;
+        using var hey = Process.Start(new ProcessStartInfo(program, ["-n", $"{Puts}", "-c", $"{clients}", "-m", "POST", "-T", "application/json", "-D", body, url]) { UseShellExecute = false, RedirectStandardOutput = true })!;
         var said = await hey.StandardOutput.ReadToEndAsync();
         await hey.WaitForExitAsync();
         var line = said.Split('\n').FirstOrDefault(x => x.Contains("Requests/sec:", StringComparison.Ordinal));

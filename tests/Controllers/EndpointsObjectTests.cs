@@ -33,9 +33,9 @@ public sealed class EndpointsObjectTests
         cluster.Kubelet.Again();
         await Until(json => (Of(json, "addresses"), Of(json, "notReadyAddresses")) == (2, 1), "one that is not ready");
         // Somebody else's change does not stay.
-        await cluster.Api.Patch(Key, PatchKind.Merge, """{"subsets":[{"addresses":[{"ip":"192.0.2.1"}],"ports":[{"port":1}]}]}"""u8.ToArray());
+        await cluster.Api.Patch(Key, PatchKind.Merge, """{"subsets":[{"addresses":[{"ip":"192.0.2.1"}],"ports":[{"port":1}]}]}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
         await Until(json => (Of(json, "addresses"), Of(json, "notReadyAddresses")) == (2, 1), "as the slices have it");
-        await cluster.Api.Delete(ResourceKey.Of(Kind.Service, "default", "web"));
+        await cluster.Api.Delete(ResourceKey.Of(Kind.Service, "default", "web"), stop: TestContext.Current.CancellationToken);
         await Until(json => json is null, "gone");
 
         Task Until(Func<JsonNode?, bool> holds, string what) => Eventually.Async(async () => holds(await Read()), what);
@@ -44,7 +44,7 @@ public sealed class EndpointsObjectTests
         {
             try
             {
-                return JsonNode.Parse((await cluster.Api.Get(Key)).Json.Span);
+                return JsonNode.Parse((await cluster.Api.Get(Key, stop: TestContext.Current.CancellationToken)).Json.Span);
             }
             catch (ApiException e) when (e.IsNotFound)
             {
