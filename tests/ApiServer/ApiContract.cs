@@ -217,7 +217,7 @@ public abstract class ApiContract : IAsyncLifetime
     [InlineData("\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]", "", "spec.volumes")]
     [InlineData("\"securityContext\":{\"runAsUser\":1000}", "", "spec.securityContext")]
     [InlineData("\"hostNetwork\":true", "", "spec.hostNetwork")]
-    [InlineData("\"dnsPolicy\":\"None\"", "", "spec.dnsPolicy: stored, but has no effect: the process resolves")]
+    [InlineData("\"dnsPolicy\":\"None\",\"dnsConfig\":{\"nameservers\":[\"127.0.0.1\"]}", "", "spec.dnsPolicy: stored, but has no effect: the process resolves")]
     [InlineData("", "\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":1}}}", "spec.containers[0].lifecycle")]
     [InlineData("", "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fileKeyRef\":{\"volumeName\":\"v\",\"path\":\"p\",\"key\":\"k\"}}}]", "spec.containers[0].env[0].valueFrom.fileKeyRef")]
     [InlineData("", "\"readinessProbe\":{\"grpc\":{\"port\":80}}", "readinessProbe.grpc")]

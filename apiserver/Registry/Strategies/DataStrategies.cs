@@ -11,6 +11,7 @@ internal sealed class ConfigMapStrategy : Strategy
     {
         DataRules.Keys(json, "data", causes);
         DataRules.Keys(json, "binaryData", causes);
+        DataRules.Size(json, old, causes, plain: "data", encoded: "binaryData");
         foreach (var (name, _) in json.Object("data") ?? [])
         {
             if (json.Object("binaryData")?.ContainsKey(name) == true) causes.Add(Metadata.Invalid($"data[{name}]", name, "duplicate of key present in binaryData"));
@@ -46,6 +47,14 @@ internal sealed class SecretStrategy : Strategy
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         DataRules.Keys(json, "data", causes);
+        DataRules.Size(json, old, causes, plain: "", encoded: "data");
+        foreach (var key in (ReadOnlySpan<string>)[".dockercfg", ".dockerconfigjson"])
+        {
+            if (json.Text("type") == $"kubernetes.io/{key[1..]}" && json.Object("data")?.Text(key) is { Length: > 0 } text && !DataRules.IsJson(text))
+            {
+                causes.Add(Metadata.Invalid($"data[{key}]", "<secret contents redacted>", "must be a JSON object, encoded in base64"));
+            }
+        }
         var type = json.Text("type");
         foreach (var key in Needed.Where(x => x.Type == type).SelectMany(x => x.Keys))
         {
@@ -68,6 +77,8 @@ internal sealed class SecretStrategy : Strategy
 
 internal static class DataRules
 {
+    private const int BytesMax = 1024 * 1024;
+
     public static void Keys(JsonObject json, string field, List<StatusCause> causes)
     {
         foreach (var (name, _) in json.Object(field) ?? [])
@@ -75,6 +86,31 @@ internal static class DataRules
             if (Rules.DataKeyError(name) is { } error) causes.Add(Metadata.Invalid($"{field}[{name}]", name, error));
         }
     }
+
+    /// <summary>All values together, decoded (Kubernetes: MaxSecretSize).</summary>
+    public static void Size(JsonObject json, JsonObject? old, List<StatusCause> causes, string plain, string encoded)
+    {
+        if (old is not null && JsonNode.DeepEquals(json[plain], old[plain]) && JsonNode.DeepEquals(json[encoded], old[encoded])) return;
+        var bytes = (json.Object(plain) ?? []).Sum(x => (long)Encoding.UTF8.GetByteCount(Rules.Text(x.Value)))
+            + (json.Object(encoded) ?? []).Sum(x => Base64Bytes(Rules.Text(x.Value)));
+        if (bytes > BytesMax) causes.Add(new("FieldValueTooLong", $"Too long: may not be more than {BytesMax} bytes, found {bytes}", "data"));
+    }
+
+    public static bool IsJson(string base64)
+    {
+        var bytes = new byte[base64.Length];
+        if (!Convert.TryFromBase64String(base64, bytes, out var length)) return false;
+        try
+        {
+            return JsonNode.Parse(bytes.AsSpan(0, length)) is JsonObject;
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static long Base64Bytes(string text) => text.Length / 4 * 3 - (text.EndsWith("==", StringComparison.Ordinal) ? 2 : text.EndsWith('=') ? 1 : 0);
 
     public static void Immutable(JsonObject json, JsonObject? old, List<StatusCause> causes, params ReadOnlySpan<string> fields)
     {

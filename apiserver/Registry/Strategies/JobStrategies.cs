@@ -40,7 +40,7 @@ internal sealed class JobStrategy : Strategy
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         var spec = json.Need("spec");
-        Spec(spec, "spec", causes);
+        Spec(spec, old?.Object("spec"), "spec", causes);
         if (spec.Object("selector") is null) causes.Add(Metadata.Required("spec.selector"));
         if (old?.Object("spec") is not { } before) return;
         Rules.Immutable(spec, before, "spec", causes, "selector", "completionMode", "podFailurePolicy", "successPolicy", "backoffLimitPerIndex", "managedBy", "manualSelector");
@@ -50,7 +50,7 @@ internal sealed class JobStrategy : Strategy
         if (!mayBePlacedAnew) Rules.Immutable(spec, before, "spec", causes, "template");
     }
 
-    public static void Spec(JsonObject spec, string path, List<StatusCause> causes)
+    public static void Spec(JsonObject spec, JsonObject? before, string path, List<StatusCause> causes)
     {
         Rules.NotNegative(spec, path, causes, "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "maxFailedIndexes", "ttlSecondsAfterFinished");
         PodValidation.OneOf(spec.Text("completionMode"), ["NonIndexed", "Indexed"], $"{path}.completionMode", causes);
@@ -58,7 +58,7 @@ internal sealed class JobStrategy : Strategy
         if (spec.Text("completionMode") == "Indexed" && spec["completions"] is null) causes.Add(Metadata.Required($"{path}.completions", "when completion mode is Indexed"));
         if (spec["backoffLimitPerIndex"] is not null && spec.Text("completionMode") != "Indexed") causes.Add(Metadata.Invalid($"{path}.backoffLimitPerIndex", Rules.Text(spec["backoffLimitPerIndex"]), "requires indexed completion mode"));
         var template = spec.Need("template").Need("spec");
-        PodValidation.Spec(template, $"{path}.template.spec", causes);
+        PodTemplateValidation.Check(spec, before, path, causes, kind: null);
         if (template.Text("restartPolicy") is "Always")
         {
             causes.Add(new("FieldValueNotSupported", "Unsupported value: \"Always\": supported values: \"Never\", \"OnFailure\"", $"{path}.template.spec.restartPolicy"));
@@ -107,7 +107,7 @@ internal sealed class CronJobStrategy : Strategy
             else if (zone.Equals("local", StringComparison.OrdinalIgnoreCase)) causes.Add(Metadata.Invalid("spec.timeZone", zone, "must be the name of a zone of the IANA time zone database, such as Europe/Paris"));
             else if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out _)) causes.Add(Metadata.Invalid("spec.timeZone", zone, $"unknown time zone {zone}"));
         }
-        JobStrategy.Spec(Template(spec), "spec.jobTemplate.spec", causes);
+        JobStrategy.Spec(Template(spec), old?.Object("spec")?.Object("jobTemplate")?.Object("spec"), "spec.jobTemplate.spec", causes);
     }
 
     private static JsonObject Template(JsonObject spec) => spec.Need("jobTemplate").Need("spec");

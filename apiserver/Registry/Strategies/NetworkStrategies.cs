@@ -105,6 +105,7 @@ internal sealed class NetworkPolicyStrategy : Strategy
 
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
+        if (old is null || !JsonNode.DeepEquals(json["spec"], old["spec"])) NetworkPolicyValidation.Spec(new(json.Need("spec"), "spec", causes));
         var types = json.Need("spec").List("policyTypes") ?? [];
         for (var i = 0; i < types.Count; i++) PodValidation.OneOf(Rules.Text(types[i]), ["Egress", "Ingress"], $"spec.policyTypes[{i}]", causes);
     }

@@ -41,6 +41,10 @@ internal sealed class PodStrategy : Strategy
         if (old is null)
         {
             PodValidation.Spec(spec, "spec", causes);
+            var part = new Part(spec, "spec", causes);
+            foreach (var container in part.Items("containers").Concat(part.Items("initContainers"))) ContainerValidation.Image(container);
+            if (spec.List("ephemeralContainers") is { Count: > 0 }) part.Forbidden("ephemeralContainers", "cannot be set on create");
+            if (spec.Text("nodeName").Length > 0 && spec.List("schedulingGates") is { Count: > 0 }) part.Forbidden("nodeName", "cannot be set until all schedulingGates have been cleared");
             return;
         }
         var (wanted, present) = ((JsonObject)spec.DeepClone(), (JsonObject)(old.Object("spec")?.DeepClone() ?? new JsonObject()));

@@ -10,9 +10,15 @@ internal static class PodValidation
     private static readonly string[] RestartPolicies = ["Always", "OnFailure", "Never"];
     private static readonly string[] Protocols = ["TCP", "UDP", "SCTP"];
 
-    public static void Spec(JsonObject spec, string path, List<StatusCause> causes)
+    /// <param name="spec">The pod spec, defaults filled in.</param>
+    /// <param name="path">Its field path.</param>
+    /// <param name="causes">Takes what is wrong.</param>
+    /// <param name="claims">Names of a StatefulSet's claim templates, which are volumes of its pods.</param>
+    public static void Spec(JsonObject spec, string path, List<StatusCause> causes, params IEnumerable<string> claims)
     {
+        var part = new Part(spec, path, causes);
         var names = new HashSet<string>(StringComparer.Ordinal);
+        var volumes = VolumeValidation.Volumes(part, claims);
         if (spec.List("containers") is not { Count: > 0 } containers)
         {
             causes.Add(Metadata.Required($"{path}.containers", "a pod has at least one container"));
@@ -20,9 +26,23 @@ internal static class PodValidation
         }
         Containers(containers, $"{path}.containers", names, causes);
         Containers(spec.List("initContainers") ?? [], $"{path}.initContainers", names, causes);
+        foreach (var list in (ReadOnlySpan<string>)["containers", "initContainers"])
+        {
+            foreach (var container in part.Items(list))
+            {
+                ContainerValidation.Container(container, isInit: list == "initContainers", spec.Number("terminationGracePeriodSeconds") ?? 0);
+                EnvValidation.Container(container);
+                VolumeValidation.Mounts(container, volumes);
+                ResourceValidation.Container(container);
+                SecurityValidation.Container(container);
+            }
+        }
         OneOf(spec.Text("restartPolicy"), RestartPolicies, $"{path}.restartPolicy", causes);
         if (spec.Number("terminationGracePeriodSeconds") is < 0 and var grace) causes.Add(Metadata.Invalid($"{path}.terminationGracePeriodSeconds", Text(grace), "must be greater than or equal to 0"));
         HostPorts(containers, path, causes);
+        HostValidation.Spec(part);
+        SecurityValidation.Pod(part);
+        SchedulingValidation.Spec(part);
     }
 
     /// <summary>What depends on more than the field itself; the others are rows of no-effect.tsv.</summary>

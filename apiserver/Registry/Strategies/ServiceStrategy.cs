@@ -44,6 +44,7 @@ internal sealed class ServiceStrategy : Strategy
     public override void PrepareForUpdate(JsonObject json, JsonObject old, WriteContext context)
     {
         var (spec, before) = (json.Need("spec"), old.Need("spec"));
+        ServiceValidation.DropOfOldType(spec, before);
         if (spec.Text("type") == "ExternalName") return;
         if (spec.Text("clusterIP").Length == 0 && before.Text("clusterIP").Length > 0)
         {
@@ -65,6 +66,7 @@ internal sealed class ServiceStrategy : Strategy
         var type = spec.Text("type");
         PodValidation.OneOf(type, Types, "spec.type", causes);
         PodValidation.OneOf(spec.Text("sessionAffinity"), ["None", "ClientIP"], "spec.sessionAffinity", causes);
+        if (old is null || !JsonNode.DeepEquals(spec, old["spec"])) ServiceValidation.Spec(spec, causes);
         if (type == "ExternalName")
         {
             if (spec.Text("externalName").Length == 0) causes.Add(Metadata.Required("spec.externalName"));

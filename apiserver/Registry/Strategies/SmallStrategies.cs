@@ -53,6 +53,14 @@ internal sealed class EventStrategy : Strategy
     ];
 
     public override bool CreatesOnUpdate => true;
+
+    /// <summary>An event stands in the namespace of what it is about; in "default", where that has none (Kubernetes: ValidateEventCreate).</summary>
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        if (old is not null) return;
+        var (ns, about) = (Metadata.Of(json).Text("namespace"), json.Object("involvedObject")?.Text("namespace") ?? "");
+        if (about != ns && (about.Length > 0 || ns != "default")) causes.Add(Metadata.Invalid("involvedObject.namespace", about, "does not match event.namespace"));
+    }
 }
 
 internal sealed class NodeStrategy : Strategy
@@ -75,6 +83,7 @@ internal sealed class EndpointSliceStrategy : Strategy
             causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{type}\": supported values: \"FQDN\", \"IPv4\", \"IPv6\"", "addressType"));
         }
         if (old is not null && type != old.Text("addressType")) causes.Add(Metadata.Invalid("addressType", type, "field is immutable"));
+        if (old is null || !JsonNode.DeepEquals(json["endpoints"], old["endpoints"]) || !JsonNode.DeepEquals(json["ports"], old["ports"])) EndpointSliceValidation.Slice(json, causes);
         if (json.List("endpoints") is { Count: > 1000 } endpoints) causes.Add(new("FieldValueTooMany", $"Too many: {endpoints.Count}: must have at most 1000 items", "endpoints"));
     }
 }

@@ -44,6 +44,8 @@ internal class Strategy
         (Kind.Node, new NodeStrategy()),
         (Kind.Lease, new LeaseStrategy()),
         (Kind.EndpointSlice, new EndpointSliceStrategy()),
+        (Kind.Endpoints, new EndpointsStrategy()),
+        (Find("certificates.k8s.io", "certificatesigningrequests"), new CertificateRequestStrategy()),
         (Kind.Role, new RbacStrategy(Kind.Role)),
         (Kind.RoleBinding, new RbacStrategy(Kind.RoleBinding)),
         (Kind.ClusterRole, new RbacStrategy(Kind.ClusterRole)),

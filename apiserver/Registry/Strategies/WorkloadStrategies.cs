@@ -21,23 +21,30 @@ internal abstract class WorkloadStrategy : Strategy
 
     protected virtual bool HasReplicas => true;
 
+    /// <summary>As messages about its template name it.</summary>
+    protected abstract string KindName { get; }
+
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        Common(json, old, causes);
+        Immutable(json, old, "spec", "selector", causes);
+    }
+
+    protected void Common(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         var spec = json.Need("spec");
         if (spec.Number("replicas") is < 0 and var replicas) causes.Add(Metadata.Invalid("spec.replicas", replicas.ToString(CultureInfo.InvariantCulture), "must be greater than or equal to 0"));
         Rules.NotNegative(spec, "spec", causes, "minReadySeconds", "revisionHistoryLimit");
         var template = spec.Need("template");
-        PodValidation.Spec(template.Need("spec"), "spec.template.spec", causes);
-        if (template.Need("spec").Text("restartPolicy") is not "Always" and var policy)
-        {
-            causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{policy}\": supported values: \"Always\"", "spec.template.spec.restartPolicy"));
-        }
+        PodTemplateValidation.Check(spec, old?.Object("spec"), "spec", causes, KindName, Claims(spec));
+        if (old is null) SelectorValidation.Labels(new(spec, "spec", causes), "selector");
         Selector(spec, template, causes);
-        Immutable(json, old, "spec", "selector", causes);
     }
 
     public override void Warn(JsonObject json, JsonObject? old, ICollection<string> warnings) =>
         PodValidation.Warn(json.Need("spec").Need("template").Need("spec"), "spec.template.spec", warnings);
+
+    private static IEnumerable<string> Claims(JsonObject spec) => (spec.List("volumeClaimTemplates") ?? []).OfType<JsonObject>().Select(Metadata.Name);
 
     private static void Selector(JsonObject spec, JsonObject template, List<StatusCause> causes)
     {
@@ -63,6 +70,9 @@ internal abstract class WorkloadStrategy : Strategy
 
 internal sealed class DeploymentStrategy : WorkloadStrategy
 {
+    // Kubernetes names the set that a deployment makes.
+    protected override string KindName => "ReplicaSet";
+
     public override void Default(JsonObject json)
     {
         base.Default(json);
@@ -80,7 +90,13 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         base.Validate(json, old, causes);
-        var strategy = json.Need("spec").Need("strategy");
+        var spec = json.Need("spec");
+        Rules.NotNegative(spec, "spec", causes, "progressDeadlineSeconds");
+        if (spec.Number("progressDeadlineSeconds") is { } deadline && deadline <= (spec.Number("minReadySeconds") ?? 0))
+        {
+            causes.Add(Metadata.Invalid("spec.progressDeadlineSeconds", deadline.ToString(CultureInfo.InvariantCulture), "must be greater than minReadySeconds"));
+        }
+        var strategy = spec.Need("strategy");
         var type = strategy.Text("type");
         PodValidation.OneOf(type, ["RollingUpdate", "Recreate"], "spec.strategy.type", causes);
         var rolling = strategy.Object("rollingUpdate");
@@ -112,10 +128,14 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
 internal sealed class ReplicaSetStrategy : WorkloadStrategy
 {
     public override IReadOnlyList<string> SelectableFields => ["status.replicas"];
+
+    protected override string KindName => "ReplicaSet";
 }
 
 internal sealed class StatefulSetStrategy : WorkloadStrategy
 {
+    protected override string KindName => "StatefulSet";
+
     private static readonly string[] Changeable = ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"];
 
     public override void Default(JsonObject json)
@@ -151,7 +171,7 @@ internal sealed class StatefulSetStrategy : WorkloadStrategy
         }
         if (spec.Object("ordinals") is { } ordinals) Rules.NotNegative(ordinals, "spec.ordinals", causes, "start");
         // One message for everything that can not change is what Kubernetes gives; the selector is part of it.
-        base.Validate(json, null, causes);
+        Common(json, old, causes);
         if (old?.Object("spec") is { } before && Rules.DiffersBeside(spec, before, Changeable))
         {
             causes.Add(Rules.Forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
@@ -162,6 +182,8 @@ internal sealed class StatefulSetStrategy : WorkloadStrategy
 internal sealed class DaemonSetStrategy : WorkloadStrategy
 {
     protected override bool HasReplicas => false;
+
+    protected override string KindName => "DaemonSet";
 
     public override void Default(JsonObject json)
     {
@@ -224,6 +246,6 @@ internal sealed class ReplicationControllerStrategy : Strategy
         {
             causes.Add(Metadata.Invalid("spec.template.metadata.labels", labels.ToJsonString(), "`selector` does not match template `labels`"));
         }
-        PodValidation.Spec(spec.Need("template").Need("spec"), "spec.template.spec", causes);
+        PodTemplateValidation.Check(spec, old?.Object("spec"), "spec", causes, "ReplicationController");
     }
 }
