@@ -20,7 +20,8 @@ internal sealed class ServiceAccounts(RevisionLog log)
         var name = spec.Text("serviceAccountName") is { Length: > 0 } named ? named : "default";
         if (log.Get(new(Kind.ServiceAccount, request.Key.Namespace, name)) is not { } account)
         {
-            if (name == "default") return;
+            // A name that is none is told of by validation, with its field.
+            if (name == "default" || Names.SubdomainError(name) is not null) return;
             throw Status.Forbidden(request.Key.Kind, request.Key.Name, $"error looking up service account {request.Key.Namespace}/{name}: serviceaccount \"{name}\" not found");
         }
         if (spec.List("imagePullSecrets") is { Count: > 0 }) return;

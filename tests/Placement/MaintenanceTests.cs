@@ -37,6 +37,16 @@ public class MaintenanceTests
         await x.WaitUntil(() => Task.FromResult(told), "the event is told");
     }
 
+    /// <summary>As a master does: offers of the agent carry its unavailability, null = none is planned.</summary>
+    private static void Announce(Cluster x, string agent, DateTimeOffset? start) => x.Spy.Drop = happened =>
+    {
+        foreach (var offer in happened.Offers?.Offers_.Where(y => y.AgentId.Value == agent) ?? [])
+        {
+            offer.Unavailability = start is { } at ? new() { Start = new() { Nanoseconds = (at - DateTimeOffset.UnixEpoch).Ticks * 100 } } : null;
+        }
+        return false;
+    };
+
     [Fact]
     public void What_runs_there_is_evicted_when_its_budget_allows_it() => Cluster.Run(async x =>
     {
@@ -46,7 +56,9 @@ public class MaintenanceTests
         var free = await x.WaitRunning("free");
         // Nobody here fills in its status: a budget that is not worked out yet allows nothing.
         await x.Create("""{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":"web","namespace":"default"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"web"}}}}""");
-        await Comes(x, Inverse("i1", free.Task!.Agent, x.World.Time.GetUtcNow().AddMinutes(30)));
+        var start = x.World.Time.GetUtcNow().AddMinutes(30);
+        Announce(x, free.Task!.Agent, start);
+        await Comes(x, Inverse("i1", free.Task!.Agent, start));
         await x.WaitUntil(async () => !await x.Exists("free"), "the pod without a budget has left");
         Assert.Contains("ACCEPTINVERSEOFFERS", x.Spy.Log);
         await x.Sleep(30);
@@ -62,11 +74,31 @@ public class MaintenanceTests
     {
         await x.CreatePod("web");
         var web = await x.WaitRunning("web");
-        await Comes(x, Inverse("i1", web.Task!.Agent, x.World.Time.GetUtcNow().AddHours(24)));
+        var start = x.World.Time.GetUtcNow().AddHours(24);
+        Announce(x, web.Task!.Agent, start);
+        await Comes(x, Inverse("i1", web.Task!.Agent, start));
         await x.Sleep(3600);
         Assert.True((await x.GetPod("web")).IsReady);
         await Comes(x, new() { Type = Event.Types.Type.RescindInverseOffer, RescindInverseOffer = new() { InverseOfferId = new() { Value = "i1" } } });
         await x.Sleep(24 * 3600);
+        Assert.True((await x.GetPod("web")).IsReady);
+        Assert.Equal(0, x.Placement.Counters["moved"]);
+    });
+
+    /// <summary>A master forgets an inverse offer that was accepted: that its schedule was withdrawn is only seen by what it offers.</summary>
+    [Fact]
+    public void An_agent_that_is_offered_without_an_end_is_left_by_nobody() => Cluster.Run(async x =>
+    {
+        await x.CreatePod("web");
+        var web = await x.WaitRunning("web");
+        var start = x.World.Time.GetUtcNow().AddHours(24);
+        Announce(x, web.Task!.Agent, start);
+        await Comes(x, Inverse("i1", web.Task!.Agent, start));
+        await x.Sleep(60);
+        Announce(x, web.Task!.Agent, null);
+        await x.CreatePod("another");
+        await x.WaitRunning("another");
+        await x.Sleep(25 * 3600);
         Assert.True((await x.GetPod("web")).IsReady);
         Assert.Equal(0, x.Placement.Counters["moved"]);
     });
