@@ -12,6 +12,12 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
 {
     private static readonly TimeSpan Forever = TimeSpan.FromDays(1);
 
+    /// <summary>
+    /// A check that has not succeeded yet is asked again after this time, then after twice as long, up to its interval: what comes up is seen at
+    /// once (Kubernetes doc "Configure Liveness, Readiness and Startup Probes": before a container is ready its readiness probe may run at other times).
+    /// </summary>
+    private static readonly TimeSpan FirstAgain = TimeSpan.FromMilliseconds(100);
+
     /// <param name="started">When the task began to run: the grace period counts from there, also over a restart of the agent.</param>
     public async Task Health(HealthCheck check, DateTimeOffset started, CancellationToken stop)
     {
@@ -42,6 +48,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
 
     public async Task Check(CheckInfo check, CancellationToken stop)
     {
+        var sooner = FirstAgain;
         await Pause(check.DelaySeconds, stop);
         while (true)
         {
@@ -49,9 +56,22 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
             // As bytes: Equals takes an absent value and the default one for the same.
             if (task.CheckStatus is null || !result.ToByteString().Equals(task.CheckStatus.ToByteString()))
                 task.ReportCheck(result);
-            await Pause(check.IntervalSeconds, stop);
+            if (Succeeded(result))
+                sooner = Forever;
+            await Task.Delay(Min(sooner, TimeSpan.FromSeconds(check.IntervalSeconds)), world.Time, stop);
+            sooner = Min(sooner * 2, Forever);
         }
     }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    private static bool Succeeded(CheckStatusInfo result) =>
+        result.Type switch
+        {
+            CheckInfo.Types.Type.Command => result.Command is { HasExitCode: true, ExitCode: 0 },
+            CheckInfo.Types.Type.Http => result.Http is { HasStatusCode: true, StatusCode: >= 200 and < 400 },
+            _ => result.Tcp?.Succeeded == true,
+        };
 
     /// <summary>What a check's status says before the first result, and when there was none in time.</summary>
     public static CheckStatusInfo NoResult(CheckInfo check) =>

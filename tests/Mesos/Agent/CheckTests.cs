@@ -136,6 +136,19 @@ public class CheckTests
         Assert.Equal(4, updates.Count);
     }
 
+    /// <summary>The interval is a day: what has not succeeded yet is asked sooner, so that what comes up is seen at once.</summary>
+    [Fact]
+    public async Task A_check_that_has_not_succeeded_yet_is_asked_again_before_its_interval()
+    {
+        await using var bench = new AgentBench();
+        await bench.Start();
+        var task = Shell("slow", "sleep 0.3; touch ready; sleep 1000");
+        task.Check = new() { Type = CheckInfo.Types.Type.Command, Command = new() { Command_ = new() { Value = "test -e ready" } }, DelaySeconds = 0, IntervalSeconds = 86_400 };
+        bench.Master.Run(task);
+        await TestMaster.Until(() => bench.Master.Updates("slow").Any(status => status.CheckStatus?.Command is { HasExitCode: true, ExitCode: 0 }));
+        Assert.Contains(bench.Master.Updates("slow"), status => status.CheckStatus?.Command?.ExitCode == 1);
+    }
+
     private static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
