@@ -407,19 +407,38 @@ public class WireFeatureTests
     /// <summary>A server of another zone, over UDP and TCP.</summary>
     private sealed class Upstream : IDisposable
     {
-        private readonly UdpClient _udp = new(new IPEndPoint(IPAddress.Loopback, 0));
+        private readonly UdpClient _udp;
         private readonly TcpListener _tcp;
         private readonly CancellationTokenSource _stop = new();
         private readonly Task[] _serving;
 
         public Upstream()
         {
-            _tcp = new TcpListener(Address);
-            _tcp.Start();
+            (_udp, _tcp) = Bound();
             _serving = [ServeUdp(), ServeTcp()];
         }
 
         public IPEndPoint Address => (IPEndPoint)_udp.Client.LocalEndPoint!;
+
+        // One port for both: the one that UDP was given may be somebody else's in TCP.
+        private static (UdpClient, TcpListener) Bound()
+        {
+            while (true)
+            {
+                var udp = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
+                var tcp = new TcpListener((IPEndPoint)udp.Client.LocalEndPoint!);
+                try
+                {
+                    tcp.Start();
+                    return (udp, tcp);
+                }
+                catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+                {
+                    udp.Dispose();
+                }
+            }
+        }
+
         public int Asked { get; private set; }
         public List<string> Names { get; } = [];
         public volatile bool Hold;
