@@ -49,7 +49,7 @@ internal sealed class WatchGroup(WatchScope scope)
     public int Watchers { get; set; }
 
     /// <summary>A change has happened that these watchers are yet to be woken for.</summary>
-    public bool IsWaiting { get; private set; }
+    private bool IsWaiting { get; set; }
 
     /// <summary>Completes at a change in the scope.</summary>
     public Task Changed => _changed.Task;

@@ -33,6 +33,6 @@ internal static class EndpointsObjectController
         objects.OnChange(change => controller.Queue.AddAfter(ObjectName.Of(change.Object), Moment));
         return controller.Run(stop);
 
-        Plan Compute(ObjectName key) => EndpointsObject.Compute(services.Get(key.Namespace, key.Name), slices.ByIndex(ByService, key.ToString()), objects.Entry(key.Namespace, key.Name));
+        Plan Compute(ObjectName key) => EndpointsObjectPlan.Compute(services.Get(key.Namespace, key.Name), slices.ByIndex(ByService, key.ToString()), objects.Entry(key.Namespace, key.Name));
     }
 }

@@ -25,7 +25,7 @@ public sealed class EndpointsObjectTests
         await cluster.Apply(Kind.Deployment, "web", Cluster.WebDeployment(3));
         await Until(json => Of(json, "addresses") == 3, "three addresses");
         var made = (await Read())!;
-        Assert.Equal(("a", "endpoint-controller"), ((string?)made["metadata"]!["labels"]!["team"], (string?)made["metadata"]!["labels"]![EndpointsObject.ManagedByLabel]));
+        Assert.Equal(("a", "endpoint-controller"), ((string?)made["metadata"]!["labels"]!["team"], (string?)made["metadata"]!["labels"]![EndpointsObjectPlan.ManagedByLabel]));
         var ports = made["subsets"]!.AsArray().Select(x => ((int)x!["ports"]![0]!["port"]!, (string?)x["ports"]![0]!["name"], (string?)x["addresses"]![0]!["targetRef"]!["uid"])).Order().ToList();
         Assert.Equal(cluster.Pods.Select(x => (x.Task!.HostPort("web", 8080), (string?)"http", (string?)x.Uid)).Order(), ports);
 

@@ -9,7 +9,7 @@ using Declarative.Client.Reconcile;
 namespace Declarative.Controllers.Endpoints;
 
 /// <summary>core/v1 Endpoints of a Service, as kube-controller-manager's endpoint controller writes them: pods that go away are left out.</summary>
-internal static class EndpointsObject
+internal static class EndpointsObjectPlan
 {
     public const string ManagedByLabel = "endpoints.kubernetes.io/managed-by";
     private const string Manager = "endpoint-controller";
