@@ -20,7 +20,11 @@ public sealed record ServiceSpec
     public IReadOnlyDictionary<string, string> Selector { get; init; } = ObjectMeta.NoStrings;
     public IReadOnlyList<ServicePort> Ports { get; init; } = [];
     public bool PublishNotReadyAddresses { get; init; }
+    /// <summary>None or ClientIP.</summary>
     public string SessionAffinity { get; init; } = "None";
+
+    /// <summary>A client address shall have the same endpoint each time.</summary>
+    public bool KeepsClients => SessionAffinity == "ClientIP";
     public string LoadBalancerClass { get; init; } = "";
 }
 

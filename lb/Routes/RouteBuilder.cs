@@ -28,7 +28,7 @@ internal static class RouteBuilder
         var member = MarathonLabels.Member(service, problems);
         for (var i = 0; i < service.Spec.Ports.Count; i++)
         {
-            var draft = new SettingsDraft(service.Namespace);
+            var draft = SettingsDraft.Of(service);
             var labels = MarathonLabels.Read(service, i, draft, options, problems);
             if (member is not null) draft.Edge = draft.Edge with { Group = member.Group };
             rules.AddRange(labels.Rules);

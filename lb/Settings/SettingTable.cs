@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Declarative.Api.Kinds;
 
 namespace Declarative.Lb.Settings;
 
@@ -21,6 +22,14 @@ internal sealed record Setting(string Name, SettingScope Scope, string Form, Fun
 /// <summary>What has been read so far.</summary>
 internal sealed class SettingsDraft(string ns)
 {
+    /// <summary>What the Service's own fields ask for: <c>sessionAffinity: ClientIP</c> is balancing by the client's address.</summary>
+    public static SettingsDraft Of(Service service)
+    {
+        var draft = new SettingsDraft(service.Namespace);
+        if (service.Spec.KeepsClients) draft.Backend = draft.Backend with { Balance = Balance.Source };
+        return draft;
+    }
+
     public string Namespace { get; } = ns;
     public BackendSettings Backend { get; set; } = BackendSettings.Default;
     public EdgeSettings Edge { get; set; } = EdgeSettings.Nothing;

@@ -15,10 +15,10 @@ internal static class SettingsReader
     /// <param name="problems">Those of the labels.</param>
     public static PortSettings Read(Service service, ServicePort port, SettingsDraft? draft = null, ImmutableArray<string>.Builder? problems = null)
     {
-        if (!Has(service) && draft is null) return PortSettings.Default;
+        if (!Has(service) && draft is null && !service.Spec.KeepsClients) return PortSettings.Default;
         problems ??= ImmutableArray.CreateBuilder<string>();
         if (ReferenceEquals(port, service.Spec.Ports[0])) CheckNames(service, SettingScope.Service, service.Spec.Ports, problems);
-        return Read(service, SettingScope.Service, [.. Suffixes(port), ""], draft ?? new(service.Namespace), problems);
+        return Read(service, SettingScope.Service, [.. Suffixes(port), ""], draft ?? SettingsDraft.Of(service), problems);
     }
 
     public static PortSettings Read(Ingress ingress)

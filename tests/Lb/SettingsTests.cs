@@ -43,6 +43,19 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void SessionAffinityIsBalancingByTheClientsAddressUnlessAnAnnotationSaysOtherwise()
+    {
+        Assert.Equal(Balance.Source, Read(Service("""[{"port":80}]""")).Backend.Balance);
+        Assert.Equal(Balance.LeastRequests, Read(Service("""[{"port":80}]""", ("balance", "least-requests"))).Backend.Balance);
+
+        static PortSettings Read(Service service)
+        {
+            var sticky = service with { Spec = service.Spec with { SessionAffinity = "ClientIP" } };
+            return SettingsReader.Read(sticky, sticky.Spec.Ports[0]);
+        }
+    }
+
+    [Fact]
     public void OnePortMayDiffer()
     {
         var service = Service("""[{"name":"web","port":80},{"name":"db","port":5432}]""", ("timeout-idle", "1m"), ("timeout-idle.db", "8h"), ("balance.5432", "source"));
