@@ -2,7 +2,17 @@ namespace Declarative.Api;
 
 /// <summary>One revision of an object as it is stored, watched and served.</summary>
 /// <param name="Json">UTF-8 JSON with apiVersion, kind and metadata.resourceVersion; shared by all readers and never changed.</param>
-public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json);
+public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json)
+{
+    private Stored(Stored other) => (Key, Uid, Revision, Json) = (other.Key, other.Uid, other.Revision, other.Json);
+
+    /// <summary>Another form of these bytes that the server has made and keeps for as long as them; a copy begins without.</summary>
+    public object? Made { get; set; }
+
+    public bool Equals(Stored? other) => other is not null && Key == other.Key && Uid == other.Uid && Revision == other.Revision && Json.Equals(other.Json);
+
+    public override int GetHashCode() => HashCode.Combine(Key, Uid, Revision);
+}
 
 /// <summary>A page of a LIST. All items are from the one snapshot <paramref name="Revision"/>.</summary>
 /// <param name="Continue">Opaque token for the next page, "" on the last one.</param>

@@ -39,7 +39,7 @@ public sealed class ApiServer
     /// <summary>Reads the journal. <see cref="Run"/> must be running before the first write.</summary>
     public static async Task<ApiServer> Open(IJournal journal, ApiServerOptions options, TimeProvider time, Random random, CancellationToken stop)
     {
-        var log = await RevisionLog.Open(journal, stop);
+        var log = await RevisionLog.Open(journal, stop, options.WatchPace);
         return new(log, options, time, random);
     }
 
@@ -113,6 +113,9 @@ public sealed record ApiServerOptions
 
     /// <summary>And the oldest of all beyond so many bytes.</summary>
     public long HistoryBytesMax { get; init; } = 1L << 30;
+
+    /// <summary>The clock by which the waking of very many watchers leaves time for what else there is to do; null = they are woken without a rest.</summary>
+    public TimeProvider? WatchPace { get; init; }
 
     /// <summary>Objects created at the first start, after the namespaces: bootstrap roles and bindings.</summary>
     public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];

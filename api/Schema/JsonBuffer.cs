@@ -79,6 +79,15 @@ public sealed class JsonBuffer : IDisposable
         Escape(Encoding.UTF8.GetBytes(value));
     }
 
+    /// <summary>Writes a part of a string: with escapes, without quotation marks.</summary>
+    public void Inside(string value)
+    {
+        var room = Room(Encoding.UTF8.GetMaxByteCount(value.Length));
+        var length = Encoding.UTF8.GetBytes(value, room);
+        if (NeedsEscape(room[..length])) EscapeInside(Encoding.UTF8.GetBytes(value));
+        else _length += length;
+    }
+
     /// <summary>Writes a string, given without quotation marks and escapes.</summary>
     public void String(ReadOnlySpan<byte> value)
     {
@@ -134,6 +143,12 @@ public sealed class JsonBuffer : IDisposable
     private void Escape(ReadOnlySpan<byte> value)
     {
         Raw((byte)'"');
+        EscapeInside(value);
+        Raw((byte)'"');
+    }
+
+    private void EscapeInside(ReadOnlySpan<byte> value)
+    {
         foreach (var b in value)
         {
             switch (b)
@@ -151,8 +166,6 @@ public sealed class JsonBuffer : IDisposable
                 default: Raw(b); break;
             }
         }
-
-        Raw((byte)'"');
     }
 
     private Span<byte> Room(int length)

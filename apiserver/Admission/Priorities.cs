@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
@@ -15,7 +14,7 @@ internal sealed class Priorities(RevisionLog log)
 {
     private static readonly Kind Class = Kind.Find("scheduling.k8s.io", "v1", "priorityclasses")!;
     private readonly Lock _gate = new();
-    private ImmutableSortedDictionary<ObjectName, Selectable>? _seen;
+    private ObjectSet? _seen;
     private JsonObject? _default;
 
     /// <exception cref="Declarative.Api.ApiException">403: no such class, or a number that is not the class'.</exception>

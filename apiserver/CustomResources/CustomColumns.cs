@@ -15,7 +15,7 @@ internal static class CustomColumns
         if (given.Count == 0) return Printer.NameAndAge;
         List<(JsonPath Path, string Type)> paths = [.. given.Select(x => (JsonPath.Parse(x.Text("jsonPath")), x.Text("type")))];
         List<Column> columns = [new("Name", "string", "name", 0), .. given.Select(x => new Column(x.Text("name"), x.Text("type"), x.Text("format"), (int)(x.Number("priority") ?? 0)))];
-        return new(columns, (o, _) => [.. paths.Select(x => CellOf(x.Path.Find(o), x.Type))]);
+        return new(columns, o => [.. paths.Select(x => CellOf(x.Path.Find(o), x.Type))]);
     }
 
     private static Cell CellOf(List<JsonElement> found, string type)

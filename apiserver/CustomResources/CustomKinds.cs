@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Collections.Immutable;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
@@ -14,7 +13,7 @@ namespace Declarative.ApiServer.CustomResources;
 internal sealed class CustomKinds(RevisionLog log)
 {
     private readonly Lock _gate = new();
-    private ImmutableSortedDictionary<ObjectName, Selectable>? _seen;
+    private ObjectSet? _seen;
     private Dictionary<Stored, CustomDefinition> _definitions = new(ReferenceEqualityComparer.Instance);
     private State _state = new([], FrozenDictionary<(string, string, string), CustomKind>.Empty, Kind.All);
 
@@ -54,7 +53,7 @@ internal sealed class CustomKinds(RevisionLog log)
         }
     }
 
-    private State Build(ImmutableSortedDictionary<ObjectName, Selectable> objects)
+    private State Build(ObjectSet objects)
     {
         var definitions = new Dictionary<Stored, CustomDefinition>(ReferenceEqualityComparer.Instance);
         foreach (var (_, item) in objects)

@@ -1,10 +1,9 @@
 using System.Buffers;
-using System.Globalization;
 using System.IO.Compression;
 using System.IO.Pipelines;
-using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.Api.Schema;
 using Declarative.ApiServer.Http.Audit;
 using Declarative.ApiServer.Protobuf;
 using Declarative.ApiServer.Tables;
@@ -30,13 +29,15 @@ internal static class Forms
         if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, code, stored.Json);
         if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, code, YamlType, stored.Json);
         if (accept.Shape == Shape.Object) return Answers.Json(exchange.Context, code, stored.Json);
-        var buffer = new ArrayBufferWriter<byte>(4096);
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
-        {
-            if (accept.Shape == Shape.PartialMetadata) TableWriter.WritePartial(json, stored.Json, accept.Version);
-            else WriteTable(json, Rows(exchange, accept), stored.Revision, accept, columns: true, stored);
-        }
-        return Answers.Json(exchange.Context, code, buffer.WrittenMemory);
+        return Shaped(exchange, code, stored, accept);
+    }
+
+    private static async Task Shaped(Exchange exchange, int code, Stored stored, Accept accept)
+    {
+        using var json = new JsonBuffer(4096);
+        if (accept.Shape == Shape.PartialMetadata) TableWriter.WritePartial(json, stored, accept.Version);
+        else WriteTable(json, Rows(exchange, accept), accept, columns: true, stored);
+        await Answers.Json(exchange.Context, code, json.ToArray());
     }
 
     public static Task List(Exchange exchange, StoredList list, Accept accept)
@@ -47,20 +48,18 @@ internal static class Forms
     }
 
     /// <summary>A table of one object, as watches send them.</summary>
-    public static void WriteTable(Utf8JsonWriter json, TableWriter rows, long revision, Accept accept, bool columns, Stored stored)
+    public static void WriteTable(JsonBuffer json, TableWriter rows, Accept accept, bool columns, Stored stored)
     {
-        json.WriteStartObject();
-        json.WriteString("kind"u8, "Table"u8);
-        json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
-        json.WriteStartObject("metadata"u8);
-        json.WriteString("resourceVersion"u8, revision.ToString(CultureInfo.InvariantCulture));
-        json.WriteEndObject();
+        json.Raw("{\"kind\":\"Table\",\"apiVersion\":"u8);
+        json.String("meta.k8s.io/" + accept.Version);
+        json.Raw(",\"metadata\":{\"resourceVersion\":\""u8);
+        json.Number(stored.Revision);
+        json.Raw("\"},\"columnDefinitions\":"u8);
         if (columns) rows.WriteColumns(json);
-        else json.WriteNull("columnDefinitions"u8);
-        json.WriteStartArray("rows"u8);
+        else json.Raw("null"u8);
+        json.Raw(",\"rows\":["u8);
         rows.WriteRow(json, stored);
-        json.WriteEndArray();
-        json.WriteEndObject();
+        json.Raw("]}"u8);
     }
 
     /// <summary>Throws 400 where <c>includeObject</c> is none of its values.</summary>
@@ -147,27 +146,30 @@ internal static class Forms
 
     private static async ValueTask WriteRows(PipeWriter writer, StoredList list, Accept accept, TableWriter rows, CancellationToken stop)
     {
-        await using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer, new JsonWriterOptions { SkipValidation = true });
+        using var json = new JsonBuffer(FlushBytes + FlushBytes / 4);
         var isTable = accept.Shape == Shape.Table;
-        json.WriteStartObject();
-        json.WriteString("kind"u8, isTable ? "Table"u8 : "PartialObjectMetadataList"u8);
-        json.WriteString("apiVersion"u8, "meta.k8s.io/" + accept.Version);
+        json.Raw(isTable ? "{\"kind\":\"Table\",\"apiVersion\":"u8 : "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"u8);
+        json.String("meta.k8s.io/" + accept.Version);
+        json.Raw(",\"metadata\":"u8);
         WriteListMeta(json, list);
-        if (isTable) rows.WriteColumns(json);
-        json.WriteStartArray(isTable ? "rows"u8 : "items"u8);
-        var flushed = 0L;
-        foreach (var item in list.Items)
+        if (isTable)
         {
-            if (isTable) rows.WriteRow(json, item);
-            else TableWriter.WritePartial(json, item.Json, accept.Version);
-            if (json.BytesCommitted + json.BytesPending - flushed < FlushBytes) continue;
-            json.Flush();
-            flushed = json.BytesCommitted;
+            json.Raw(",\"columnDefinitions\":"u8);
+            rows.WriteColumns(json);
+        }
+        json.Raw(isTable ? ",\"rows\":["u8 : ",\"items\":["u8);
+        for (var i = 0; i < list.Items.Count; i++)
+        {
+            if (i > 0) json.Raw((byte)',');
+            if (isTable) rows.WriteRow(json, list.Items[i]);
+            else TableWriter.WritePartial(json, list.Items[i], accept.Version);
+            if (json.Length < FlushBytes) continue;
+            writer.Write(json.Written);
+            json.Length = 0;
             await writer.FlushAsync(stop);
         }
-        json.WriteEndArray();
-        json.WriteEndObject();
-        json.Flush();
+        json.Raw("]}"u8);
+        writer.Write(json.Written);
         await writer.FlushAsync(stop);
     }
 
@@ -185,24 +187,32 @@ internal static class Forms
     /// <summary>Everything of a list before its first item, up to <c>"items":[</c>.</summary>
     private static byte[] ListHead(string kind, string apiVersion, StoredList list)
     {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
-        {
-            json.WriteStartObject();
-            json.WriteString("kind"u8, kind);
-            json.WriteString("apiVersion"u8, apiVersion);
-            WriteListMeta(json, list);
-            json.WriteStartArray("items"u8);
-        }
-        return buffer.WrittenSpan.ToArray();
+        using var json = new JsonBuffer();
+        json.Raw("{\"kind\":"u8);
+        json.String(kind);
+        json.Raw(",\"apiVersion\":"u8);
+        json.String(apiVersion);
+        json.Raw(",\"metadata\":"u8);
+        WriteListMeta(json, list);
+        json.Raw(",\"items\":["u8);
+        return json.ToArray();
     }
 
-    private static void WriteListMeta(Utf8JsonWriter json, StoredList list)
+    private static void WriteListMeta(JsonBuffer json, StoredList list)
     {
-        json.WriteStartObject("metadata"u8);
-        json.WriteString("resourceVersion"u8, list.Revision.ToString(CultureInfo.InvariantCulture));
-        if (list.Continue.Length > 0) json.WriteString("continue"u8, list.Continue);
-        if (list.RemainingItems is { } remaining && list.Continue.Length > 0) json.WriteNumber("remainingItemCount"u8, remaining);
-        json.WriteEndObject();
+        json.Raw("{\"resourceVersion\":\""u8);
+        json.Number(list.Revision);
+        json.Raw((byte)'"');
+        if (list.Continue.Length > 0)
+        {
+            json.Raw(",\"continue\":"u8);
+            json.String(list.Continue);
+        }
+        if (list.RemainingItems is { } remaining && list.Continue.Length > 0)
+        {
+            json.Raw(",\"remainingItemCount\":"u8);
+            json.Number(remaining);
+        }
+        json.Raw((byte)'}');
     }
 }

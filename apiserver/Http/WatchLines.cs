@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.Api.Schema;
 using Declarative.ApiServer.Tables;
 
 namespace Declarative.ApiServer.Http;
@@ -40,19 +41,19 @@ internal sealed class WatchLines(Exchange exchange, Accept accept)
 
     private int WriteShaped(PipeWriter writer, Stored stored)
     {
-        using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer, new JsonWriterOptions { SkipValidation = true });
+        using var json = new JsonBuffer(4096);
         if (accept.Shape == Shape.PartialMetadata)
         {
-            TableWriter.WritePartial(json, stored.Json, accept.Version);
+            TableWriter.WritePartial(json, stored, accept.Version);
         }
         else
         {
             // The columns stand in the first table only; clients keep them.
-            Forms.WriteTable(json, Forms.Rows(exchange, accept), stored.Revision, accept, columns: !_columnsSent, stored);
+            Forms.WriteTable(json, Forms.Rows(exchange, accept), accept, columns: !_columnsSent, stored);
             _columnsSent = true;
         }
-        json.Flush();
-        return (int)json.BytesCommitted;
+        writer.Write(json.Written);
+        return json.Length;
     }
 
     public static void WriteError(PipeWriter writer, Status status)

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Declarative.Api;
@@ -8,7 +7,7 @@ using Declarative.ApiServer.Storage;
 
 namespace Declarative.ApiServer.Registry;
 
-/// <summary>LIST with pages that all belong to one revision.</summary>
+/// <summary>LIST with pages that all belong to one revision. The cost of a page does not grow with the objects before and after it.</summary>
 internal static class Listing
 {
     public static StoredList Of(RevisionLog log, ListRequest request)
@@ -32,25 +31,24 @@ internal static class Listing
             else if (asked > revision) throw Status.Timeout($"Too large resource version: {asked}, current: {revision}");
         }
 
-        var items = new List<Stored>(request.Limit > 0 ? Math.Min(request.Limit, objects.Count) : SelectsAll(request) ? objects.Count : 16);
-        var rest = 0L;
-        var last = default(ObjectName);
-        foreach (var (name, item) in From(objects, after, request))
+        var (from, to) = selection.PlacesIn(objects);
+        if (after is { } name) from = Math.Max(from, objects.Through(name));
+        var limit = request.Limit > 0 ? request.Limit : int.MaxValue;
+        var isEverything = request.Labels.IsEverything && request.Fields.IsEverything;
+        var items = new List<Stored>(isEverything ? Math.Clamp(to - from, 0, limit) : 16);
+        var more = false;
+        foreach (var item in objects.Range(from, to))
         {
             if (!selection.Selects(item)) continue;
-            if (request.Limit > 0 && items.Count == request.Limit)
-            {
-                rest++;
-                if (!SelectsAll(request)) break;
-                continue;
-            }
+            more = items.Count == limit;
+            if (more) break;
             items.Add(item.Stored);
-            last = name;
         }
-        var more = rest > 0;
-        return new(items, revision, more ? Token(revision, last) : "", more && SelectsAll(request) ? rest : null);
+        if (!more) return new(items, revision, "", null);
+        log.KeepSnapshot(kind, revision, objects);
+        return new(items, revision, Token(revision, new(items[^1].Key.Namespace, items[^1].Key.Name)), isEverything ? to - from - limit : null);
 
-        ImmutableSortedDictionary<ObjectName, Selectable> At(long revision, ObjectName after)
+        ObjectSet At(long revision, ObjectName after)
         {
             try
             {
@@ -60,23 +58,6 @@ internal static class Listing
             {
                 throw Status.ExpiredContinue(Token(Latest, after));
             }
-        }
-
-        static bool SelectsAll(ListRequest request) => request.Labels.IsEverything && request.Fields.IsEverything;
-    }
-
-    private static IEnumerable<KeyValuePair<ObjectName, Selectable>> From(ImmutableSortedDictionary<ObjectName, Selectable> objects, ObjectName? after, ListRequest request)
-    {
-        foreach (var entry in objects)
-        {
-            if (after is { } name && ObjectName.Order.Compare(entry.Key, name) <= 0) continue;
-            if (request.Namespace is { } ns && request.Kind.Namespaced)
-            {
-                var order = string.CompareOrdinal(entry.Key.Namespace, ns);
-                if (order < 0) continue;
-                if (order > 0) yield break;
-            }
-            yield return entry;
         }
     }
 

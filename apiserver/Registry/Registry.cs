@@ -20,6 +20,7 @@ namespace Declarative.ApiServer.Registry;
 internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
 {
     private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
+    private const int NameAttemptsMax = 8;
     private readonly WriteContext _context = new(log, options, time, random);
     private readonly Conversion _conversion = new(options.Hook, random);
     private AdmissionChain Admission => field ??= new(log, Kinds, _conversion, options.Hook, random,
@@ -80,7 +81,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         {
             var (objects, revision) = log.Snapshot(storedKind);
             from = revision;
-            foreach (var (_, item) in objects)
+            var (first, last) = selection.PlacesIn(objects);
+            foreach (var item in objects.Range(first, last))
             {
                 if (selection.Selects(item)) yield return new(WatchEventType.Added, item.Revision, await _conversion.ToServed(item.Stored, request.Kind, stop));
             }
@@ -137,9 +139,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         }
     }
 
-    public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
+    /// <param name="attempt">A made-up name that is taken is made up again (Kubernetes: RetryGenerateName).</param>
+    public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop, int attempt = 0)
     {
         Allow(user, "create", key, write.Subresource);
+        var asked = key;
         key = Kinds.Resolve(key);
         if (write.Subresource.Length > 0)
         {
@@ -151,6 +155,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         key = ServedVersions.StoredAs(key);
         var strategy = Strategy.Of(key.Kind);
         var wanted = ServedVersions.ToStored(Decode(served, json, write), served);
+        var makesName = key.Name.Length == 0 && Metadata.Name(wanted).Length == 0;
         key = Metadata.NameForCreate(wanted, key, strategy, random);
         NamespaceAccepts(key);
         Metadata.PrepareForCreate(wanted, key, strategy, time, random);
@@ -173,7 +178,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var result = await log.Commit(new(CustomKind.StoredAs(key), Metadata.Uid(wanted), Expected: 0, await _conversion.ToStored(bytes, key.Kind, stop)) { Origin = History.Of(user, write.FieldManager, Origin.Create, key.Kind, wanted, time), Holds = strategy.Holds(wanted, _context) }, stop);
         if (result.Stored is { } stored) return ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), served);
         strategy.Release(wanted, _context);
-        if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
+        var taken = log.Get(CustomKind.StoredAs(key)) is not null;
+        if (taken && makesName && attempt < NameAttemptsMax) return await Create(user, asked, json, write, stop, attempt + 1);
+        if (taken) throw Status.AlreadyExists(key.Kind, key.Name);
         // What was taken for it has gone to an object that another server wrote: again, with that one in sight.
         return await Create(user, key with { Kind = served }, json, write, stop);
     }

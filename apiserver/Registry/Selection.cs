@@ -30,6 +30,10 @@ internal sealed class Selection
     /// <summary>The smallest scope of watchers that holds all it selects: an object, a namespace, or everything.</summary>
     public ObjectName Scope { get; }
 
+    /// <summary>The places of all it may select, first to before the last.</summary>
+    public (int From, int To) PlacesIn(ObjectSet objects) =>
+        Scope.Name.Length > 0 ? (objects.Before(Scope), objects.Through(Scope)) : _namespace is null ? (0, objects.Count) : objects.OfNamespace(_namespace);
+
     public bool Selects(Selectable item)
     {
         if (_namespace is not null && item.Stored.Key.Namespace != _namespace) return false;

@@ -96,6 +96,9 @@ public sealed record JournalState(long Revision, IReadOnlyList<JournalRecord> Ob
 /// <param name="Json">The object without metadata.resourceVersion; null = the object is gone.</param>
 public sealed record JournalRecord(long Revision, ResourceKey Key, string Uid, ReadOnlyMemory<byte>? Json)
 {
+    /// <summary>The revision at which the journal has the object that this write takes the place of, or removes; 0 = it has none.</summary>
+    public long Previous { get; init; }
+
     /// <summary>null = this write is no part of the object's history.</summary>
     public Origin? Origin { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Declarative.Api;
 
 namespace Declarative.ApiServer.Storage;
@@ -11,9 +10,10 @@ internal sealed class KindLog(long openedAt)
     private long _first; // sequence number of the oldest entry kept
     private readonly Dictionary<ObjectName, WatchScope> _scopes = [];
     private readonly WatchScope _all = new(ObjectName.Any, -1);
+    private readonly List<(long Revision, ObjectSet Objects)> _earlier = []; // those asked for last, the latest last
     private long _bytes; // of the objects in the entries kept
 
-    public ImmutableSortedDictionary<ObjectName, Selectable> Objects { get; private set; } = ImmutableSortedDictionary.Create<ObjectName, Selectable>(ObjectName.Order);
+    public ObjectSet Objects { get; private set; } = ObjectSet.Empty;
 
     /// <summary>Changes up to this revision are no longer in the ring.</summary>
     public long TrimmedThrough { get; private set; } = openedAt;
@@ -21,13 +21,13 @@ internal sealed class KindLog(long openedAt)
     /// <summary>The sequence number that the next change will have.</summary>
     public long Next { get; private set; }
 
-    public void LoadAll(IEnumerable<Selectable> items) =>
-        Objects = items.ToImmutableSortedDictionary(x => new ObjectName(x.Stored.Key.Namespace, x.Stored.Key.Name), x => x, ObjectName.Order);
+    public void LoadAll(IEnumerable<Selectable> items) => Objects = ObjectSet.Of(items);
 
     /// <summary>Other objects without the changes that led to them; every watcher has fallen behind.</summary>
     public void Reset(IEnumerable<Selectable> items, long revision, WatchWaker waker)
     {
         LoadAll(items);
+        _earlier.Clear();
         Array.Clear(_ring);
         // One number is left out, so that a watcher who had read everything knows that it has not.
         _first = ++Next;
@@ -40,8 +40,8 @@ internal sealed class KindLog(long openedAt)
     /// <param name="waker">Gets the watchers that the change lies in the scope of.</param>
     public void Apply(LogEntry entry, WatchWaker waker)
     {
-        var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
-        Objects = entry.Type == WatchEventType.Deleted ? Objects.Remove(name) : Objects.SetItem(name, entry.Object);
+        var name = ObjectName.Of(entry.Object);
+        Objects = entry.Type == WatchEventType.Deleted ? Objects.Without(name) : Objects.With(entry.Object);
         if (Next - _first == _ring.Length)
         {
             if (_ring.Length < Limits.WatchHistoryEventsMax) Grow();
@@ -91,6 +91,17 @@ internal sealed class KindLog(long openedAt)
         return low;
     }
 
+    /// <summary>Keeps the set of a revision for those who will ask for more of it, while the history reaches back to it.</summary>
+    public void Keep(long revision, ObjectSet objects)
+    {
+        if (revision < TrimmedThrough || _earlier.Exists(x => x.Revision == revision)) return;
+        if (_earlier.Count == StoreLimits.EarlierSetsMax) _earlier.RemoveAt(0);
+        _earlier.Add((revision, objects));
+    }
+
+    /// <summary>The set of a revision that is kept; null when there is none.</summary>
+    public ObjectSet? Kept(long revision) => _earlier.Find(x => x.Revision == revision).Objects;
+
     /// <summary>The changes after a revision, oldest first; null when the history no longer reaches back to it.</summary>
     public LogEntry[]? Since(long revision)
     {
@@ -102,18 +113,14 @@ internal sealed class KindLog(long openedAt)
     }
 
     /// <summary>The objects as they were before the changes.</summary>
-    public static ImmutableSortedDictionary<ObjectName, Selectable> Before(LogEntry[] changes, ImmutableSortedDictionary<ObjectName, Selectable> now)
+    public static ObjectSet Before(LogEntry[] changes, ObjectSet now)
     {
-        if (changes.Length == 0) return now;
-        var objects = now.ToBuilder();
-        for (var i = changes.Length - 1; i >= 0; i--)
-        {
-            var entry = changes[i];
-            var name = new ObjectName(entry.Object.Stored.Key.Namespace, entry.Object.Stored.Key.Name);
-            if (entry.Previous is null) objects.Remove(name);
-            else objects[name] = entry.Previous;
-        }
-        return objects.ToImmutable();
+        // Of each object the oldest change counts: what it was before that.
+        var before = new Dictionary<ObjectName, Selectable?>();
+        foreach (var entry in changes) before.TryAdd(ObjectName.Of(entry.Object), entry.Previous);
+        var objects = now;
+        foreach (var (name, item) in before) objects = item is null ? objects.Without(name) : objects.With(item);
+        return objects;
     }
 
     /// <summary>Copies changes from a sequence number on; false when the oldest of them is gone.</summary>
@@ -128,6 +135,7 @@ internal sealed class KindLog(long openedAt)
     {
         ref var oldest = ref _ring[_first++ % _ring.Length];
         TrimmedThrough = oldest.Object.Revision;
+        if (_earlier.Count > 0) _earlier.RemoveAll(x => x.Revision < TrimmedThrough);
         _bytes -= oldest.Object.Stored.Json.Length;
         oldest = default;
     }
@@ -147,6 +155,8 @@ internal readonly record struct ObjectName(string Namespace, string Name)
 {
     /// <summary>As a scope of watchers: every object.</summary>
     public static ObjectName Any { get; } = new("", "");
+
+    public static ObjectName Of(Selectable item) => new(item.Stored.Key.Namespace, item.Stored.Key.Name);
 
     public static IComparer<ObjectName> Order { get; } = Comparer<ObjectName>.Create(static (a, b) =>
     {

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Threading.Channels;
 using Declarative.Api;
 using Declarative.Api.Kinds;
@@ -23,9 +22,9 @@ internal sealed partial class RevisionLog
 
     private readonly FreshRevision? _fresh;
 
-    private RevisionLog(IJournal journal)
+    private RevisionLog(IJournal journal, TimeProvider? pace)
     {
-        (_journal, _waker) = (journal, new(_gate));
+        (_journal, _waker) = (journal, new(_gate, pace));
         _fresh = journal.Shared is { } shared ? new(shared) : null;
     }
 
@@ -38,9 +37,10 @@ internal sealed partial class RevisionLog
         }
     }
 
-    public static async Task<RevisionLog> Open(IJournal journal, CancellationToken stop)
+    /// <param name="pace">See <see cref="WatchWaker"/>.</param>
+    public static async Task<RevisionLog> Open(IJournal journal, CancellationToken stop, TimeProvider? pace = null)
     {
-        var log = new RevisionLog(journal);
+        var log = new RevisionLog(journal, pace);
         var state = await journal.Load(stop);
         // Revision 0 means "any" in the API, so the first is 1 even in an empty store.
         log._openedAt = log._revision = Math.Max(state.Revision, 1);
@@ -53,37 +53,46 @@ internal sealed partial class RevisionLog
 
     public Selectable? Get(ResourceKey key)
     {
-        ImmutableSortedDictionary<ObjectName, Selectable> objects;
+        ObjectSet objects;
         lock (_gate) objects = Of(key.Kind).Objects;
-        return objects.GetValueOrDefault(new(key.Namespace, key.Name));
+        return objects.Find(new(key.Namespace, key.Name));
     }
 
     /// <summary>All objects of a kind as of one revision.</summary>
-    public (ImmutableSortedDictionary<ObjectName, Selectable> Objects, long Revision) Snapshot(Kind kind)
+    public (ObjectSet Objects, long Revision) Snapshot(Kind kind)
     {
         lock (_gate) return (Of(kind).Objects, _revision);
     }
 
     /// <summary>All objects of a kind as of an earlier revision. Throws 410 when the history no longer reaches back to it.</summary>
-    public ImmutableSortedDictionary<ObjectName, Selectable> SnapshotAt(Kind kind, long revision)
+    public ObjectSet SnapshotAt(Kind kind, long revision)
     {
         LogEntry[] since;
-        ImmutableSortedDictionary<ObjectName, Selectable> now;
+        ObjectSet now;
         lock (_gate)
         {
             if (revision > _revision) throw Api.Objects.Status.Timeout($"Too large resource version: {revision}, current: {_revision}");
             var log = Of(kind);
+            if (log.Kept(revision) is { } kept) return kept;
             since = log.Since(revision) ?? throw Api.Objects.Status.Expired(revision, log.TrimmedThrough);
             now = log.Objects;
         }
         // Outside the lock: a page of an old list must not hold up writers.
-        return KindLog.Before(since, now);
+        var objects = KindLog.Before(since, now);
+        KeepSnapshot(kind, revision, objects);
+        return objects;
+    }
+
+    /// <summary>The next page of a list will ask for this revision again: it is found at once then, for as long as it is one of the last asked for.</summary>
+    public void KeepSnapshot(Kind kind, long revision, ObjectSet objects)
+    {
+        lock (_gate) Of(kind).Keep(revision, objects);
     }
 
     /// <summary>Every object as of one revision.</summary>
     public (IReadOnlyList<Stored> Objects, long Revision) SnapshotAll()
     {
-        List<ImmutableSortedDictionary<ObjectName, Selectable>> kinds;
+        List<ObjectSet> kinds;
         long revision;
         lock (_gate) (kinds, revision) = ([.. _kinds.Values.Select(x => x.Objects)], _revision);
         return ([.. kinds.SelectMany(x => x.Values).Select(x => x.Stored).OrderBy(x => x.Revision)], revision);
@@ -218,7 +227,7 @@ internal sealed partial class RevisionLog
             }
             next++;
             _batchRevisions[mutation.Key] = mutation.Json is null ? 0 : next;
-            pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json) { Origin = mutation.Origin, Last = mutation.Tombstone };
+            pending.Record = new(next, mutation.Key, mutation.Uid, mutation.Json) { Previous = mutation.Expected, Origin = mutation.Origin, Last = mutation.Tombstone };
             records.Add(pending.Record);
         }
     }
@@ -250,7 +259,7 @@ internal sealed partial class RevisionLog
         var item = new Selectable(new Stored(record.Key, record.Uid, record.Revision, StoredJson.WithRevision(json.Span, record.Revision)));
         if (record.Revision <= _revision) return item.Stored;
         var log = Of(record.Key.Kind);
-        var previous = log.Objects.GetValueOrDefault(new(record.Key.Namespace, record.Key.Name));
+        var previous = log.Objects.Find(new(record.Key.Namespace, record.Key.Name));
         var type = record.Json is null ? WatchEventType.Deleted : previous is null ? WatchEventType.Added : WatchEventType.Modified;
         log.Apply(new(type, item, previous), _waker);
         _revision = record.Revision;
@@ -294,6 +303,9 @@ internal static class StoreLimits
 
     /// <summary>Writes of one commit to disk.</summary>
     public const int BatchWritesMax = 1_000;
+
+    /// <summary>Earlier states of a kind that are kept for the next pages of lists; those of older lists are worked out from the changes since.</summary>
+    public const int EarlierSetsMax = 32;
 
     /// <summary>Changes handed to a watcher at a time.</summary>
     public const int WatchPageEventsMax = 256;

@@ -6,8 +6,6 @@ namespace Declarative.ApiServer.Tables;
 /// </summary>
 internal static class Age
 {
-    public static string Of(DateTimeOffset? from, DateTimeOffset now) => from is { } moment ? Of((now - moment).Ticks) : "<unknown>";
-
     public static string Of(long ticks)
     {
         var seconds = ticks / TimeSpan.TicksPerSecond;

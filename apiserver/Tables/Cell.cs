@@ -1,16 +1,18 @@
-using System.Text.Json;
+using Declarative.Api.Schema;
 
 namespace Declarative.ApiServer.Tables;
 
-/// <summary>One cell: a text, a number, or a moment that is shown as the time since it.</summary>
+/// <summary>One cell: a text, a number, a moment that is shown as the time since it, or a text with such times in it.</summary>
 internal readonly struct Cell
 {
     private readonly string? _text;
     private readonly long _number;
+    private readonly Cell[]? _parts;
     private readonly bool _isAge;
     private readonly bool _isAbsent;
 
-    private Cell(string? text, long number, bool isAge, bool isAbsent = false) => (_text, _number, _isAge, _isAbsent) = (text, number, isAge, isAbsent);
+    private Cell(string? text, long number, bool isAge, bool isAbsent = false, Cell[]? parts = null) =>
+        (_text, _number, _isAge, _isAbsent, _parts) = (text, number, isAge, isAbsent, parts);
 
     /// <summary>A custom column whose path leads nowhere.</summary>
     public static Cell Absent { get; } = new(null, 0, false, true);
@@ -24,11 +26,28 @@ internal readonly struct Cell
     /// <summary>The time since a moment; <c>&lt;unknown&gt;</c> where there is none.</summary>
     public static Cell Since(DateTimeOffset? moment) => moment is { } at ? new Cell(null, at.UtcTicks, true) : "<unknown>";
 
-    public void Write(Utf8JsonWriter json, DateTimeOffset now)
+    /// <summary>Texts and times as one text.</summary>
+    public static Cell Joined(params Cell[] parts) => new(null, 0, false, parts: parts);
+
+    /// <param name="ages">Gets the places of the times, which are left out.</param>
+    public void Write(JsonBuffer json, List<AgeMark> ages)
     {
-        if (_isAbsent) json.WriteNullValue();
-        else if (_text is not null) json.WriteStringValue(_text);
-        else if (_isAge) json.WriteStringValue(Age.Of(now.UtcTicks - _number));
-        else json.WriteNumberValue(_number);
+        if (_isAbsent) json.Raw("null"u8);
+        else if (_text is null && _parts is null && !_isAge) json.Number(_number);
+        else
+        {
+            json.Raw((byte)'"');
+            foreach (var part in _parts ?? [this])
+            {
+                if (part._isAge) ages.Add(new(json.Length, part._number));
+                else json.Inside(part._text!);
+            }
+            json.Raw((byte)'"');
+        }
     }
 }
+
+/// <summary>Where a row shows the time since a moment.</summary>
+/// <param name="At">In the bytes of the row's cells.</param>
+/// <param name="UtcTicks">The moment.</param>
+internal readonly record struct AgeMark(int At, long UtcTicks);

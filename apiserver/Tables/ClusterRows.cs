@@ -15,21 +15,21 @@ internal static class ClusterRows
     public const string QuotaColumns = "Request|Limit|Age";
     private const string RolePrefix = "node-role.kubernetes.io/";
 
-    public static Cell[] ConfigMap(JsonElement o, DateTimeOffset now) => [o.Count("data") + o.Count("binaryData"), o.Created()];
+    public static Cell[] ConfigMap(JsonElement o) => [o.Count("data") + o.Count("binaryData"), o.Created()];
 
-    public static Cell[] Secret(JsonElement o, DateTimeOffset now) => [o.Text("type"), o.Count("data"), o.Created()];
+    public static Cell[] Secret(JsonElement o) => [o.Text("type"), o.Count("data"), o.Created()];
 
-    public static Cell[] ServiceAccount(JsonElement o, DateTimeOffset now) => [o.Count("secrets"), o.Created()];
+    public static Cell[] ServiceAccount(JsonElement o) => [o.Count("secrets"), o.Created()];
 
-    public static Cell[] Namespace(JsonElement o, DateTimeOffset now) => [o.At("status").Text("phase"), o.Created()];
+    public static Cell[] Namespace(JsonElement o) => [o.At("status").Text("phase"), o.Created()];
 
-    public static Cell[] Lease(JsonElement o, DateTimeOffset now) => [o.At("spec").Text("holderIdentity"), o.Created()];
+    public static Cell[] Lease(JsonElement o) => [o.At("spec").Text("holderIdentity"), o.Created()];
 
-    public static Cell[] CreatedAt(JsonElement o, DateTimeOffset now) => [o.At("metadata").Text("creationTimestamp")];
+    public static Cell[] CreatedAt(JsonElement o) => [o.At("metadata").Text("creationTimestamp")];
 
-    public static Cell[] Webhooks(JsonElement o, DateTimeOffset now) => [o.Count("webhooks"), o.Created()];
+    public static Cell[] Webhooks(JsonElement o) => [o.Count("webhooks"), o.Created()];
 
-    public static Cell[] Node(JsonElement o, DateTimeOffset now)
+    public static Cell[] Node(JsonElement o)
     {
         var status = o.At("status");
         var ready = status.Items("conditions").FirstOrDefault(x => x.Text("type") == "Ready");
@@ -46,7 +46,7 @@ internal static class ClusterRows
         string Address(string type) => status.Items("addresses").FirstOrDefault(x => x.Text("type") == type).Text("address").OrNone();
     }
 
-    public static Cell[] Event(JsonElement o, DateTimeOffset now)
+    public static Cell[] Event(JsonElement o)
     {
         // events.k8s.io/v1 names the same fields otherwise.
         var about = o.At("involvedObject").ValueKind == JsonValueKind.Object ? o.At("involvedObject") : o.At("regarding");
@@ -55,23 +55,22 @@ internal static class ClusterRows
         var count = o.At("series").Number("count", o.Number("count", o.Number("deprecatedCount", 1)));
         var source = o.At("source").Text("component", o.At("deprecatedSource").Text("component", o.Text("reportingComponent", o.Text("reportingController"))));
         var host = o.At("source").Text("host", o.At("deprecatedSource").Text("host", o.Text("reportingInstance")));
-        var seen = Age.Of(last, now);
         return
         [
-            count > 1 ? $"{seen} (x{count} over {Age.Of(first, now)})" : seen, o.Text("type"), o.Text("reason"),
+            count > 1 ? Cell.Joined(Cell.Since(last), $" (x{count} over ", Cell.Since(first), ")") : Cell.Since(last), o.Text("type"), o.Text("reason"),
             $"{about.Text("kind").ToLowerInvariant()}/{about.Text("name")}", about.Text("fieldPath"), host.Length > 0 ? $"{source}, {host}" : source,
-            o.Text("message", o.Text("note")).Trim(), Age.Of(first, now), count, o.At("metadata").Text("name"),
+            o.Text("message", o.Text("note")).Trim(), Cell.Since(first), count, o.At("metadata").Text("name"),
         ];
     }
 
-    public static Cell[] Binding(JsonElement o, DateTimeOffset now)
+    public static Cell[] Binding(JsonElement o)
     {
         return [$"{o.At("roleRef").Text("kind")}/{o.At("roleRef").Text("name")}", o.Created(), Names("User"), Names("Group"), Names("ServiceAccount")];
 
         string Names(string kind) => string.Join(", ", o.Items("subjects").Where(x => x.Text("kind") == kind).Select(x => kind == "ServiceAccount" ? $"{x.Text("namespace")}/{x.Text("name")}" : x.Text("name")));
     }
 
-    public static Cell[] Volume(JsonElement o, DateTimeOffset now)
+    public static Cell[] Volume(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         var claim = spec.At("claimRef");
@@ -83,7 +82,7 @@ internal static class ClusterRows
         ];
     }
 
-    public static Cell[] Claim(JsonElement o, DateTimeOffset now)
+    public static Cell[] Claim(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         var bound = spec.Text("volumeName").Length > 0;
@@ -94,19 +93,19 @@ internal static class ClusterRows
         ];
     }
 
-    public static Cell[] StorageClass(JsonElement o, DateTimeOffset now)
+    public static Cell[] StorageClass(JsonElement o)
     {
         var isDefault = o.At("metadata", "annotations").Text("storageclass.kubernetes.io/is-default-class") == "true";
         return [o.Text("provisioner"), o.Text("reclaimPolicy", "Delete"), o.Text("volumeBindingMode", "Immediate") + (isDefault ? " (default)" : ""), o.Text("allowVolumeExpansion", "false"), o.Created()];
     }
 
-    public static Cell[] Priority(JsonElement o, DateTimeOffset now) =>
+    public static Cell[] Priority(JsonElement o) =>
         [o.Number("value"), o.Text("globalDefault", "false"), o.Created(), o.Text("preemptionPolicy", "PreemptLowerPriority")];
 
-    public static Cell[] Budget(JsonElement o, DateTimeOffset now) =>
+    public static Cell[] Budget(JsonElement o) =>
         [o.At("spec").Text("minAvailable", "N/A"), o.At("spec").Text("maxUnavailable", "N/A"), o.At("status").Number("disruptionsAllowed"), o.Created()];
 
-    public static Cell[] Quota(JsonElement o, DateTimeOffset now)
+    public static Cell[] Quota(JsonElement o)
     {
         var status = o.At("status");
         var hard = status.Fields("hard").Select(x => (x.Name, Text: $"{x.Name}: {status.At("used").Text(x.Name, "0")}/{x.Value}")).OrderBy(x => x.Name, StringComparer.Ordinal).ToList();

@@ -13,7 +13,7 @@ internal static class NetworkRows
     public const string PolicyColumns = "Pod-Selector|Age";
     public const string TrafficColumns = "Role|#Observed|#Draining|#In Flight|Renewed|Age";
 
-    public static Cell[] Service(JsonElement o, DateTimeOffset now)
+    public static Cell[] Service(JsonElement o)
     {
         var spec = o.At("spec");
         var ports = string.Join(',', spec.Items("ports").Select(x =>
@@ -37,7 +37,7 @@ internal static class NetworkRows
         }
     }
 
-    public static Cell[] Endpoints(JsonElement o, DateTimeOffset now)
+    public static Cell[] Endpoints(JsonElement o)
     {
         var all = o.Items("subsets").SelectMany(subset => subset.Count("ports") == 0
             ? subset.Items("addresses").Select(x => x.Text("ip"))
@@ -45,14 +45,14 @@ internal static class NetworkRows
         return [Some(all), o.Created()];
     }
 
-    public static Cell[] Slice(JsonElement o, DateTimeOffset now)
+    public static Cell[] Slice(JsonElement o)
     {
         var ports = o.Count("ports") == 0 ? "<unset>" : Some(o.Items("ports").Select(x => x.At("port").ValueKind == JsonValueKind.Number ? x.Text("port") : "*"));
         var addresses = o.Count("endpoints") == 0 ? "<unset>" : Some(o.Items("endpoints").SelectMany(x => x.Items("addresses")).Select(x => x.ToString()));
         return [o.Text("addressType"), ports, addresses, o.Created()];
     }
 
-    public static Cell[] Ingress(JsonElement o, DateTimeOffset now)
+    public static Cell[] Ingress(JsonElement o)
     {
         var spec = o.At("spec");
         var hosts = Some(spec.Items("rules").Select(x => x.Text("host", "*")));
@@ -63,7 +63,7 @@ internal static class NetworkRows
         ];
     }
 
-    public static Cell[] IngressClass(JsonElement o, DateTimeOffset now)
+    public static Cell[] IngressClass(JsonElement o)
     {
         var parameters = o.At("spec", "parameters");
         var text = parameters.ValueKind != JsonValueKind.Object ? Json.None
@@ -71,9 +71,9 @@ internal static class NetworkRows
         return [o.At("spec").Text("controller"), text, o.Created()];
     }
 
-    public static Cell[] Policy(JsonElement o, DateTimeOffset now) => [o.At("spec").Selector("podSelector"), o.Created()];
+    public static Cell[] Policy(JsonElement o) => [o.At("spec").Selector("podSelector"), o.Created()];
 
-    public static Cell[] Traffic(JsonElement o, DateTimeOffset now)
+    public static Cell[] Traffic(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         return

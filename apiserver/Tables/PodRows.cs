@@ -7,7 +7,7 @@ internal static class PodRows
 {
     public const string Columns = "Ready|Status|Restarts|Age|*IP|*Node|*Nominated Node|*Readiness Gates";
 
-    public static Cell[] Print(JsonElement pod, DateTimeOffset now)
+    public static Cell[] Print(JsonElement pod)
     {
         var status = pod.At("status");
         var spec = pod.At("spec");
@@ -24,7 +24,7 @@ internal static class PodRows
         [
             $"{ready}/{spec.Count("containers")}",
             Word(pod),
-            restarts > 0 && restartedAt is not null ? $"{restarts} ({Age.Of(restartedAt, now)} ago)" : restarts.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            restarts > 0 && restartedAt is not null ? Cell.Joined($"{restarts} (", Cell.Since(restartedAt), " ago)") : restarts.ToString(System.Globalization.CultureInfo.InvariantCulture),
             pod.Created(),
             (status.Items("podIPs").FirstOrDefault().Text("ip") is { Length: > 0 } ip ? ip : status.Text("podIP")).OrNone(),
             spec.Text("nodeName").OrNone(),

@@ -6,19 +6,19 @@ namespace Declarative.ApiServer.Tables;
 /// <summary>How objects of a kind are shown as rows (the words and order that kubectl users know). A kind adds a row to the table below.</summary>
 internal sealed class Printer
 {
-    private readonly Func<JsonElement, DateTimeOffset, Cell[]> _cells;
+    private readonly Func<JsonElement, Cell[]> _cells;
     private readonly bool _named;
 
     /// <param name="named">The object's name is the first cell.</param>
-    private Printer(string columns, Func<JsonElement, DateTimeOffset, Cell[]> cells, bool named = true) =>
+    private Printer(string columns, Func<JsonElement, Cell[]> cells, bool named = true) =>
         (Columns, _cells, _named) = (Column.Parse(columns, named), cells, named);
 
     /// <param name="columns">The name first.</param>
-    public Printer(IReadOnlyList<Column> columns, Func<JsonElement, DateTimeOffset, Cell[]> cells) => (Columns, _cells, _named) = (columns, cells, true);
+    public Printer(IReadOnlyList<Column> columns, Func<JsonElement, Cell[]> cells) => (Columns, _cells, _named) = (columns, cells, true);
 
     public IReadOnlyList<Column> Columns { get; }
 
-    public static Printer NameAndAge { get; } = new("Age", (o, _) => [o.Created()]);
+    public static Printer NameAndAge { get; } = new("Age", o => [o.Created()]);
     private static readonly Printer NameAndCreation = new("Created At", ClusterRows.CreatedAt);
     private static readonly Printer OfScale = new(WorkloadRows.ScaleColumns, WorkloadRows.Scale);
 
@@ -68,9 +68,8 @@ internal sealed class Printer
     public static Printer Of(Kind kind, string subresource) =>
         subresource == "scale" ? OfScale : kind is CustomResources.CustomKind custom ? custom.Printer : Table.GetValueOrDefault((kind.Group, kind.Plural), NameAndAge);
 
-    public void WriteCells(Utf8JsonWriter json, JsonElement o, DateTimeOffset now)
-    {
-        if (_named) json.WriteStringValue(o.At("metadata").Text("name"));
-        foreach (var cell in _cells(o, now)) cell.Write(json, now);
-    }
+    /// <summary>The columns as JSON (meta.k8s.io/v1 TableColumnDefinition).</summary>
+    public byte[] Definitions => field ??= JsonSerializer.SerializeToUtf8Bytes(Columns.Select(x => new { name = x.Name, type = x.Type, format = x.Format, description = "", priority = x.Priority }));
+
+    public IEnumerable<Cell> Cells(JsonElement o) => _named ? [o.At("metadata").Text("name"), .. _cells(o)] : _cells(o);
 }

@@ -15,7 +15,7 @@ internal static class WorkloadRows
     public const string RevisionColumns = "Controller|#Revision|Age";
     public const string ScaleColumns = "#Desired|#Available|Age";
 
-    public static Cell[] Deployment(JsonElement o, DateTimeOffset now)
+    public static Cell[] Deployment(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         return
@@ -25,19 +25,19 @@ internal static class WorkloadRows
         ];
     }
 
-    public static Cell[] ReplicaSet(JsonElement o, DateTimeOffset now)
+    public static Cell[] ReplicaSet(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         return [spec.Number("replicas", 1), status.Number("replicas"), status.Number("readyReplicas"), o.Created(), Containers(spec), Images(spec), Labels(spec)];
     }
 
-    public static Cell[] StatefulSet(JsonElement o, DateTimeOffset now)
+    public static Cell[] StatefulSet(JsonElement o)
     {
         var spec = o.At("spec");
         return [$"{o.At("status").Number("readyReplicas")}/{spec.Number("replicas", 1)}", o.Created(), Containers(spec), Images(spec)];
     }
 
-    public static Cell[] DaemonSet(JsonElement o, DateTimeOffset now)
+    public static Cell[] DaemonSet(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         return
@@ -47,7 +47,7 @@ internal static class WorkloadRows
         ];
     }
 
-    public static Cell[] Job(JsonElement o, DateTimeOffset now)
+    public static Cell[] Job(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         var wanted = spec.At("completions").ValueKind == JsonValueKind.Number ? spec.Number("completions").ToString(System.Globalization.CultureInfo.InvariantCulture)
@@ -55,11 +55,11 @@ internal static class WorkloadRows
         var word = new[] { "Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet" }
             .FirstOrDefault(type => status.Items("conditions").Any(x => x.Text("type") == type && x.Text("status") == "True"));
         word = o.At("metadata").Text("deletionTimestamp").Length > 0 && word is null ? "Terminating" : word ?? "Running";
-        var duration = status.Time("startTime") is not { } started ? "" : Age.Of(started, status.Time("completionTime") ?? now);
+        Cell duration = status.Time("startTime") is not { } started ? "" : status.Time("completionTime") is { } completed ? Age.Of((completed - started).Ticks) : Cell.Since(started);
         return [word, $"{status.Number("succeeded")}/{wanted}", duration, o.Created(), Containers(spec), Images(spec), spec.Selector("selector")];
     }
 
-    public static Cell[] CronJob(JsonElement o, DateTimeOffset now)
+    public static Cell[] CronJob(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         var last = status.Time("lastScheduleTime");
@@ -71,7 +71,7 @@ internal static class WorkloadRows
         ];
     }
 
-    public static Cell[] Autoscaler(JsonElement o, DateTimeOffset now)
+    public static Cell[] Autoscaler(JsonElement o)
     {
         var (spec, status) = (o.At("spec"), o.At("status"));
         var target = spec.At("scaleTargetRef");
@@ -99,14 +99,14 @@ internal static class WorkloadRows
         }
     }
 
-    public static Cell[] Revision(JsonElement o, DateTimeOffset now)
+    public static Cell[] Revision(JsonElement o)
     {
         var owner = o.At("metadata").Items("ownerReferences").FirstOrDefault(x => x.IsTrue("controller"));
         var name = owner.ValueKind == JsonValueKind.Object ? $"{owner.Text("kind").ToLowerInvariant()}.{owner.Text("apiVersion").Split('/')[0]}/{owner.Text("name")}" : Json.None;
         return [name, o.Number("revision"), o.Created()];
     }
 
-    public static Cell[] Scale(JsonElement o, DateTimeOffset now) => [o.At("spec").Number("replicas"), o.At("status").Number("replicas"), o.Created()];
+    public static Cell[] Scale(JsonElement o) => [o.At("spec").Number("replicas"), o.At("status").Number("replicas"), o.Created()];
 
     private static string Containers(JsonElement spec) => string.Join(',', spec.At("template", "spec").Items("containers").Select(x => x.Text("name"))).OrNone();
 

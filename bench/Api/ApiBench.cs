@@ -23,7 +23,8 @@ public static class ApiBench
           --pods        pods of the list measurement (default 10000)
           --watchers    watchers of the event measurement (default 1000)
           --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
-          --only        creates, gets, lists, events, sizes or flood (default all)
+          --only        creates, gets, lists, events, sizes, flood (default all of these) or large: start, memory and lists of the product's own
+                        process, empty and with up to 50000 pods
         Rates are also told as multiples of what etcd (Debian packages etcd-server and hey) and SQLite itself do in the same run.
         """;
     private static readonly int[] ClientCounts = [1, 16, 64];
@@ -49,7 +50,7 @@ public static class ApiBench
                 case "--journal" when value is "sqlite" or "memory" || value.StartsWith("http", StringComparison.Ordinal):
                     journal = value;
                     break;
-                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood":
+                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood" or "large":
                     only = value;
                     break;
                 case "--objects" when value.Split(',').All(x => int.TryParse(x, out var size) && size > 0):
@@ -70,7 +71,8 @@ public static class ApiBench
             }
             i++;
         }
-        if (serve.Length > 0) Serve(serve, journal).GetAwaiter().GetResult();
+        if (only == "large") LargeLoad.Run(name => Pod(name, LargePodFiller), TableAccept).GetAwaiter().GetResult();
+        else if (serve.Length > 0) Serve(serve, journal).GetAwaiter().GetResult();
         else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, pods, watchers, sizes, only).GetAwaiter().GetResult();
         else WithOwnServer(journal, path => Measure(path, seconds, pods, watchers, sizes, only)).GetAwaiter().GetResult();
         return 0;
@@ -187,7 +189,7 @@ public static class ApiBench
             : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
         using var stop = new CancellationTokenSource();
         var authorizer = new Authorizer();
-        var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects }, TimeProvider.System, Random.Shared, stop.Token);
+        var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects, WatchPace = TimeProvider.System }, TimeProvider.System, Random.Shared, stop.Token);
         var running = server.Run(stop.Token);
         await server.Bootstrap(stop.Token);
         var following = authorizer.Run(server.As(User.ApiServer), TimeProvider.System, stop.Token);
@@ -221,9 +223,9 @@ public static class ApiBench
     private static string Map(string name) =>
         $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{{name}}}","labels":{"app":"bench"}},"data":{"value":"{{{Filler}}}"}}""";
 
-    private static string Pod(string name) => $$$"""
+    private static string Pod(string name, string? note = null) => $$$"""
         {"apiVersion":"v1","kind":"Pod","metadata":{"name":"{{{name}}}","labels":{"app":"bench","tier":"front","pod-template-hash":"5bdfc87595"},
-        "annotations":{"declarative.mesos/name":"bench","note":"{{{Filler}}}"}},
+        "annotations":{"declarative.mesos/name":"bench","note":"{{{note ?? Filler}}}"}},
         "spec":{"containers":[{"name":"web","image":"registry.example/web:1.2.3","command":["serve","--port","8080"],
         "ports":[{"name":"http","containerPort":8080}],"env":[{"name":"A","value":"1"},{"name":"B","value":"2"}],
         "resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"memory":"128Mi"}},
@@ -231,4 +233,7 @@ public static class ApiBench
         """;
 
     private static readonly string Filler = new('x', 850);
+
+    /// <summary>Makes a pod as large as those that the bars were measured with: 2.9 KB as it is listed.</summary>
+    private static readonly string LargePodFiller = new('x', 1650);
 }

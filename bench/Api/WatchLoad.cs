@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Text;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Declarative.Bench.Api;
@@ -7,6 +7,10 @@ namespace Declarative.Bench.Api;
 /// <summary>One writer flat out, many watchers on connections of their own: events per second, and the time from the write's answer to the event.</summary>
 internal static class WatchLoad
 {
+    private const int StampDigits = 20;
+
+    /// <summary>Of every so many watchers the latency of each event is kept.</summary>
+    private const int SampledEvery = 16;
     private static readonly byte[] Marker = "\"sent\":\""u8.ToArray();
 
     public static async Task<string> Run(Target target, int watchers, double seconds)
@@ -24,18 +28,21 @@ internal static class WatchLoad
         }
         using var stop = new CancellationTokenSource();
         var events = 0L;
-        var delays = new List<double>();
+        var received = new List<(long Sent, long At)>();
+        var acknowledged = new Dictionary<long, long>();
         var before = await target.Used();
         var own = Process.GetCurrentProcess().TotalProcessorTime;
         var started = Stopwatch.GetTimestamp();
-        var reading = connections.Select(Read).ToList();
+        var reading = connections.Select((x, i) => Read(x, i % SampledEvery == 0)).ToList();
 
         using var writer = ApiConnection.Open(target);
         var written = 0L;
         while (Stopwatch.GetElapsedTime(started).TotalSeconds < seconds)
         {
-            var body = $"{{\"data\":{{\"sent\":\"{Stopwatch.GetTimestamp():D20}\"}}}}";
+            var sent = Stopwatch.GetTimestamp();
+            var body = $"{{\"data\":{{\"sent\":\"{sent:D20}\"}}}}";
             if (writer.Send(ApiConnection.Request("PATCH", "/api/v1/namespaces/bench-watch/configmaps/hot", body, type: "application/merge-patch+json")).Code != 200) throw new IOException("a write was refused");
+            acknowledged[sent] = Stopwatch.GetTimestamp();
             written++;
         }
         var limit = Stopwatch.GetTimestamp();
@@ -46,34 +53,35 @@ internal static class WatchLoad
         await stop.CancelAsync();
         await Task.WhenAll(reading);
         foreach (var connection in connections) connection.Dispose();
-        lock (delays) delays.Sort();
+        // Some see an event before the writer sees its answer.
+        var delays = received.Select(x => Math.Max(0, Stopwatch.GetElapsedTime(acknowledged[x.Sent], x.At).TotalMilliseconds)).Order().ToList();
         var missing = written * watchers - events;
         return ApiLoad.Line($"events, 1 writer, {watchers} watchers", events, elapsed, delays, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB)
-            + $"  ({written / elapsed:F0} writes/s; latency from sending the write)" + (missing != 0 ? $"  {missing} EVENTS MISSING" : "");
+            + $"  ({written / elapsed:F0} writes/s; latency from the write's answer)" + (missing != 0 ? $"  {missing} EVENTS MISSING" : "");
 
-        async Task Read(ApiConnection connection)
+        async Task Read(ApiConnection connection, bool sampled)
         {
             await Task.Yield();
-            var mine = new List<double>();
+            var mine = new List<(long, long)>();
             try
             {
                 while (true)
                 {
                     var bytes = await connection.ReadSome(stop.Token);
                     if (bytes.IsEmpty) break;
-                    var count = Count(bytes.Span, mine);
+                    var count = Count(bytes.Span);
+                    if (sampled) Times(bytes.Span, mine);
                     Interlocked.Add(ref events, count);
                 }
             }
             catch (Exception ended) when (ended is OperationCanceledException or IOException)
             {
-                lock (delays) delays.AddRange(mine);
+                lock (received) received.AddRange(mine);
             }
         }
     }
 
-    // An event whose mark is cut by the end of a read is counted by its line end all the same; only its latency is left out.
-    private static long Count(ReadOnlySpan<byte> bytes, List<double> delays)
+    private static long Count(ReadOnlySpan<byte> bytes)
     {
         var events = 0L;
         var rest = bytes;
@@ -82,11 +90,17 @@ internal static class WatchLoad
             if (end == 0 || rest[end - 1] == (byte)'}') events++;
             rest = rest[(end + 2)..];
         }
-        if (bytes.LastIndexOf(Marker) is >= 0 and var at && at + Marker.Length + 20 <= bytes.Length
-            && long.TryParse(Encoding.ASCII.GetString(bytes.Slice(at + Marker.Length, 20)), out var sent))
-        {
-            delays.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
-        }
         return events;
+    }
+
+    // An event whose mark is cut by the end of a read is left out.
+    private static void Times(ReadOnlySpan<byte> bytes, List<(long, long)> times)
+    {
+        var now = Stopwatch.GetTimestamp();
+        while (bytes.IndexOf(Marker) is >= 0 and var at && at + Marker.Length + StampDigits <= bytes.Length)
+        {
+            bytes = bytes[(at + Marker.Length)..];
+            if (long.TryParse(bytes[..StampDigits], CultureInfo.InvariantCulture, out var sent)) times.Add((sent, now));
+        }
     }
 }

@@ -54,6 +54,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
             BootstrapObjects = BootstrapPolicy.Objects,
             HistoryKeptFor = settings.HistoryKeptFor,
             HistoryBytesMax = settings.HistoryBytesMax,
+            WatchPace = machine.Time,
         }, machine.Time, machine.NewRandom(), stop);
         var role = new ApiServerRole(journal, server, authorizer, machine.Time);
         try

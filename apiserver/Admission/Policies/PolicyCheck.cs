@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
@@ -15,7 +14,7 @@ namespace Declarative.ApiServer.Admission.Policies;
 internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
 {
     private readonly Lock _gate = new();
-    private (ImmutableSortedDictionary<ObjectName, Selectable> Policies, ImmutableSortedDictionary<ObjectName, Selectable> Bindings)? _seen;
+    private (ObjectSet Policies, ObjectSet Bindings)? _seen;
     private IReadOnlyList<(Policy Policy, PolicyBinding Binding)> _inForce = [];
 
     /// <exception cref="ApiException">A validation whose binding says Deny fails, with the validation's reason.</exception>

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
@@ -46,7 +45,7 @@ internal sealed class Webhook
 internal sealed class WebhookTable(RevisionLog log, Kind kind)
 {
     private readonly Lock _gate = new();
-    private ImmutableSortedDictionary<ObjectName, Selectable>? _seen;
+    private ObjectSet? _seen;
     private IReadOnlyList<Webhook> _webhooks = [];
 
     public IReadOnlyList<Webhook> All

@@ -12,6 +12,9 @@ namespace Declarative.ApiServer.Storage.Sqlite;
 public sealed class SqliteJournal : IJournal, IHistory
 {
     private const int TrimRowsMax = 500;
+
+    /// <summary>In order of revision, so that writes go to its end: an index of names would have a page to write for each object.</summary>
+    private const string ObjectTable = "CREATE TABLE IF NOT EXISTS object (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB NOT NULL)";
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
@@ -22,13 +25,13 @@ public sealed class SqliteJournal : IJournal, IHistory
     private readonly Thread _thread;
     private readonly string _path;
     private SqliteConnection? _connection;
-    private SqliteCommand? _begin;
-    private SqliteCommand? _commit;
-    private SqliteCommand? _rollback;
-    private SqliteCommand? _put;
-    private SqliteCommand? _remove;
-    private SqliteCommand? _setRevision;
-    private SqliteCommand? _remember;
+    private SqliteStatement? _begin;
+    private SqliteStatement? _commit;
+    private SqliteStatement? _rollback;
+    private SqliteStatement? _put;
+    private SqliteStatement? _remove;
+    private SqliteStatement? _setRevision;
+    private SqliteStatement? _remember;
 
     /// <summary>Bytes of all states that the history ever kept: each row has the sum of those before it, so that the size of what is left is a subtraction.</summary>
     private long _historyBytes;
@@ -73,51 +76,38 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => OnThread(() =>
     {
-        _begin!.ExecuteNonQuery();
+        _begin!.Run();
         try
         {
             foreach (var record in batch)
             {
-                var command = record.Json is null ? _remove! : _put!;
-                command.Parameters[0].Value = KindName.Of(record.Key.Kind);
-                command.Parameters[1].Value = record.Key.Namespace;
-                command.Parameters[2].Value = record.Key.Name;
-                if (record.Json is { } json)
-                {
-                    command.Parameters[3].Value = record.Uid;
-                    command.Parameters[4].Value = record.Revision;
-                    command.Parameters[5].Value = json.ToArray();
-                }
-                command.ExecuteNonQuery();
-                if (record.Origin is not null) Remember(record);
+                var kind = KindName.Of(record.Key.Kind);
+                if (record.Previous > 0) _remove!.With(record.Previous).Run();
+                if (record.Json is { } json) _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(json.Span).Run();
+                if (record.Origin is { } origin) Remember(record, kind, origin);
             }
-            _setRevision!.Parameters[0].Value = batch[^1].Revision;
-            _setRevision.ExecuteNonQuery();
-            _commit!.ExecuteNonQuery();
+            _setRevision!.With(batch[^1].Revision).Run();
+            _commit!.Run();
             return 0;
         }
         catch
         {
             // On a full disk or an I/O error SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html, 3.
-            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.ExecuteNonQuery();
+            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.Run();
             throw;
         }
     });
 
     public Task Advance(long revision, CancellationToken stop) => OnThread(() =>
     {
-        _setRevision!.Parameters[0].Value = revision;
-        return _setRevision.ExecuteNonQuery();
+        _setRevision!.With(revision).Run();
+        return 0;
     });
 
     /// <summary>Freed pages keep their content until they are used again, and the log until it is written over: both are made anew.</summary>
     public Task Scrub(CancellationToken stop) => OnThread(() =>
     {
-        foreach (var statement in (ReadOnlySpan<string>)["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"])
-        {
-            using var command = Command(statement);
-            command.ExecuteNonQuery();
-        }
+        Execute("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)");
         return 0;
     });
 
@@ -195,11 +185,11 @@ public sealed class SqliteJournal : IJournal, IHistory
         return large.ExecuteNonQuery();
     }
 
-    private void Remember(JournalRecord record)
+    private void Remember(JournalRecord record, string kind, Origin origin)
     {
-        var (origin, json) = (record.Origin!, (record.Json ?? record.Last).ToArray());
-        Set(_remember!, record.Revision, KindName.Of(record.Key.Kind), record.Key.Namespace, record.Key.Name, origin.At.ToUnixTimeMilliseconds(), origin.User, origin.Manager, origin.Verb, _historyBytes, json);
-        _remember!.ExecuteNonQuery();
+        var json = record.Json ?? record.Last;
+        _remember!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name)
+            .With(origin.At.ToUnixTimeMilliseconds()).With(origin.User).With(origin.Manager).With(origin.Verb).With(_historyBytes).With(json.Span).Run();
         _historyBytes += json.Length;
     }
 
@@ -214,7 +204,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         {
             await OnThread(() =>
             {
-                foreach (var command in (ReadOnlySpan<SqliteCommand?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
+                foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
                 _connection?.Dispose();
                 return 0;
             });
@@ -228,30 +218,40 @@ public sealed class SqliteJournal : IJournal, IHistory
     {
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path, Pooling = false, Mode = SqliteOpenMode.ReadWriteCreate, DefaultTimeout = 1 }.ToString());
         _connection.Open();
-        foreach (var statement in (ReadOnlySpan<string>)
-        [
-            "PRAGMA locking_mode = EXCLUSIVE",
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-            "PRAGMA wal_autocheckpoint = 4000",
-            "CREATE TABLE IF NOT EXISTS object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, revision INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY (kind, namespace, name))",
+        Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -16384");
+        if (IsLaidOutByName()) Execute("BEGIN", "ALTER TABLE object RENAME TO object_by_name", ObjectTable, "INSERT INTO object SELECT revision, kind, namespace, name, uid, json FROM object_by_name ORDER BY revision", "DROP TABLE object_by_name", "COMMIT");
+        Execute(
+            ObjectTable,
             "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)",
             "CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, user TEXT NOT NULL, manager TEXT NOT NULL, verb TEXT NOT NULL, before INTEGER NOT NULL, json BLOB NOT NULL)",
             "CREATE INDEX IF NOT EXISTS history_of ON history (kind, namespace, name, revision)",
-            "CREATE INDEX IF NOT EXISTS history_at ON history (at)",
-        ])
+            "CREATE INDEX IF NOT EXISTS history_at ON history (at)");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        (_begin, _commit, _rollback) = (Statement("BEGIN IMMEDIATE"), Statement("COMMIT"), Statement("ROLLBACK"));
+        _put = Statement("INSERT OR REPLACE INTO object (revision, kind, namespace, name, uid, json) VALUES (?, ?, ?, ?, ?, ?)");
+        _remove = Statement("DELETE FROM object WHERE revision = ?");
+        _remember = Statement("INSERT OR REPLACE INTO history (revision, kind, namespace, name, at, user, manager, verb, before, json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        using (var total = Command("SELECT before + length(json) FROM history ORDER BY revision DESC LIMIT 1")) _historyBytes = total.ExecuteScalar() as long? ?? 0;
+        _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
+    }
+
+    /// <summary>True for a file of an earlier version.</summary>
+    private bool IsLaidOutByName()
+    {
+        using var command = Command("SELECT count(*) FROM pragma_table_info('object') WHERE name = 'kind' AND pk > 0");
+        return command.ExecuteScalar() is > 0L;
+    }
+
+    private void Execute(params ReadOnlySpan<string> statements)
+    {
+        foreach (var statement in statements)
         {
             using var command = Command(statement);
             command.ExecuteNonQuery();
         }
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        (_begin, _commit, _rollback) = (Command("BEGIN IMMEDIATE"), Command("COMMIT"), Command("ROLLBACK"));
-        _put = Command("INSERT INTO object (kind, namespace, name, uid, revision, json) VALUES ($k, $s, $n, $u, $r, $j) ON CONFLICT (kind, namespace, name) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, json = excluded.json", "$k", "$s", "$n", "$u", "$r", "$j");
-        _remove = Command("DELETE FROM object WHERE kind = $k AND namespace = $s AND name = $n", "$k", "$s", "$n");
-        _remember = Command("INSERT OR REPLACE INTO history (revision, kind, namespace, name, at, user, manager, verb, before, json) VALUES ($r, $k, $s, $n, $a, $u, $m, $v, $b, $j)", "$r", "$k", "$s", "$n", "$a", "$u", "$m", "$v", "$b", "$j");
-        using (var total = Command("SELECT before + length(json) FROM history ORDER BY revision DESC LIMIT 1")) _historyBytes = total.ExecuteScalar() as long? ?? 0;
-        _setRevision = Command("INSERT INTO meta (key, value) VALUES ('revision', $r) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)", "$r");
     }
+
+    private SqliteStatement Statement(string text) => new(_connection!, text);
 
     private SqliteCommand Command(string text, params ReadOnlySpan<string> parameters)
     {

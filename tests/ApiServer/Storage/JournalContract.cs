@@ -31,8 +31,8 @@ public abstract class JournalContract
         await using (var journal = await Open())
         {
             await journal.Load(Stop);
-            await journal.Append([Put(2, "a", "1"), Put(3, "b", "é☃"), Put(4, "a", "2")], Stop);
-            await journal.Append([Put(5, "c", "3"), Gone(6, "b"), Put(7, "d", "4"), Gone(8, "d")], Stop);
+            await journal.Append([Put(2, "a", "1"), Put(3, "b", "é☃"), Put(4, "a", "2", previous: 2)], Stop);
+            await journal.Append([Put(5, "c", "3"), Gone(6, "b", previous: 3), Put(7, "d", "4"), Gone(8, "d", previous: 7)], Stop);
         }
         await using var again = await Open();
         var state = await again.Load(Stop);
@@ -49,7 +49,7 @@ public abstract class JournalContract
         await using (var journal = await Open())
         {
             await journal.Load(Stop);
-            await journal.Append([Put(2, "a", "1"), Gone(3, "a"), Put(4, "a", "2") with { Uid = "another" }], Stop);
+            await journal.Append([Put(2, "a", "1"), Gone(3, "a", previous: 2), Put(4, "a", "2") with { Uid = "another" }], Stop);
         }
         await using var again = await Open();
         var only = Assert.Single((await again.Load(Stop)).Objects);
@@ -146,9 +146,9 @@ public abstract class JournalContract
         Assert.DoesNotContain("hidden", Encoding.UTF8.GetString(Assert.Single((await inner.Load(Stop)).Objects).Json!.Value.Span), StringComparison.Ordinal);
     }
 
-    protected static JournalRecord Put(long revision, string name, string text) => new(revision, Key(name), "uid-" + name, Encoding.UTF8.GetBytes(Json(text)));
+    protected static JournalRecord Put(long revision, string name, string text, long previous = 0) => new(revision, Key(name), "uid-" + name, Encoding.UTF8.GetBytes(Json(text))) { Previous = previous };
 
-    protected static JournalRecord Gone(long revision, string name) => new(revision, Key(name), "uid-" + name, null) { Last = Encoding.UTF8.GetBytes(Json("last of " + name)) };
+    protected static JournalRecord Gone(long revision, string name, long previous) => new(revision, Key(name), "uid-" + name, null) { Previous = previous, Last = Encoding.UTF8.GetBytes(Json("last of " + name)) };
 
     protected static string Json(string text) => $$"""{"metadata":{},"x":"{{text}}"}""";
 

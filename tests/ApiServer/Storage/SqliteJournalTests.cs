@@ -2,6 +2,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Sqlite;
+using Microsoft.Data.Sqlite;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Storage;
@@ -67,6 +68,32 @@ public sealed class SqliteJournalTests : IDisposable
         await first.Append([new(2, new(Kind.ConfigMap, "default", "a"), "u", "{\"metadata\":{}}"u8.ToArray())], TestContext.Current.CancellationToken);
         var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
         Assert.Contains("in use by another process", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_of_an_earlier_layout_is_brought_into_this_one()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using (var file = new SqliteConnection($"Data Source={File};Pooling=False"))
+        {
+            await file.OpenAsync(stop);
+            await using var command = file.CreateCommand();
+            command.CommandText = """
+                CREATE TABLE object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, revision INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY (kind, namespace, name));
+                INSERT INTO object VALUES ('/v1/configmaps', 'default', 'a', 'u', 7, CAST('{"metadata":{}}' AS BLOB)), ('/v1/configmaps', 'default', 'b', 'v', 3, CAST('{"metadata":{"x":1}}' AS BLOB))
+                """;
+            await command.ExecuteNonQueryAsync(stop);
+        }
+        for (var opened = 0; opened < 2; opened++)
+        {
+            await using var journal = await SqliteJournal.Open(File);
+            Assert.Equal([(3, "b", "v"), (7, "a", "u")], (await journal.Load(stop)).Objects.Select(x => (x.Revision, x.Key.Name, x.Uid)));
+        }
+        await using (var journal = await SqliteJournal.Open(File))
+        {
+            await journal.Append([new(8, new(Kind.ConfigMap, "default", "a"), "u", "{\"metadata\":{}}"u8.ToArray()) { Previous = 7 }], stop);
+            Assert.Equal([3, 8], (await journal.Load(stop)).Objects.Select(x => x.Revision));
+        }
     }
 
     [Fact]

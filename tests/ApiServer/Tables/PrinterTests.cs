@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Schema;
 using Declarative.ApiServer.Tables;
 using Xunit;
 
@@ -100,17 +102,38 @@ public sealed class PrinterTests
         }
     }
 
-    private static string Row(Kind kind, string json)
+    [Fact]
+    public void A_row_is_made_once_a_revision_and_its_ages_go_on()
     {
-        using var document = JsonDocument.Parse(json);
-        using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer))
-        {
-            writer.WriteStartArray();
-            Printer.Of(kind, "").WriteCells(writer, document.RootElement, Now);
-            writer.WriteEndArray();
-        }
-        using var cells = JsonDocument.Parse(Encoding.UTF8.GetString(buffer.ToArray()));
+        var pod = new Stored(ResourceKey.Of(Kind.Pod, "default", "x"), "u", 1, Encoding.UTF8.GetBytes(
+            $$$"""{{{{Meta}}},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","containerStatuses":[{"restartCount":2,"lastState":{"terminated":{"finishedAt":"2026-01-02T11:58:00Z"} } }]} }"""));
+        var printer = Printer.Of(Kind.Pod, "");
+        Assert.StartsWith("x|0/1|Running|2 (2m ago)|60m|", Text(Declarative.ApiServer.Tables.Row.Of(pod, printer), Now), StringComparison.Ordinal);
+        var row = Declarative.ApiServer.Tables.Row.Of(pod, printer);
+        Assert.StartsWith("x|0/1|Running|2 (62m ago)|120m|", Text(row, Now.AddHours(1)), StringComparison.Ordinal);
+        Assert.Same(row, Declarative.ApiServer.Tables.Row.Of(pod, printer));
+        Assert.NotSame(row, Declarative.ApiServer.Tables.Row.Of(pod, Printer.NameAndAge));
+        Assert.Null((pod with { Revision = 2 }).Made);
+    }
+
+    [Fact]
+    public void A_text_with_quotes_beside_a_time_is_escaped()
+    {
+        var printer = new Printer([], _ => [Cell.Joined("a\"b\n ", Cell.Since(Now.AddSeconds(-5)), " \\"), Cell.Absent, Cell.Since(null)]);
+        var stored = new Stored(ResourceKey.Of(Kind.Pod, "default", "x"), "u", 1, Encoding.UTF8.GetBytes($$$"""{{{{Meta}}}}"""));
+        Assert.Equal("x|a\"b\n 5s \\||<unknown>", Text(Declarative.ApiServer.Tables.Row.Of(stored, printer), Now));
+    }
+
+    private static string Row(Kind kind, string json) =>
+        Text(Declarative.ApiServer.Tables.Row.Of(new(ResourceKey.Of(kind, "default", "x"), "u", 1, Encoding.UTF8.GetBytes(json)), Printer.Of(kind, "")), Now);
+
+    private static string Text(Declarative.ApiServer.Tables.Row row, DateTimeOffset now)
+    {
+        using var buffer = new JsonBuffer();
+        buffer.Raw((byte)'[');
+        row.WriteCells(buffer, now);
+        buffer.Raw((byte)']');
+        using var cells = JsonDocument.Parse(buffer.ToArray());
         return string.Join('|', cells.RootElement.EnumerateArray().Select(x => x.ToString()));
     }
 }
