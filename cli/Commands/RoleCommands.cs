@@ -111,12 +111,15 @@ internal static class ApiServerCommand
 
 internal static class ControllersCommand
 {
+    /// <summary>So that from the end of one process to the first placement by another less than 3 s pass; it costs three leases two renewals a second each.</summary>
+    private const int TakeoverSeconds = 2;
+
     public static Command Make(Machine machine)
     {
         var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
         var kubeconfig = RoleCommand.KubeconfigOption();
         var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
-        var takeover = new Option<int>("--takeover-seconds") { Description = "Another process takes over so long after one is gone; both need the same", HelpName = "N", DefaultValueFactory = _ => 15 };
+        var takeover = new Option<int>("--takeover-seconds") { Description = "Another process takes over so long after one is gone; both need the same", HelpName = "N", DefaultValueFactory = _ => TakeoverSeconds };
         takeover.Validators.Add(result =>
         {
             if (!CommonOptions.IsWithin(result, 2, 300)) result.AddError("--takeover-seconds: expected a number from 2 to 300");

@@ -91,6 +91,15 @@ internal sealed partial class PlacementDesk
                     record.Pod = pod;
                     record.Revision = result.Revision;
                 }
+                else if (result.Bound is { } bound && record.Pod.Spec.NodeName.Length == 0)
+                {
+                    var metadata = record.Pod.Metadata;
+                    record.Pod = record.Pod with
+                    {
+                        Spec = record.Pod.Spec with { NodeName = match.Agent.Node.Name },
+                        Metadata = metadata with { Annotations = Merge(metadata.Annotations, new Dictionary<string, string?> { [TaskAnnotation.Key] = bound.ToJson() }) },
+                    };
+                }
                 Count("intents");
                 if (record.Gone || record.Pod.Metadata.IsDeleting) break; // never sent: it ends here
                 if (before is LaunchPhase.None) Tell(record, warning: false, "Scheduled", $"Successfully assigned {record.Key.Namespace}/{record.Key.Name} to {match.Agent.Node.Name}");
