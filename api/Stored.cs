@@ -2,7 +2,30 @@ namespace Declarative.Api;
 
 /// <summary>One revision of an object as it is stored, watched and served.</summary>
 /// <param name="Json">UTF-8 JSON with apiVersion, kind and metadata.resourceVersion; shared by all readers and never changed.</param>
-public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json);
+public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json)
+{
+    private Reading? _view;
+
+    private Stored(Stored other) => (Key, Uid, Revision, Json) = (other.Key, other.Uid, other.Revision, other.Json);
+
+    /// <summary>
+    /// The object as <paramref name="read"/> makes it of the bytes. What the last reader has made is kept: of several who follow the same
+    /// objects in one process with the same reader, one decodes.
+    /// </summary>
+    public T View<T>(Func<ReadOnlyMemory<byte>, T> read) where T : class
+    {
+        if (_view is { } known && known.Read.Equals(read)) return (T)known.View;
+        var view = read(Json);
+        _view = new(read, view);
+        return view;
+    }
+
+    private sealed record Reading(Delegate Read, object View);
+
+    public bool Equals(Stored? other) => other is not null && Key == other.Key && Uid == other.Uid && Revision == other.Revision && Json.Equals(other.Json);
+
+    public override int GetHashCode() => HashCode.Combine(Key, Uid, Revision);
+}
 
 /// <summary>A page of a LIST. All items are from the one snapshot <paramref name="Revision"/>.</summary>
 /// <param name="Continue">Opaque token for the next page, "" on the last one.</param>

@@ -3,6 +3,7 @@ using System.Net;
 using Declarative.Api;
 using Declarative.Cli.Roles;
 using Declarative.Client.Http;
+using Declarative.Client.Informers;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Cli.Commands;
@@ -132,8 +133,8 @@ internal static class ControllersCommand
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.At(parsed.GetValue(data)!);
-            var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
-            var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
+            var asControllers = new SharedWatches(RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs));
+            var asPlacement = new SharedWatches(RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs));
             using var instance = RoleInstance.Hold(directory, "controllers");
             var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover));
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);

@@ -18,7 +18,7 @@ public class MatcherModelTests
     public void Every_pod_goes_where_a_search_of_all_agents_would_put_it()
     {
         var (placements, refusals, wished) = (0, 0, 0);
-        for (var seed = 0; seed < 250; seed++)
+        for (var seed = 0; seed < 120; seed++)
         {
             var random = new Random(seed);
             var agents = Enumerable.Range(0, random.Next(2, 40)).Select(i => Agent(i, random)).ToArray();
@@ -38,7 +38,7 @@ public class MatcherModelTests
                 if (runnerUp) wished++;
             }
         }
-        Assert.True(placements > 5_000 && refusals > 1_000 && wished > 1_000, $"{placements} placements, {refusals} refusals, {wished} decided by wishes: the worlds are too easy or too hard to test anything");
+        Assert.True(placements > 2_000 && refusals > 500 && wished > 500, $"{placements} placements, {refusals} refusals, {wished} decided by wishes: the worlds are too easy or too hard to test anything");
     }
 
     /// <summary>What a pod with wishes costs is counted in branches looked at: it must not follow the number of agents.</summary>

@@ -15,6 +15,7 @@ internal sealed partial class PlacementDesk
 
     private void Launch(IReadOnlyList<Match> matches, DateTimeOffset now)
     {
+        _launchedAt = now;
         var byAgent = new Dictionary<string, List<Match>>(StringComparer.Ordinal);
         foreach (var match in matches)
         {

@@ -37,6 +37,7 @@ internal sealed partial class PlacementDesk : IDisposable
     /// <summary>A master takes acknowledgements of different tasks in any order, and a task has one that waits.</summary>
     private const int AcknowledgementsAtOnce = 8;
     private static readonly TimeSpan StatusAfterLaunch = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StatusAfterLaunchInFlood = TimeSpan.FromSeconds(10);
 
     private readonly DeskParts _parts;
     private readonly Inbox _inbox;
@@ -133,7 +134,7 @@ internal sealed partial class PlacementDesk : IDisposable
         Preempt(now);
         ReviveOrSuppress(now);
         Reconcile(now);
-        return Earliest(_agenda.Next, _book.NextExpiry, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
+        return Earliest(_agenda.Next, _book.NextExpiry, _roundDue, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
     }
 
     private void Guarded(PodRecord record)
