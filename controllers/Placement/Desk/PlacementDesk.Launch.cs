@@ -15,7 +15,8 @@ internal sealed partial class PlacementDesk
 
     private void Launch(IReadOnlyList<Match> matches, DateTimeOffset now)
     {
-        _launchedAt = now;
+        foreach (var (shape, at) in _launchedAt.Where(x => x.Value + LaunchesPauseMax <= now).ToList()) _launchedAt.Remove(shape);
+        foreach (var match in matches) _launchedAt[match.Pod.Shape] = now;
         var byAgent = new Dictionary<string, List<Match>>(StringComparer.Ordinal);
         foreach (var match in matches)
         {

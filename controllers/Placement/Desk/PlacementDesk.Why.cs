@@ -12,10 +12,11 @@ internal sealed partial class PlacementDesk
     /// <summary>Pods explained in one round, so that thousands of waiting pods do not hold up those that could go.</summary>
     private const int ExplainedMax = 50;
 
-    /// <summary>While others are being launched, a pod that waits is explained only after so long: its turn comes.</summary>
-    private static readonly TimeSpan WhyInTurnAfter = TimeSpan.FromSeconds(10);
+    /// <summary>When a pod of each shape was last launched: while its like are, a pod that waits needs no explanation.</summary>
+    private readonly Dictionary<string, DateTimeOffset> _launchedAt = new(StringComparer.Ordinal);
 
-    private DateTimeOffset _launchedAt;
+    /// <summary>Offers of what an agent has left come with the master's next allocation.</summary>
+    private static readonly TimeSpan LaunchesPauseMax = TimeSpan.FromSeconds(3);
 
     private void Explain(DateTimeOffset now)
     {
@@ -27,7 +28,7 @@ internal sealed partial class PlacementDesk
         Dictionary<string, Refusal>? byClass = null;
         foreach (var record in _waiting)
         {
-            if (record.WhyNext <= now && _launchedAt + WhyAfter > now && record.WaitingSince + WhyInTurnAfter > now) record.WhyNext = now + WhyAfter;
+            if (record.WhyNext <= now && _launchedAt.TryGetValue(record.Waiting!.Shape, out var launched) && launched + LaunchesPauseMax > now) record.WhyNext = now + WhyAfter;
             if (record.WhyNext > now)
             {
                 if (next is null || record.WhyNext < next) (next, first) = (record.WhyNext, record);
