@@ -4,10 +4,26 @@ namespace Declarative.Api;
 /// <param name="Json">UTF-8 JSON with apiVersion, kind and metadata.resourceVersion; shared by all readers and never changed.</param>
 public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnlyMemory<byte> Json)
 {
+    private Reading? _view;
+
     private Stored(Stored other) => (Key, Uid, Revision, Json) = (other.Key, other.Uid, other.Revision, other.Json);
 
     /// <summary>Another form of these bytes that the server has made and keeps for as long as them; a copy begins without.</summary>
     public object? Made { get; set; }
+
+    /// <summary>
+    /// The object as <paramref name="read"/> makes it of the bytes. What the last reader has made is kept: of several who follow the same
+    /// objects in one process with the same reader, one decodes.
+    /// </summary>
+    public T View<T>(Func<ReadOnlyMemory<byte>, T> read) where T : class
+    {
+        if (_view is { } known && known.Read.Equals(read)) return (T)known.View;
+        var view = read(Json);
+        _view = new(read, view);
+        return view;
+    }
+
+    private sealed record Reading(Delegate Read, object View);
 
     public bool Equals(Stored? other) => other is not null && Key == other.Key && Uid == other.Uid && Revision == other.Revision && Json.Equals(other.Json);
 

@@ -16,28 +16,32 @@ internal static class Platform
     /// <summary>The controllers, in the order of the data flow.</summary>
     /// <param name="agents">The agents as the master tells them; null where only offers tell.</param>
     /// <param name="identity">
-    /// Each controller runs while this identity holds its Lease <c>kube-system/NAME</c>, so that any number of processes may run; null where
-    /// there is one of each (Placement takes its Lease whatever this is).
+    /// The controllers run while this identity holds Lease <c>kube-system/controllers</c>, so that any number of processes may run; null where
+    /// there is one process (Placement takes its Lease <c>kube-system/placement</c> whatever this is).
     /// </param>
     public static IReadOnlyList<Part> Controllers(
-        PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null) =>
-    [
-        .. ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
-            Led(row.Name, identity, placement.Lease, api, time, random, logs, term => row.Run(api, time, new Random(random.Next()), term), stop))),
-        new("placement", User.Placement, (api, master, time, random, stop) =>
+        PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null)
+    {
+        var lease = identity is null ? null : new SharedLease("kube-system", "controllers", identity, placement.Lease) { Logger = logs.CreateLogger("controllers") };
+        var nodesLease = identity is null ? null : new SharedLease("kube-system", "node-controller", identity, placement.Lease) { Logger = logs.CreateLogger("node-controller") };
+        List<Part> parts = [];
+        if (lease is not null) parts.Add(new("controllers", User.Controllers, (api, _, time, random, stop) => lease.Run(api, time, random, stop)));
+        parts.AddRange(ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
+            Led(lease, term => row.Run(api, time, new Random(random.Next()), term), stop))));
+        parts.Add(new("placement", User.Placement, (api, master, time, random, stop) =>
         {
             // Both see the same agents: what Placement learns from offers becomes Node objects, on which it places.
             var feed = new AgentFeed();
             var logger = logs.CreateLogger("placement");
             return Task.WhenAll(
                 new PlacementController(placement, feed) { Logger = logger }.Run(api, master, time, random, stop),
-                Led("node-controller", identity, placement.Lease, api, time, random, logs, term => new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), term), stop));
-        }),
-    ];
+                Led(nodesLease, term => new NodesController(feed, agents) { Logger = logger }.Run(api, time, new Random(random.Next()), term), stop),
+                nodesLease?.Run(api, time, random, stop) ?? Task.CompletedTask);
+        }));
+        return parts;
+    }
 
-    private static Task Led(
-        string name, string? identity, LeaseOptions? lease, IApi api, TimeProvider time, Random random, ILoggerFactory logs, Func<CancellationToken, Task> run, CancellationToken stop) =>
-        identity is null ? run(stop) : new LeaderLease(api, "kube-system", name, identity, time, random, lease) { Logger = logs.CreateLogger(name) }.Run(run, stop);
+    private static Task Led(SharedLease? lease, Func<CancellationToken, Task> run, CancellationToken stop) => lease is null ? run(stop) : lease.Run(run, stop);
 
     /// <summary>
     /// Everything that runs in the simulated world: the controllers, and the deciding halves of balancer and DNS with emulated clients in

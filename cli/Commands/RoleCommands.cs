@@ -3,6 +3,7 @@ using System.Net;
 using Declarative.Api;
 using Declarative.Cli.Roles;
 using Declarative.Client.Http;
+using Declarative.Client.Informers;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Cli.Commands;
@@ -111,12 +112,15 @@ internal static class ApiServerCommand
 
 internal static class ControllersCommand
 {
+    /// <summary>So that from the end of one process to the first placement by another less than 3 s pass; it costs three leases two renewals a second each.</summary>
+    private const int TakeoverSeconds = 2;
+
     public static Command Make(Machine machine)
     {
         var (data, level) = (CommonOptions.Data(), CommonOptions.LogLevel());
         var kubeconfig = RoleCommand.KubeconfigOption();
         var placement = new Option<string?>("--placement-kubeconfig") { Description = "Credentials of Placement; default: DIR/pki/placement.kubeconfig", HelpName = "FILE" };
-        var takeover = new Option<int>("--takeover-seconds") { Description = "Another process takes over so long after one is gone; both need the same", HelpName = "N", DefaultValueFactory = _ => 15 };
+        var takeover = new Option<int>("--takeover-seconds") { Description = "Another process takes over so long after one is gone; both need the same", HelpName = "N", DefaultValueFactory = _ => TakeoverSeconds };
         takeover.Validators.Add(result =>
         {
             if (!CommonOptions.IsWithin(result, 2, 300)) result.AddError("--takeover-seconds: expected a number from 2 to 300");
@@ -129,8 +133,8 @@ internal static class ControllersCommand
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.At(parsed.GetValue(data)!);
-            var asControllers = RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs);
-            var asPlacement = RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs);
+            var asControllers = new SharedWatches(RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs));
+            var asPlacement = new SharedWatches(RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs));
             using var instance = RoleInstance.Hold(directory, "controllers");
             var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover));
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);

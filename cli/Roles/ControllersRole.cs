@@ -23,12 +23,12 @@ internal sealed class ControllersRole : IAsyncDisposable
     /// <param name="identity">Under which this process takes leases.</param>
     /// <param name="machine">Clock and chance.</param>
     /// <param name="logs">Where to.</param>
-    /// <param name="leaseSeconds">After so long another process takes the place of one that is gone.</param>
-    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs, int leaseSeconds = 15)
+    /// <param name="leaseSeconds">After so long another process takes the place of one that is gone; null where there is no other.</param>
+    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs, int? leaseSeconds = null)
     {
         _detector = options.Masters;
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal, Lease = LeaseOptions.Of(leaseSeconds) }, new AgentWatch(_operator).Agents, logs, identity);
+        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal, Lease = leaseSeconds is { } seconds ? LeaseOptions.Of(seconds) : null }, new AgentWatch(_operator).Agents, logs, identity);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

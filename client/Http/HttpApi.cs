@@ -14,7 +14,8 @@ namespace Declarative.Client.Http;
 /// <summary>
 /// The API of a remote server over HTTPS, as the user of the kubeconfig. What breaks on the way (no connection, a broken stream, no answer in
 /// time) is thrown as an <see cref="ApiException"/> too: 503 and 504, which are retryable.
-/// A deletion that removed the object at once is answered by the server with a Status: the result then has revision 0 and no object.
+/// A deletion that removed the object at once, a binding and an eviction are answered by the server with a Status: the result then has revision 0
+/// and no object.
 /// </summary>
 public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAgent = "declarative") : IApi, IDisposable
 {
@@ -49,8 +50,7 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     {
         options ??= new();
         var answer = await Send(HttpMethod.Post, RequestUrl.New(key, options.Subresource).With(options), Json(json, "application/json"), options.Warnings, stop);
-        // A binding or an eviction is answered with a bare success; what was written is the pod.
-        return options.Subresource is "binding" ? await Get(key, stop: stop) : StoredJson.Read(key, answer);
+        return StoredJson.Read(key, answer);
     }
 
     public async Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)

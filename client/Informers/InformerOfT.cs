@@ -225,11 +225,14 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         }
     }
 
+    /// <summary>A view of metadata alone is not worth the place of a whole one.</summary>
+    private T Kept(Stored stored) => typeof(T) == typeof(ApiObject) ? read(stored.Json) : stored.View(read);
+
     private Entry<T>? Read(Stored stored)
     {
         try
         {
-            return new(stored.Key, stored.Uid, stored.Revision, read(stored.Json), KeepJson ? stored.Json : default);
+            return new(stored.Key, stored.Uid, stored.Revision, Kept(stored), KeepJson ? stored.Json : default);
         }
         catch (JsonException e)
         {

@@ -15,7 +15,7 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
     private readonly HashSet<TKey> _wanted = [];
     private readonly HashSet<TKey> _working = [];
     private readonly Queue<TaskCompletionSource<Taken<TKey>>> _takers = new();
-    private readonly PriorityQueue<TKey, (DateTimeOffset Due, long Order)> _later = new();
+    private readonly PriorityQueue<(TKey Key, bool IsDone), (DateTimeOffset Due, long Order)> _later = new();
     private readonly Dictionary<TKey, DateTimeOffset> _due = [];
     private readonly Dictionary<TKey, int> _failures = [];
     private ITimer? _timer;
@@ -53,7 +53,23 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
             var due = time.GetUtcNow() + delay;
             if (_due.TryGetValue(key, out var earlier) && earlier <= due) return;
             _due[key] = due;
-            _later.Enqueue(key, (due, _order++));
+            _later.Enqueue((key, false), (due, _order++));
+            Arm();
+        }
+    }
+
+    /// <summary>As <see cref="Done"/>, after a rest: what is added meanwhile is one piece of work then.</summary>
+    public void DoneAfter(TKey key, TimeSpan rest)
+    {
+        if (rest <= TimeSpan.Zero)
+        {
+            Done(key);
+            return;
+        }
+        lock (_lock)
+        {
+            if (_stopped) return;
+            _later.Enqueue((key, true), (time.GetUtcNow() + rest, _order++));
             Arm();
         }
     }
@@ -147,9 +163,16 @@ public sealed class WorkQueue<TKey>(TimeProvider time) where TKey : notnull
             if (_stopped) return;
             _timerDue = DateTimeOffset.MaxValue;
             var now = time.GetUtcNow();
-            while (_later.TryPeek(out var key, out var at) && at.Due <= now)
+            while (_later.TryPeek(out var entry, out var at) && at.Due <= now)
             {
                 _later.Dequeue();
+                var key = entry.Key;
+                if (entry.IsDone)
+                {
+                    _working.Remove(key);
+                    if (_wanted.Remove(key)) handed.Add(Want(key));
+                    continue;
+                }
                 if (!_due.TryGetValue(key, out var due) || due != at.Due) continue; // superseded by an earlier time
                 _due.Remove(key);
                 handed.Add(Want(key));

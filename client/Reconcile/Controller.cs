@@ -31,6 +31,9 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
     /// <summary>Called after each run of a key, when the views show its writes: whether all of its plan was achieved.</summary>
     public Action<TKey, bool>? Finished { get; init; }
 
+    /// <summary>How long a key is left alone after a run, so that a flood of events costs few runs; null = not at all.</summary>
+    public Func<TKey, TimeSpan>? Rest { get; init; }
+
     /// <summary>Keys worked on at once.</summary>
     public int Workers { get; init; } = 4;
 
@@ -89,7 +92,7 @@ public sealed class Controller<TKey>(string name, IApi api, TimeProvider time, F
             finally
             {
                 Finished?.Invoke(key, achieved);
-                Queue.Done(key);
+                Queue.DoneAfter(key, Rest?.Invoke(key) ?? TimeSpan.Zero);
             }
         }
     }

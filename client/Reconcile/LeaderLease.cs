@@ -13,31 +13,43 @@ public sealed record LeaseOptions
     public int LeaseDurationSeconds { get; init; } = 15;
 
     /// <summary>The holder gives up when it could not renew for this long; less than the duration, so that it has ended before another begins.</summary>
-    public int RenewDeadlineSeconds { get; init; } = 10;
+    public double RenewDeadlineSeconds { get; init; } = 10;
 
-    /// <summary>Between attempts to renew or to take.</summary>
+    /// <summary>Between attempts to renew or, where the lease cannot be watched, to take.</summary>
     public double RetrySeconds { get; init; } = 2;
 
-    /// <summary>Kubernetes' proportions (15, 10, 2) for a lease of another length, from 2 s.</summary>
-    public static LeaseOptions Of(int seconds) => new() { LeaseDurationSeconds = seconds, RenewDeadlineSeconds = seconds * 2 / 3, RetrySeconds = seconds * 2 / 15.0 };
+    /// <summary>A lease of another length, from 2 s: the holder gives up after two thirds of it and renews about four times in it.</summary>
+    public static LeaseOptions Of(int seconds) => new() { LeaseDurationSeconds = seconds, RenewDeadlineSeconds = seconds * 2 / 3.0, RetrySeconds = seconds / 4.0 };
 }
 
 /// <summary>
-/// Leadership by a coordination.k8s.io Lease: at most one identity leads. Whether a holder is gone is decided by how long its renewTime has
-/// stood still on our own clock, so clocks need not agree. An identity takes its own lease again at once, which makes a restart quick.
+/// Leadership by a coordination.k8s.io Lease: at most one identity leads. Whether a holder is gone is decided by how long its lease has stood
+/// still on our own monotonic clock, so clocks need not agree. Who waits watches the lease: it takes it in the moment in which it may, and
+/// costs nothing meanwhile. An identity takes its own lease again at once, which makes a restart quick.
 /// </summary>
 public sealed class LeaderLease(IApi api, string ns, string name, string identity, TimeProvider time, Random random, LeaseOptions? options = null)
 {
     private readonly LeaseOptions _options = options ?? new();
     private readonly ResourceKey _key = ResourceKey.Of(Kind.Lease, ns, name);
     private readonly Random _random = new(random.Next());
-    private string _observed = "";
-    private DateTimeOffset _observedAt;
+    private (string Holder, long Revision) _observed;
+    private long _observedAt;
+    private TimeSpan _observedFor;
+    private Stored? _own;
+    private long _renewedAt;
 
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
     /// <summary>True between taking the lease and losing or releasing it.</summary>
     public bool IsLeading { get; private set; }
+
+    /// <summary>
+    /// False from the moment in which another might take the lease before long, also where this process was stopped for a while and does not
+    /// know yet: what acts on the world asks it last.
+    /// </summary>
+    public bool MayAct => IsLeading && Left > TimeSpan.Zero;
+
+    private TimeSpan Left => TimeSpan.FromSeconds(_options.RenewDeadlineSeconds) - time.GetElapsedTime(Volatile.Read(ref _renewedAt));
 
     /// <summary>
     /// Waits for the lease, runs <paramref name="lead"/> while it is held, waits for the lease again when it was lost, and releases it in the end.
@@ -84,6 +96,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
             try
             {
                 if (await TryTake(stop)) return true;
+                if (await MayBeFree(stop)) continue;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -98,38 +111,59 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
         return false;
     }
 
+    /// <summary>Follows another's lease until it is released or stands still for too long. False: it can be followed no longer.</summary>
+    private async Task<bool> MayBeFree(CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        await using var patience = time.CreateTimer(static x => ((CancellationTokenSource)x!).Cancel(), over, Positive(_observedFor), Timeout.InfiniteTimeSpan);
+        var request = new WatchRequest(Kind.Lease, ns) { Fields = FieldSelector.Parse($"metadata.name={name}"), From = _observed.Revision };
+        try
+        {
+            await foreach (var change in api.Watch(request, over.Token))
+            {
+                if (change.Object is not { } stored) continue;
+                if (change.Type is WatchEventType.Deleted || !IsOthers(stored)) return true;
+                patience.Change(Positive(_observedFor), Timeout.InfiniteTimeSpan);
+            }
+            return false;
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return true;
+        }
+    }
+
     private async Task Renew(CancellationTokenSource term)
     {
-        var renewed = time.GetUtcNow();
+        // The clock ends the term, whatever a request is waiting for.
+        await using var end = time.CreateTimer(_ => Lose(term, $"not renewed for {_options.RenewDeadlineSeconds:0.#} s"), null, Positive(Left), Timeout.InfiniteTimeSpan);
         while (await Pause(term.Token))
         {
-            var asked = time.GetUtcNow();
-            var why = "";
             try
             {
-                using var deadline = new CancellationTokenSource(Positive(renewed.AddSeconds(_options.RenewDeadlineSeconds) - asked), time);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, term.Token);
-                if (await TryTake(either.Token))
+                if (!await TryTake(term.Token))
                 {
-                    renewed = asked;
-                    continue;
+                    Lose(term, "another holds it");
+                    return;
                 }
-                why = "another holds it";
+                end.Change(Positive(Left), Timeout.InfiniteTimeSpan);
             }
-            catch (Exception e) when (!term.IsCancellationRequested) // an outage; the deadline decides
-            {
-                Log.LeaseFailed(Logger, ConnectionLoss.Level(e), _key.ToString(), e.Message);
-                if (time.GetUtcNow() - renewed < TimeSpan.FromSeconds(_options.RenewDeadlineSeconds)) continue;
-                why = $"not renewed for {_options.RenewDeadlineSeconds} s";
-            }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (term.IsCancellationRequested)
             {
                 return;
             }
-            Log.LeadLost(Logger, _key.ToString(), identity, why);
-            term.Cancel();
-            return;
+            catch (Exception e) // an outage; the clock decides
+            {
+                Log.LeaseFailed(Logger, ConnectionLoss.Level(e), _key.ToString(), e.Message);
+            }
         }
+    }
+
+    private void Lose(CancellationTokenSource term, string why)
+    {
+        if (term.IsCancellationRequested) return;
+        Log.LeadLost(Logger, _key.ToString(), identity, why);
+        term.Cancel();
     }
 
     private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.FromMilliseconds(1);
@@ -137,6 +171,13 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
     /// <summary>Takes or renews the lease if that is allowed now. False: another holds it. Throws where another write came between.</summary>
     private async Task<bool> TryTake(CancellationToken stop)
     {
+        var asked = time.GetTimestamp();
+        if (_own is { } last)
+        {
+            _own = null; // where the answer is lost, what is stored is read first
+            await Hold(api.Patch(_key, PatchKind.Merge, Write(last), stop: stop), asked);
+            return true;
+        }
         Stored stored;
         try
         {
@@ -144,18 +185,28 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
         }
         catch (ApiException e) when (e.IsNotFound)
         {
-            await api.Create(_key, Write(null), stop: stop);
+            await Hold(api.Create(_key, Write(null), stop: stop), asked);
             return true;
         }
+        if (IsOthers(stored) && time.GetElapsedTime(_observedAt) < _observedFor) return false;
+        await Hold(api.Patch(_key, PatchKind.Merge, Write(stored), stop: stop), asked);
+        return true;
+    }
+
+    /// <summary>Held from the moment in which it was asked for: others count from when they see it, which is later.</summary>
+    private async Task Hold(Task<Stored> write, long asked)
+    {
+        _own = await write;
+        Volatile.Write(ref _renewedAt, asked);
+    }
+
+    /// <summary>Another holds the lease. Notes when this state of it was first seen.</summary>
+    private bool IsOthers(Stored stored)
+    {
         var lease = Lease.Read(stored.Json).Spec;
-        if (lease.HolderIdentity != identity && lease.HolderIdentity.Length > 0)
-        {
-            var now = time.GetUtcNow();
-            var observed = $"{lease.HolderIdentity} {stored.Revision}";
-            if (observed != _observed) (_observed, _observedAt) = (observed, now);
-            if (now - _observedAt < TimeSpan.FromSeconds(lease.LeaseDurationSeconds ?? _options.LeaseDurationSeconds)) return false;
-        }
-        await api.Patch(_key, PatchKind.Merge, Write(stored), stop: stop);
+        if (lease.HolderIdentity == identity || lease.HolderIdentity.Length == 0) return false;
+        if (_observed != (lease.HolderIdentity, stored.Revision)) (_observed, _observedAt) = ((lease.HolderIdentity, stored.Revision), time.GetTimestamp());
+        _observedFor = TimeSpan.FromSeconds(lease.LeaseDurationSeconds ?? _options.LeaseDurationSeconds);
         return true;
     }
 
@@ -183,6 +234,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
 
     private async Task Release()
     {
+        _own = null;
         try
         {
             // Not with the caller's token: that one is cancelled when a role stops, which is when a release matters most.
@@ -208,14 +260,10 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
 
     private async Task<bool> Pause(CancellationToken stop)
     {
-        try
-        {
-            await Task.Delay(TimeSpan.FromSeconds(_options.RetrySeconds * (0.8 + 0.4 * _random.NextDouble())), time, stop);
-            return true;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        var over = Completion.New();
+        await using var registration = stop.Register(() => over.TrySetResult());
+        await using var timer = time.CreateTimer(_ => over.TrySetResult(), null, TimeSpan.FromSeconds(_options.RetrySeconds * (0.8 + 0.4 * _random.NextDouble())), Timeout.InfiniteTimeSpan);
+        await over.Task;
+        return !stop.IsCancellationRequested;
     }
 }

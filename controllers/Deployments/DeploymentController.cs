@@ -23,6 +23,7 @@ internal static class DeploymentController
         {
             Views = [deployments, sets, pods],
             Events = new(api, Name, time, random) { Logger = logger },
+            Rest = key => Ownership.RestOf(deployments.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
             Logger = logger,
         };
         deployments.OnChange(change => controller.Queue.Add(ObjectName.Of(change.Object)));

@@ -25,10 +25,10 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
     public async Task Run(IApi api, IMaster master, TimeProvider time, Random random, CancellationToken stop)
     {
         var lease = new LeaderLease(api, Identity.Namespace, "placement", options.Identity, time, random, options.Lease) { Logger = Logger };
-        await lease.Run(term => Lead(api, master, time, random, term), stop);
+        await lease.Run(term => Lead(api, master, time, random, () => lease.MayAct, term), stop);
     }
 
-    private async Task Lead(IApi api, IMaster master, TimeProvider time, Random random, CancellationToken stop)
+    private async Task Lead(IApi api, IMaster master, TimeProvider time, Random random, Func<bool> mayAct, CancellationToken stop)
     {
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = Logger };
         var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = Logger };
@@ -43,6 +43,7 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             Agents = agents,
             Counters = Counters,
             Identity = identity,
+            MayAct = mayAct,
             ReplicaSet = replicaSets.Get,
             Budgets = () => budgets.List(),
         });

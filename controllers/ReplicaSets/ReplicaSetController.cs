@@ -22,6 +22,7 @@ internal static class ReplicaSetController
         {
             Views = [sets, pods],
             Events = new(api, Name, time, random) { Logger = logger },
+            Rest = key => Ownership.RestOf(sets.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
             Logger = logger,
         };
         sets.OnChange(change => controller.Queue.Add(ObjectName.Of(change.Object)));
@@ -46,7 +47,7 @@ internal static class ReplicaSetController
         {
             if (sets.Entry(key.Namespace, key.Name) is not { } entry) return Plan.Nothing;
             return ReplicaSetPlan.Compute(
-                entry.Object, TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow());
+                entry.Object, () => TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow());
         }
     }
 }

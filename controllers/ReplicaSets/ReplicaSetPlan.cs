@@ -14,9 +14,10 @@ internal static class ReplicaSetPlan
 
     private const string ReplicaFailure = "ReplicaFailure";
 
+    /// <param name="template">Asked for only where pods are to be made.</param>
     /// <param name="owned">Pods that name this set as their controller.</param>
     /// <param name="orphans">Pods of the namespace without a controller.</param>
-    public static Plan Compute(ReplicaSet set, TemplateJson template, IReadOnlyList<Pod> owned, IReadOnlyList<Pod> orphans, DateTimeOffset now)
+    public static Plan Compute(ReplicaSet set, Func<TemplateJson> template, IReadOnlyList<Pod> owned, IReadOnlyList<Pod> orphans, DateTimeOffset now)
     {
         var claim = Ownership.Claim(Kind.ReplicaSet, set, set.Spec.Selector.ToSelector(), Kind.Pod, owned, orphans);
         var active = claim.Mine.Where(x => x.IsActive()).ToList();
@@ -28,7 +29,7 @@ internal static class ReplicaSetPlan
         if (missing > 0)
         {
             var count = Math.Min(missing, BurstPodsMax);
-            var pod = template.Pod(set.Name + "-", set.Namespace, Kind.ReplicaSet, set);
+            var pod = template().Pod(set.Name + "-", set.Namespace, Kind.ReplicaSet, set);
             for (var i = 0; i < count; i++) changes.Add(Change.Create(ResourceKey.Of(Kind.Pod, set.Namespace, ""), pod));
         }
         else if (missing < 0)

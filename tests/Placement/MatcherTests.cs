@@ -242,7 +242,8 @@ public class MatcherTests
         };
     }
 
-    private static bool Holds(Pod pod, AgentNode node, AgentSlot[] agents, List<(Pod Pod, AgentNode Node)> stands)
+    /// <summary>The hard rules about neighbours, read one by one. Domains of a spread are those of all nodes that the pod may go to.</summary>
+    internal static bool Holds(Pod pod, AgentNode node, AgentSlot[] agents, List<(Pod Pod, AgentNode Node)> stands)
     {
         static bool Selected(PodAffinityTerm term, Pod by) => term.LabelSelector!.ToSelector().Matches(by.Metadata.Labels);
         static bool Together(string key, AgentNode a, AgentNode b) => a.Labels.TryGetValue(key, out var x) && b.Labels.TryGetValue(key, out var y) && x == y;
@@ -260,12 +261,12 @@ public class MatcherTests
             var matching = stands.Where(x => Selected(term, x.Pod) && x.Node.Labels.ContainsKey(term.TopologyKey)).ToList();
             if (matching.Count == 0 ? !Selected(term, pod) : !matching.Exists(x => Together(term.TopologyKey, x.Node, node))) return false;
         }
-        foreach (var constraint in pod.Spec.TopologySpreadConstraints)
+        foreach (var constraint in pod.Spec.TopologySpreadConstraints.Where(x => x.WhenUnsatisfiable != "ScheduleAnyway"))
         {
             if (!node.Labels.TryGetValue(constraint.TopologyKey, out var here)) return false;
             var selector = constraint.LabelSelector!.ToSelector();
             int In(string domain) => stands.Count(x => x.Node.Labels.GetValueOrDefault(constraint.TopologyKey) == domain && selector.Matches(x.Pod.Metadata.Labels));
-            var least = agents.Select(x => x.Node.Labels.GetValueOrDefault(constraint.TopologyKey)).OfType<string>().Min(In);
+            var least = agents.Where(x => AgentFilter.Selects(pod.Spec, x.Node)).Select(x => x.Node.Labels.GetValueOrDefault(constraint.TopologyKey)).OfType<string>().Min(In);
             if (In(here) + (selector.Matches(pod.Metadata.Labels) ? 1 : 0) - least > constraint.MaxSkew) return false;
         }
         return true;

@@ -16,10 +16,14 @@ internal enum CallEnd
     Unknown,
 }
 
-/// <summary>Calls to the master in the order in which they were made. A call of an ended subscription is not sent.</summary>
-internal sealed class CallLane(IMaster master, Inbox inbox, ILogger logger)
+/// <summary>
+/// Calls to the master in the order in which they were made, or several at once where their order means nothing. A call of an ended subscription
+/// is not sent, nor any when another may lead by now.
+/// </summary>
+/// <param name="atOnce">Calls on their way at a time; 1 keeps the order.</param>
+internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, ILogger logger, int atOnce = 1)
 {
-    private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>(new() { SingleReader = true });
+    private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>();
 
     /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
     public int Epoch { get; set; }
@@ -30,6 +34,12 @@ internal sealed class CallLane(IMaster master, Inbox inbox, ILogger logger)
     public void Send(Call call, Action<CallEnd>? then = null) => _calls.Writer.TryWrite(new(call, Epoch, then));
 
     public async Task Run(CancellationToken stop)
+    {
+        var running = Enumerable.Range(0, atOnce).Select(_ => Lane(stop)).ToList();
+        foreach (var lane in running) await lane;
+    }
+
+    private async Task Lane(CancellationToken stop)
     {
         try
         {
@@ -47,7 +57,7 @@ internal sealed class CallLane(IMaster master, Inbox inbox, ILogger logger)
     private async Task Send(Entry entry, CancellationToken stop)
     {
         // A call that was queued under a stream that has ended was never sent.
-        var end = entry.Epoch == Epoch ? await Attempt(entry.Call, stop) : CallEnd.Refused;
+        var end = entry.Epoch == Epoch && mayAct() ? await Attempt(entry.Call, stop) : CallEnd.Refused;
         if (entry.Then is { } then) inbox.Post(() => then(end));
     }
 

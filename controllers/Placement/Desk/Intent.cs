@@ -17,7 +17,9 @@ internal enum IntentEnd
     Changed,
 }
 
-internal sealed record IntentResult(IntentEnd End, BuiltTask? Built = null, Pod? Pod = null, long Revision = 0)
+/// <param name="Pod">As it is stored now, at <paramref name="Revision"/>; null where the answer did not say: then it has got <paramref name="Bound"/>.</param>
+/// <param name="Bound">The intent of a binding.</param>
+internal sealed record IntentResult(IntentEnd End, BuiltTask? Built = null, Pod? Pod = null, long Revision = 0, TaskAnnotation? Bound = null)
 {
     public string Missing => Built is null ? "" : string.Join("; ", Built.Missing);
 }
@@ -46,7 +48,8 @@ internal sealed class Intent(IApi api, TimeProvider time)
                 var stored = status is null
                     ? await Bind(key, pod.Uid, context.NodeName, annotation, stop)
                     : await api.Patch(key, PatchKind.Merge, StatusPatch.Write(pod.Uid, status, new Dictionary<string, string?> { [TaskAnnotation.Key] = annotation.ToJson() }, revision.ToString(System.Globalization.CultureInfo.InvariantCulture)), new() { Subresource = "status", FieldManager = "placement" }, stop);
-                return new(IntentEnd.Stored, built, Pod.Read(stored.Json), stored.Revision);
+                // A server far away answers a binding with a bare success.
+                return stored.Revision == 0 ? new(IntentEnd.Stored, built, Bound: annotation) : new(IntentEnd.Stored, built, Pod.Read(stored.Json), stored.Revision);
             }
             catch (ApiException e) when (!e.IsRetryable && !e.IsConflict)
             {

@@ -60,6 +60,7 @@ internal sealed class OfferBook
         if (!_agents.TryGetValue(offer.AgentId, out var agent)) _agents.Add(offer.AgentId, agent = new(offer.AgentId));
         agent.Offers.Add(offer);
         agent.Slot = null;
+        if (NextExpiry is null || offer.Until < NextExpiry) NextExpiry = offer.Until;
     }
 
     /// <summary>False where the offer is not held: unknown, or already on its way into an ACCEPT.</summary>
@@ -84,18 +85,21 @@ internal sealed class OfferBook
     /// <summary>Takes out the offers whose time is over.</summary>
     public IReadOnlyList<HeldOffer> TakeExpired(DateTimeOffset now)
     {
-        if (_offers.Count == 0) return [];
+        if (NextExpiry is null || NextExpiry > now) return [];
         var expired = _offers.Values.Where(x => x.Until <= now).ToList();
         foreach (var offer in expired) Remove(offer.Id);
+        NextExpiry = _offers.Count == 0 ? null : _offers.Values.Min(x => x.Until);
         return expired;
     }
 
-    public DateTimeOffset? NextExpiry => _offers.Count == 0 ? null : _offers.Values.Min(x => x.Until);
+    /// <summary>No offer's time is over before; the one whose time this was may have been taken out already.</summary>
+    public DateTimeOffset? NextExpiry { get; private set; }
 
     /// <summary>The subscription is gone, and with it every offer.</summary>
     public void Clear()
     {
         _agents.Clear();
         _offers.Clear();
+        NextExpiry = null;
     }
 }

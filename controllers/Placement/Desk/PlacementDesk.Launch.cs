@@ -15,6 +15,8 @@ internal sealed partial class PlacementDesk
 
     private void Launch(IReadOnlyList<Match> matches, DateTimeOffset now)
     {
+        foreach (var (shape, at) in _launchedAt.Where(x => x.Value + LaunchesPauseMax <= now).ToList()) _launchedAt.Remove(shape);
+        foreach (var match in matches) _launchedAt[match.Pod.Shape] = now;
         var byAgent = new Dictionary<string, List<Match>>(StringComparer.Ordinal);
         foreach (var match in matches)
         {
@@ -90,6 +92,15 @@ internal sealed partial class PlacementDesk
                 {
                     record.Pod = pod;
                     record.Revision = result.Revision;
+                }
+                else if (result.Bound is { } bound && record.Pod.Spec.NodeName.Length == 0)
+                {
+                    var metadata = record.Pod.Metadata;
+                    record.Pod = record.Pod with
+                    {
+                        Spec = record.Pod.Spec with { NodeName = match.Agent.Node.Name },
+                        Metadata = metadata with { Annotations = Merge(metadata.Annotations, new Dictionary<string, string?> { [TaskAnnotation.Key] = bound.ToJson() }) },
+                    };
                 }
                 Count("intents");
                 if (record.Gone || record.Pod.Metadata.IsDeleting) break; // never sent: it ends here

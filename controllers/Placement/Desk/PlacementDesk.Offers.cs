@@ -26,7 +26,12 @@ internal sealed partial class PlacementDesk
     /// <summary>Classes of waiting pods that an offer is held against when it is given back; with more of them it is given back for a short time.</summary>
     private const int RefusalClassesMax = 50;
 
+    /// <summary>A round that took long is followed by a rest of so many times its length: the more agents there are, the more pods share a round.</summary>
+    private const int RoundRest = 3;
+
     private bool _news;
+    private DateTimeOffset _roundNext;
+    private DateTimeOffset? _roundDue;
     private bool _suppressed;
     private DateTimeOffset? _suppressDue;
     private DateTimeOffset? _reviveDue;
@@ -109,25 +114,30 @@ internal sealed partial class PlacementDesk
     /// <summary>One matching round: what waits against what is held.</summary>
     private void Place(DateTimeOffset now)
     {
+        _roundDue = null;
         if (_waiting.Count == 0 || !_subscribed) return;
-        var matcher = default(Matcher);
-        if (_news && _identityStored)
+        if (_news && _identityStored && _roundNext > now)
         {
+            _roundDue = _roundNext;
+        }
+        else if (_news && _identityStored)
+        {
+            var begin = _parts.Time.GetTimestamp();
             _news = false;
             var slots = Slots(now);
-            matcher = new(slots, _nodesByName, _parts.Random, _placed);
             if (slots.Count > 0)
             {
-                var result = matcher.Run(_waiting.Select(x => x.Waiting!));
+                var result = new Matcher(slots, _nodesByName, _parts.Random, _placed).Run(_waiting.Select(x => x.Waiting!));
                 foreach (var pod in result.Refused)
                 {
                     // What was kept for it was kept for this round.
                     if (pod.NominatedAgent.Length > 0 && _book.Agent(pod.NominatedAgent) is { } held) held.Slot = null;
                 }
                 if (result.Matches.Count > 0) Launch(result.Matches, now);
+                _roundNext = now + _parts.Time.GetElapsedTime(begin) * RoundRest;
             }
         }
-        Explain(matcher, now);
+        Explain(now);
     }
 
     private List<AgentSlot> Slots(DateTimeOffset now)

@@ -190,6 +190,7 @@ internal sealed partial class PlacementDesk
         record.WaitingSince = now;
         record.AccountTrustedUntil = now + AccountTrustedFor;
         record.WhyNext = now + WhyAfter;
+        if (_explainDue is null || _explainDue > record.WhyNext) ExplainAt(record, record.WhyNext);
         _waiting.Add(record);
         _news = true;
         _reviveBackoff = ReviveFirst;

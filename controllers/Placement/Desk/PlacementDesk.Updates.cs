@@ -153,8 +153,10 @@ internal sealed partial class PlacementDesk
     {
         if (record.Phase is not LaunchPhase.Sent || record.Attempt > 0 || record.SentAt is not { } sent || record.Pod.Metadata.IsDeleting) return false;
         if (record.Track is { } track && track.Containers.Any(x => x.IsLive || x.IsTerminal)) return false;
-        if (now >= sent + StatusAfterLaunch) return false;
-        _agenda.Add(record, sent + StatusAfterLaunch);
+        // In a flood the writes that tell more come first.
+        var quiet = _writes.Count > Options.WritesMax ? StatusAfterLaunchInFlood : StatusAfterLaunch;
+        if (now >= sent + quiet) return false;
+        _agenda.Add(record, sent + StatusAfterLaunch > now ? sent + StatusAfterLaunch : sent + quiet);
         FlushAcknowledgements(record); // STARTING changes nothing in the status
         return true;
     }

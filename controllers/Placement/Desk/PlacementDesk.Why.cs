@@ -12,14 +12,23 @@ internal sealed partial class PlacementDesk
     /// <summary>Pods explained in one round, so that thousands of waiting pods do not hold up those that could go.</summary>
     private const int ExplainedMax = 50;
 
-    private void Explain(Matcher? matcher, DateTimeOffset now)
+    /// <summary>When a pod of each shape was last launched: while its like are, a pod that waits needs no explanation.</summary>
+    private readonly Dictionary<string, DateTimeOffset> _launchedAt = new(StringComparer.Ordinal);
+
+    /// <summary>Offers of what an agent has left come with the master's next allocation.</summary>
+    private static readonly TimeSpan LaunchesPauseMax = TimeSpan.FromSeconds(3);
+
+    private void Explain(DateTimeOffset now)
     {
+        if (_explainDue is { } planned && planned > now) return;
+        _explainDue = null;
         var explained = 0;
         DateTimeOffset? next = null;
         PodRecord? first = null;
         Dictionary<string, Refusal>? byClass = null;
         foreach (var record in _waiting)
         {
+            if (record.WhyNext <= now && _launchedAt.TryGetValue(record.Waiting!.Shape, out var launched) && launched + LaunchesPauseMax > now) record.WhyNext = now + WhyAfter;
             if (record.WhyNext > now)
             {
                 if (next is null || record.WhyNext < next) (next, first) = (record.WhyNext, record);
@@ -39,11 +48,13 @@ internal sealed partial class PlacementDesk
             }
             Tell(record, refusal);
         }
-        if (first is not null && next is { } due && _explainDue != due)
-        {
-            _explainDue = due;
-            _agenda.Add(first, due);
-        }
+        if (first is not null && next is { } due) ExplainAt(first, due);
+    }
+
+    private void ExplainAt(PodRecord record, DateTimeOffset due)
+    {
+        _explainDue = due;
+        _agenda.Add(record, due);
     }
 
     private DateTimeOffset? _explainDue;

@@ -21,6 +21,9 @@ internal sealed record DeskParts(IApi Api, IMaster Master, PlacementOptions Opti
     public required Func<IEnumerable<PodDisruptionBudget>> Budgets { get; init; }
     public required PlacementCounters Counters { get; init; }
     public required Identity Identity { get; init; }
+
+    /// <summary>No other can lead now.</summary>
+    public required Func<bool> MayAct { get; init; }
 }
 
 /// <summary>
@@ -30,7 +33,11 @@ internal sealed record DeskParts(IApi Api, IMaster Master, PlacementOptions Opti
 internal sealed partial class PlacementDesk : IDisposable
 {
     private static readonly TimeSpan SuppressAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>A master takes acknowledgements of different tasks in any order, and a task has one that waits.</summary>
+    private const int AcknowledgementsAtOnce = 8;
     private static readonly TimeSpan StatusAfterLaunch = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StatusAfterLaunchInFlood = TimeSpan.FromSeconds(10);
 
     private readonly DeskParts _parts;
     private readonly Inbox _inbox;
@@ -54,8 +61,8 @@ internal sealed partial class PlacementDesk : IDisposable
         _parts = parts;
         _inbox = new(parts.Time, parts.Logger);
         _writes = new(parts.Options.WritesMax, _inbox, parts.Logger);
-        _calls = new(parts.Master, _inbox, parts.Logger);
-        _acknowledgements = new(parts.Master, _inbox, parts.Logger);
+        _calls = new(parts.Master, _inbox, parts.MayAct, parts.Logger);
+        _acknowledgements = new(parts.Master, _inbox, parts.MayAct, parts.Logger, AcknowledgementsAtOnce);
     }
 
     private DateTimeOffset Now => _parts.Time.GetUtcNow();
@@ -127,7 +134,7 @@ internal sealed partial class PlacementDesk : IDisposable
         Preempt(now);
         ReviveOrSuppress(now);
         Reconcile(now);
-        return Earliest(_agenda.Next, _book.NextExpiry, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
+        return Earliest(_agenda.Next, _book.NextExpiry, _roundDue, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
     }
 
     private void Guarded(PodRecord record)

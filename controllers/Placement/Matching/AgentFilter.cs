@@ -46,6 +46,20 @@ internal static class AgentFilter
         }
     }
 
+    /// <summary>There is no <see cref="Fixed"/> reason.</summary>
+    public static bool Allows(WaitingPod waiting, AgentSlot agent)
+    {
+        if (waiting.PinnedAgent.Length > 0 && waiting.PinnedAgent != agent.AgentId || !agent.Offered) return false;
+        if (waiting.IsBound) return true;
+        var (spec, node) = (waiting.Pod.Spec, agent.Node);
+        if (node.Unschedulable && !Tolerated(spec, Cordoned)) return false;
+        foreach (var taint in node.Taints)
+        {
+            if (taint.Effect is "NoSchedule" or "NoExecute" && !Tolerated(spec, taint)) return false;
+        }
+        return Selects(spec, node) && (waiting.Demand.Image.Length == 0 || node.RunsImages);
+    }
+
     /// <summary>Reasons that grow as the round takes resources.</summary>
     public static IEnumerable<Reason> Resources(WaitingPod waiting, AgentSlot agent)
     {

@@ -53,11 +53,11 @@ internal sealed class AgentSlot(string agentId, AgentNode node, Amounts free, Po
     /// <summary>The same agent for a trial: what is taken there is not taken here.</summary>
     public AgentSlot Clone() => new(AgentId, Node, Free, Ports.Clone()) { Offered = Offered, Pods = Pods };
 
-    /// <summary>0 = empty, 1 = full: the scarcer of cpu and memory, after taking <paramref name="need"/>.</summary>
-    public double LoadWith(Amounts need)
+    /// <summary>0 = empty, <see cref="Score.One"/> = full: the scarcer of cpu and memory, after taking <paramref name="need"/>.</summary>
+    public long LoadWith(Amounts need)
     {
         var left = Free - need;
         var (cpus, mem) = (Math.Max(Node.Capacity.Cpus, Free.Cpus), Math.Max(Node.Capacity.Mem, Free.Mem));
-        return 1 - Math.Min(cpus == 0 ? 0 : (double)left.Cpus / cpus, mem == 0 ? 0 : (double)left.Mem / mem);
+        return Score.Of(1 - Math.Min(cpus == 0 ? 0 : (double)left.Cpus / cpus, mem == 0 ? 0 : (double)left.Mem / mem));
     }
 }

@@ -9,7 +9,8 @@ internal sealed record MatchResult(IReadOnlyList<Match> Matches, IReadOnlyList<W
 
 /// <summary>
 /// Puts waiting pods on offered agents, the least loaded first, in sight of every known node and of every pod that stands on one. Pods that
-/// cannot be told apart (<see cref="WaitingPod.Class"/>) share one <see cref="AgentTree"/>: an agent is filtered once per class and round.
+/// cannot be told apart (<see cref="WaitingPod.Class"/>) share one <see cref="AgentTree"/>, and so do all that are of one
+/// <see cref="WaitingPod.Shape"/> where nobody minds who stands where: an agent is filtered once for them and a round.
 /// </summary>
 /// <param name="agents">The agents that offer something; others among them take part in refusals only.</param>
 /// <param name="nodes">Every known node by name, with offers or without.</param>
@@ -20,31 +21,50 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
     /// <summary>Weight of the preferred affinity against the load: a full match outweighs any load.</summary>
     private const double PreferenceWeight = 2;
 
-    private readonly Dictionary<string, Class> _classes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Kind> _kinds = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Class> _byShape = new(StringComparer.Ordinal);
+    private readonly List<Class> _classes = [];
     private readonly PlacedPods _placedNow = new();
     private readonly List<Class> _packing = [];
     private Dictionary<string, int>? _indexes;
 
-    private sealed record Class(WaitingPod Sample, Neighbours Neighbours, AgentTree Agents, Func<int, Rank?> RankNow)
+    /// <summary>Some pod, standing or served in this round, keeps others away: then it matters to all who they are.</summary>
+    private bool _anyRepels;
+
+    /// <summary>The agents for pods of one class, or of several that neither want nor suffer anything of other pods and ask for the same.</summary>
+    private sealed class Class(Neighbours neighbours, AgentTree agents)
     {
-        /// <summary>Where the round has put pods of the class.</summary>
-        public required PlacedGroup Stand { get; init; }
+        public Neighbours Neighbours => neighbours;
+        public AgentTree Agents => agents;
 
-        /// <summary>Agents by the domains whose rank may improve: key, domain, indexes.</summary>
-        public Dictionary<string, ILookup<string, int>> Near { get; } = new(StringComparer.Ordinal);
+        public void Better(WishDomain domain)
+        {
+            foreach (var branch in domain.Branches) AgentTree.Improve(branch);
+            foreach (var index in domain.Agents) agents.Improve(index);
+        }
+    }
 
-        /// <summary>Which of the first <see cref="Known"/> classes mind a pod of this one.</summary>
-        public List<Class> MindedBy { get; } = [];
+    /// <summary>The pods of one <see cref="WaitingPod.Class"/>.</summary>
+    private sealed class Kind(Class places, PlacedGroup stand)
+    {
+        public Class Places => places;
+
+        /// <summary>Where the round has put pods of the kind.</summary>
+        public PlacedGroup Stand => stand;
+
+        /// <summary>What a pod of the kind means to which of the first <see cref="Known"/> classes.</summary>
+        public List<(Class Class, Neighbours.Influence Influence, Action<WishDomain> Better)> Influences { get; } = [];
         public int Known { get; set; }
     }
 
     /// <summary>Branches looked at in the search for places: the part of the cost that depends on how many pods there are.</summary>
-    public long Looks => _classes.Values.Sum(x => x.Agents.Looks);
+    public long Looks => _classes.Sum(x => x.Agents.Looks);
 
     /// <param name="pods">In the order in which they are served (by priority, then by age).</param>
     public MatchResult Run(IEnumerable<WaitingPod> pods)
     {
         var round = pods as IReadOnlyList<WaitingPod> ?? [.. pods];
+        Meet(round);
         var gangs = round.Any(x => x.Gang is not null) ? round.Where(x => x.Gang is not null).GroupBy(x => x.Gang!).ToDictionary(x => x.Key, x => x.ToList()) : null;
         var (matches, refused) = (new List<Match>(), new List<WaitingPod>());
         foreach (var pod in round)
@@ -94,6 +114,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
 
     private MatchResult Alone(List<WaitingPod> members)
     {
+        Meet(members);
         var (matches, refused) = (new List<Match>(), new List<WaitingPod>());
         foreach (var pod in members)
         {
@@ -105,11 +126,12 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
 
     private Match Commit(Match tried)
     {
-        _indexes ??= agents.Select((x, i) => (x.AgentId, i)).ToDictionary(x => x.AgentId, x => x.i, StringComparer.Ordinal);
-        var index = _indexes[tried.Agent.AgentId];
+        var index = Indexes[tried.Agent.AgentId];
         foreach (var port in tried.Ports.Values) agents[index].Ports.Take(port);
-        return Taken(tried.Pod, KnownClass(tried.Pod), index, tried.Ports);
+        return Taken(tried.Pod, KindOf(tried.Pod), index, tried.Ports);
     }
+
+    private Dictionary<string, int> Indexes => _indexes ??= agents.Select((x, i) => (x.AgentId, i)).ToDictionary(x => x.AgentId, x => x.i, StringComparer.Ordinal);
 
     /// <summary>What is free already where room is made for a pod is not for those that come after it.</summary>
     private void Hold(WaitingPod pod)
@@ -141,59 +163,50 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         return new([.. refusals.OrderBy(x => x.Reasons.Any(y => y.Kind == RefusalKind.OtherAgent)).ThenBy(x => x.Reasons.Count).ThenBy(x => x.Reasons.Sum(y => y.Short)).ThenBy(x => x.Agent, StringComparer.Ordinal)]);
     }
 
+    private void Meet(IReadOnlyList<WaitingPod> round) =>
+        _anyRepels = round.Any(x => PlacedGroup.RepelTermsOf(x.Pod).Count > 0) || placed.Any(x => x.Groups.Any(y => PlacedGroup.RepelTermsOf(y.Sample).Count > 0));
+
     private Match? Place(WaitingPod pod)
     {
-        var ofClass = KnownClass(pod);
-        while (ofClass.Agents.Best() is { } best)
+        var kind = KindOf(pod);
+        while (kind.Places.Agents.Best() is { } best)
         {
-            if (ObjectPorts(pod, agents[best.Index]) is { } ports) return Taken(pod, ofClass, best.Index, ports);
+            if (ObjectPorts(pod, agents[best.Index]) is { } ports) return Taken(pod, kind, best.Index, ports);
             best.IsOut = true;
         }
         return null;
     }
 
-    private Class KnownClass(WaitingPod pod) => _classes.TryGetValue(pod.Class, out var known) ? known : _classes[pod.Class] = ClassOf(pod);
+    private Kind KindOf(WaitingPod pod)
+    {
+        if (_kinds.TryGetValue(pod.Class, out var known)) return known;
+        if (!pod.IsAlone || _anyRepels && !pod.IsBound) return _kinds[pod.Class] = new(ClassOf(pod), _placedNow.GroupOf(pod.Pod));
+        if (!_byShape.TryGetValue(pod.Shape, out var shared)) _byShape.Add(pod.Shape, shared = ClassOf(pod));
+        return _kinds[pod.Class] = new(shared, _placedNow.GroupOf(pod.Pod));
+    }
 
     /// <summary>Books a placement whose ports are taken.</summary>
-    private Match Taken(WaitingPod pod, Class ofClass, int index, IReadOnlyDictionary<string, int> ports)
+    private Match Taken(WaitingPod pod, Kind kind, int index, IReadOnlyDictionary<string, int> ports)
     {
         var agent = agents[index];
         agent.Free -= pod.Demand.Total;
         agent.Pods++;
-        ofClass.Stand.Nodes[agent.Node.Name] = ofClass.Stand.Nodes.GetValueOrDefault(agent.Node.Name) + 1;
-        foreach (var other in MindedBy(ofClass))
-        {
-            if (other.Neighbours.Count(pod.Pod, agent.Node)) ImproveNear(other, agent.Node);
-        }
+        kind.Stand.Nodes[agent.Node.Name] = kind.Stand.Nodes.GetValueOrDefault(agent.Node.Name) + 1;
+        foreach (var (_, influence, better) in InfluencesOf(kind)) influence.Count(agent.Node, 1, better);
         // Who packs likes an agent the better the fuller it is.
-        foreach (var other in _packing) Improve(other, index);
+        foreach (var other in _packing) other.Agents.Improve(index);
         return new(pod, agent, ports);
     }
 
-    private static void ImproveNear(Class ofClass, AgentNode node)
+    /// <summary>Asked of each kind and class once, not of each placement.</summary>
+    private List<(Class Class, Neighbours.Influence Influence, Action<WishDomain> Better)> InfluencesOf(Kind placing)
     {
-        foreach (var (key, agentsByDomain) in ofClass.Near)
+        for (; placing.Known < _classes.Count; placing.Known++)
         {
-            if (!node.Labels.TryGetValue(key, out var domain)) continue;
-            foreach (var index in agentsByDomain[domain]) Improve(ofClass, index);
+            var other = _classes[placing.Known];
+            if (other.Neighbours.InfluenceOf(placing.Stand.Sample) is { } influence) placing.Influences.Add((other, influence, other.Better));
         }
-    }
-
-    private static void Improve(Class ofClass, int index)
-    {
-        if (ofClass.RankNow(index) is { } rank) ofClass.Agents.Improve(index, rank);
-    }
-
-    /// <summary>Asked of each pair of classes once, not of each placement.</summary>
-    private List<Class> MindedBy(Class placing)
-    {
-        if (placing.Known == _classes.Count) return placing.MindedBy;
-        foreach (var other in _classes.Values.Skip(placing.Known))
-        {
-            if (other.Neighbours.Minds(placing.Sample.Pod)) placing.MindedBy.Add(other);
-        }
-        placing.Known = _classes.Count;
-        return placing.MindedBy;
+        return placing.Influences;
     }
 
     private static readonly Dictionary<string, int> NoPorts = [];
@@ -222,30 +235,55 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
     private Class ClassOf(WaitingPod pod)
     {
         var neighbours = NeighboursOf(pod);
-        var preference = new double[agents.Count];
-        var candidates = new List<(int, Rank)>(agents.Count);
-        for (var i = 0; i < agents.Count; i++)
+        var candidates = new List<int>();
+        foreach (var i in Possible(pod))
         {
-            var agent = agents[i];
-            if (!agent.Offered || !AgentFilter.Fits(pod, agent) || neighbours.IsClosed(agent.Node) || AgentFilter.Fixed(pod, agent).Any()) continue;
-            preference[i] = PreferenceWeight * AgentFilter.Preference(pod, agent.Node);
-            candidates.Add((i, RankOf(pod, agent, i, preference[i] - neighbours.Penalty(agent.Node))));
+            if (AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) && AgentFilter.Allows(pod, agents[i])) candidates.Add(i);
         }
-        var nearKeys = neighbours.NearKeys.ToList();
-        var tree = new AgentTree(neighbours.Gates, candidates, (i, gate) => agents[i].Node.Labels.GetValueOrDefault(gate.Key), RankNow, mayImprove: pod.Packs || nearKeys.Count > 0);
-        var made = new Class(pod, neighbours, tree, RankNow) { Stand = _placedNow.GroupOf(pod.Pod) };
-        foreach (var key in nearKeys) made.Near[key] = candidates.ToLookup(x => agents[x.Item1].Node.Labels.GetValueOrDefault(key) ?? "", x => x.Item1, StringComparer.Ordinal);
+        var levels = neighbours.Gates.Select(x => AgentTree.Level.Of(x, agents, candidates)).ToList();
+        var narrow = new List<WishDomain[]>();
+        var improves = pod.Packs;
+        foreach (var wish in neighbours.Wishes)
+        {
+            if (AgentTree.Level.Of(wish, agents, candidates) is { } level)
+            {
+                levels.Add(level);
+                continue;
+            }
+            var domains = new WishDomain[agents.Count];
+            foreach (var i in candidates)
+            {
+                domains[i] = wish.DomainOf(agents[i].Node);
+                if (wish.IsNear) domains[i].Agents.Add(i);
+            }
+            narrow.Add(domains);
+            improves |= wish.IsNear;
+        }
+        var dislike = new long[candidates.Count == 0 ? 0 : agents.Count];
+        foreach (var i in candidates) dislike[i] = -Score.Of(PreferenceWeight * AgentFilter.Preference(pod, agents[i].Node));
+        var tree = new AgentTree([.. levels.OrderBy(x => x.Count)], candidates.Select(i => (i, RankOf(i))), RankNow, improves);
+        var made = new Class(neighbours, tree);
+        _classes.Add(made);
         if (pod.Packs) _packing.Add(made);
         return made;
 
         // What is free only shrinks in a round, and what is closed stays so: an agent that is out is out for the whole class.
-        Rank? RankNow(int i) => AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) ? RankOf(pod, agents[i], i, preference[i] - neighbours.Penalty(agents[i].Node)) : null;
+        Rank? RankNow(int i) => AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) ? RankOf(i) : null;
+
+        Rank RankOf(int i)
+        {
+            var (agent, score) = (agents[i], dislike[i]);
+            foreach (var domains in narrow) score += domains[i].Penalty;
+            var load = agent.LoadWith(pod.Demand.Total);
+            return pod.Packs ? new(score - load, -agent.Pods, i) : new(score + load, agent.Pods, i);
+        }
+    }
+
+    private IEnumerable<int> Possible(WaitingPod pod)
+    {
+        if (pod.PinnedAgent.Length == 0) return Enumerable.Range(0, agents.Count);
+        return Indexes.TryGetValue(pod.PinnedAgent, out var index) ? [index] : [];
     }
 
     private Neighbours NeighboursOf(WaitingPod pod) => new(pod, nodes, [.. placed, _placedNow]);
-
-    /// <param name="preference">How much the agent is liked, in units that each outweigh the load.</param>
-    private static Rank RankOf(WaitingPod pod, AgentSlot agent, int index, double preference) => pod.Packs
-        ? new(-agent.LoadWith(pod.Demand.Total) - preference, -agent.Pods, index)
-        : new(agent.LoadWith(pod.Demand.Total) - preference, agent.Pods, index);
 }

@@ -11,24 +11,26 @@ namespace Declarative.Controllers.Placement.Matching;
 internal sealed class Neighbours
 {
     private readonly Pod _pod;
+    private readonly bool _isBound;
     private readonly List<Gate> _gates = [];
     private readonly List<(PodAffinityTerm Term, LabelSelector Selector)> _avoids = [];
-    private readonly List<SoftTerm> _wishes = [];
+    private readonly List<Wish> _wishes = [];
     private readonly Dictionary<string, HashSet<string>> _closed = new(StringComparer.Ordinal);
 
     /// <param name="nodes">Every known node by name, with offers or without.</param>
     public Neighbours(WaitingPod waiting, IReadOnlyDictionary<string, AgentNode> nodes, params ReadOnlySpan<PlacedPods> placed)
     {
         _pod = waiting.Pod;
+        _isBound = waiting.IsBound;
         // "IgnoredDuringExecution": a pod that has its node is not judged again when it restarts there.
-        if (waiting.IsBound) return;
+        if (_isBound) return;
         foreach (var term in _pod.Spec.Affinity?.PodAffinity?.RequiredDuringSchedulingIgnoredDuringExecution ?? []) _gates.Add(new AffinityGate(term, _pod));
         foreach (var constraint in _pod.Spec.TopologySpreadConstraints)
         {
             if (constraint.WhenUnsatisfiable != "ScheduleAnyway") _gates.Add(new SpreadGate(constraint, _pod, nodes.Values));
         }
         foreach (var term in PlacedGroup.RepelTermsOf(_pod)) _avoids.Add((term, SelectorOf(term)));
-        _wishes.AddRange(SoftTerm.Of(_pod));
+        _wishes.AddRange(Wish.Of(_pod));
         foreach (var pods in placed)
         {
             foreach (var group in pods.Groups) Count(group, nodes);
@@ -39,16 +41,8 @@ internal sealed class Neighbours
     /// <summary>Conditions that may come to hold for a domain in the course of a round.</summary>
     public IReadOnlyList<Gate> Gates => _gates;
 
-    /// <summary>What the wishes about neighbours add to the rank of a node now.</summary>
-    public double Penalty(AgentNode node)
-    {
-        var penalty = 0.0;
-        foreach (var wish in _wishes) penalty += wish.Penalty(node);
-        return penalty;
-    }
-
-    /// <summary>Keys whose domains become better when a first pod stands there.</summary>
-    public IEnumerable<string> NearKeys => _wishes.Where(x => x.IsNear).Select(x => x.Key).Distinct(StringComparer.Ordinal);
+    /// <summary>Wishes about neighbours, which add to the rank of agents.</summary>
+    public IReadOnlyList<Wish> Wishes => _wishes;
 
     /// <summary>False: it makes no difference to the class which pods stand where.</summary>
     public bool Matters => _gates.Count + _closed.Count > 0;
@@ -63,49 +57,42 @@ internal sealed class Neighbours
         return false;
     }
 
-    /// <summary>A pod of this kind, placed somewhere, would change what is possible for the class.</summary>
-    public bool Minds(Pod placed)
+    /// <summary>What a pod of this kind, placed somewhere, changes for the class; null where that is nothing.</summary>
+    public Influence? InfluenceOf(Pod placed)
     {
-        foreach (var gate in _gates)
-        {
-            if (gate.Selects(placed)) return true;
-        }
-        foreach (var wish in _wishes)
-        {
-            if (wish.Selects(placed)) return true;
-        }
+        if (_isBound) return null;
+        List<string> closes = [];
         foreach (var (term, selector) in _avoids)
         {
-            if (Selects(term, selector, _pod, placed)) return true;
+            if (Selects(term, selector, _pod, placed)) closes.Add(term.TopologyKey);
         }
         foreach (var term in PlacedGroup.RepelTermsOf(placed))
         {
-            if (Selects(term, SelectorOf(term), placed, _pod)) return true;
+            if (Selects(term, SelectorOf(term), placed, _pod)) closes.Add(term.TopologyKey);
         }
-        return false;
+        var influence = new Influence(this, [.. _gates.Where(x => x.Selects(placed))], [.. _wishes.Where(x => x.Selects(placed))], [.. closes.Distinct(StringComparer.Ordinal)]);
+        return influence.IsNone ? null : influence;
     }
 
-    /// <summary>Counts a pod that was just put on a node. True where nodes near it have become better by it.</summary>
-    public bool Count(Pod placed, AgentNode node)
+    /// <summary>What pods of one kind mean to the class, found once for all of them.</summary>
+    internal sealed record Influence(Neighbours On, Gate[] Gates, Wish[] Wishes, string[] Closes)
     {
-        var better = false;
-        foreach (var wish in _wishes)
+        public bool IsNone => Gates.Length + Wishes.Length + Closes.Length == 0;
+
+        /// <summary>Counts pods that stand on a node.</summary>
+        /// <param name="better">Is told of each domain that has become better by it.</param>
+        public void Count(AgentNode node, int by, Action<WishDomain>? better)
         {
-            if (node.Labels.TryGetValue(wish.Key, out var domain) && wish.Selects(placed)) better |= wish.Raise(domain);
+            foreach (var wish in Wishes)
+            {
+                if (wish.Raise(node, by) is { } domain) better?.Invoke(domain);
+            }
+            foreach (var gate in Gates)
+            {
+                if (node.Labels.TryGetValue(gate.Key, out var value)) gate.Raise(value, by);
+            }
+            foreach (var key in Closes) On.Close(key, node);
         }
-        foreach (var gate in _gates)
-        {
-            if (node.Labels.TryGetValue(gate.Key, out var value) && gate.Selects(placed)) gate.Raise(value);
-        }
-        foreach (var (term, selector) in _avoids)
-        {
-            if (Selects(term, selector, _pod, placed)) Close(term.TopologyKey, node);
-        }
-        foreach (var term in PlacedGroup.RepelTermsOf(placed))
-        {
-            if (Selects(term, SelectorOf(term), placed, _pod)) Close(term.TopologyKey, node);
-        }
-        return better;
     }
 
     public IEnumerable<Reason> Reasons(AgentNode node)
@@ -124,37 +111,10 @@ internal sealed class Neighbours
 
     private void Count(PlacedGroup group, IReadOnlyDictionary<string, AgentNode> nodes)
     {
-        foreach (var wish in _wishes)
+        if (InfluenceOf(group.Sample) is not { } influence) return;
+        foreach (var (name, count) in group.Nodes)
         {
-            if (!wish.Selects(group.Sample)) continue;
-            foreach (var (name, count) in group.Nodes)
-            {
-                if (nodes.TryGetValue(name, out var node) && node.Labels.TryGetValue(wish.Key, out var domain)) wish.Raise(domain, count);
-            }
-        }
-        foreach (var gate in _gates)
-        {
-            if (!gate.Selects(group.Sample)) continue;
-            foreach (var (name, count) in group.Nodes)
-            {
-                if (nodes.TryGetValue(name, out var node) && node.Labels.TryGetValue(gate.Key, out var value)) gate.Raise(value, count);
-            }
-        }
-        foreach (var (term, selector) in _avoids)
-        {
-            if (Selects(term, selector, _pod, group.Sample)) Close(term.TopologyKey, group, nodes);
-        }
-        foreach (var term in PlacedGroup.RepelTermsOf(group.Sample))
-        {
-            if (Selects(term, SelectorOf(term), group.Sample, _pod)) Close(term.TopologyKey, group, nodes);
-        }
-    }
-
-    private void Close(string key, PlacedGroup group, IReadOnlyDictionary<string, AgentNode> nodes)
-    {
-        foreach (var (name, _) in group.Nodes)
-        {
-            if (nodes.TryGetValue(name, out var node)) Close(key, node);
+            if (nodes.TryGetValue(name, out var node)) influence.Count(node, count, better: null);
         }
     }
 

@@ -15,7 +15,9 @@ internal sealed class WaitingPod
         Demand = Demand.Of(pod.Spec);
         Packs = pod.Metadata.Annotations.GetValueOrDefault(PolicyAnnotation) == "pack";
         if (pinnedAgent.Length == 0 && !IsBound) Gang = Gang.Of(pod);
-        Class = ClassOf(pod, Demand, pinnedAgent);
+        Shape = ShapeOf(pod, Demand, pinnedAgent);
+        Class = ClassOf(pod, Shape);
+        IsAlone = IsBound || pod.Spec.TopologySpreadConstraints.Count == 0 && pod.Spec.Affinity is not { PodAffinity: not null } and not { PodAntiAffinity: not null };
     }
 
     public Pod Pod { get; }
@@ -46,7 +48,13 @@ internal sealed class WaitingPod
     /// <summary>Equal for pods that the matcher cannot tell apart: what holds for one of them holds for all.</summary>
     public string Class { get; }
 
-    private static string ClassOf(Pod pod, Demand demand, string pinnedAgent)
+    /// <summary>The part of <see cref="Class"/> that does not say who the pod is to others.</summary>
+    public string Shape { get; }
+
+    /// <summary>It says nothing about which pods it wants to stand with.</summary>
+    public bool IsAlone { get; }
+
+    private static string ShapeOf(Pod pod, Demand demand, string pinnedAgent)
     {
         var spec = pod.Spec;
         var text = new StringBuilder(64);
@@ -67,7 +75,13 @@ internal sealed class WaitingPod
         {
             text.Append('^').Append(constraint.TopologyKey).Append(constraint.MaxSkew).Append(constraint.WhenUnsatisfiable).Append(constraint.LabelSelector?.ToSelector());
         }
-        // Labels and namespace matter to other pods' anti-affinity, and to this one's own selectors.
+        return text.ToString();
+    }
+
+    /// <summary>Labels and namespace matter to other pods' anti-affinity, and to this one's own selectors.</summary>
+    private static string ClassOf(Pod pod, string shape)
+    {
+        var text = new StringBuilder(shape, 64 + shape.Length);
         text.Append('#').Append(pod.Namespace);
         foreach (var (key, value) in pod.Metadata.Labels) text.Append(',').Append(key).Append('=').Append(value);
         return text.ToString();

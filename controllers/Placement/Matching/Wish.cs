@@ -4,41 +4,50 @@ namespace Declarative.Controllers.Placement.Matching;
 
 /// <summary>
 /// A wish about the pods that stand in a domain of a topology key: a ScheduleAnyway spread, preferred pod affinity or anti-affinity. It adds to
-/// an agent's rank. In a round a rank only grows, but for the first pod to be near, which makes its domain better at once.
+/// the rank of every agent of a domain. In a round that only grows, but for the first pod to be near, which makes its domain better at once.
 /// </summary>
 /// <param name="weight">What one pod there adds; negative: what the first pod there takes off.</param>
-internal sealed class SoftTerm(string key, double weight, Func<Pod, bool> selects)
+internal sealed class Wish(string key, double weight, Func<Pod, bool> selects)
 {
     /// <summary>A pod more in a domain outweighs any difference in load, as a full match of a preferred node affinity does.</summary>
     private const double WeightOfOne = 2;
 
-    private readonly Dictionary<string, int> _counts = new(StringComparer.Ordinal);
-    private int _total;
+    private readonly long _step = Score.Of(weight * WeightOfOne);
+    private readonly Dictionary<string, WishDomain> _domains = new(StringComparer.Ordinal);
+
+    /// <summary>Nodes without the key: as bad as all the pods in one domain.</summary>
+    private readonly WishDomain _without = new();
 
     public string Key => key;
     public bool IsNear => weight < 0;
 
     public bool Selects(Pod pod) => selects(pod);
 
-    /// <summary>True where the domain has become better by it.</summary>
-    public bool Raise(string domain, int by = 1)
+    public WishDomain DomainOf(AgentNode node)
     {
-        _total += by;
-        var before = _counts.GetValueOrDefault(domain);
-        _counts[domain] = before + by;
-        return IsNear && before == 0;
+        if (!node.Labels.TryGetValue(key, out var value)) return _without;
+        if (!_domains.TryGetValue(value, out var domain)) _domains.Add(value, domain = new());
+        return domain;
     }
 
-    /// <summary>A node without the key is as bad as all the pods in one domain.</summary>
-    public double Penalty(AgentNode node)
+    /// <summary>Counts pods on a node; returns its domain where that has become better by it.</summary>
+    public WishDomain? Raise(AgentNode node, int by = 1)
     {
-        if (!node.Labels.TryGetValue(key, out var domain)) return IsNear ? 0 : weight * WeightOfOne * _total;
-        var count = _counts.GetValueOrDefault(domain);
-        return weight * WeightOfOne * (IsNear ? Math.Min(1, count) : count);
+        var domain = DomainOf(node);
+        if (domain == _without) return null;
+        if (!IsNear)
+        {
+            domain.Penalty += _step * by;
+            _without.Penalty += _step * by;
+            return null;
+        }
+        if (domain.Penalty != 0) return null;
+        domain.Penalty = _step;
+        return domain;
     }
 
     /// <summary>All wishes of a pod.</summary>
-    public static IEnumerable<SoftTerm> Of(Pod pod)
+    public static IEnumerable<Wish> Of(Pod pod)
     {
         foreach (var constraint in pod.Spec.TopologySpreadConstraints)
         {
@@ -56,4 +65,16 @@ internal sealed class SoftTerm(string key, double weight, Func<Pod, bool> select
     private static IEnumerable<(WeightedPodAffinityTerm Term, int Sign)> Weighted(Pod pod) =>
         (pod.Spec.Affinity?.PodAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []).Select(x => (x, -1))
         .Concat((pod.Spec.Affinity?.PodAntiAffinity?.PreferredDuringSchedulingIgnoredDuringExecution ?? []).Select(x => (x, 1)));
+}
+
+/// <summary>What a wish adds to all agents of one domain now, and where these hang.</summary>
+internal sealed class WishDomain
+{
+    public long Penalty { get; set; }
+
+    /// <summary>Where the wish is a level of the tree: its branches of this domain.</summary>
+    public List<AgentTree.Branch> Branches { get; } = [];
+
+    /// <summary>Where it is none: the agents' indexes.</summary>
+    public List<int> Agents { get; } = [];
 }
