@@ -74,19 +74,24 @@ public sealed class SqliteJournal : IJournal, IHistory
         return new JournalState(revision.ExecuteScalar() is long last ? last : 0, objects);
     });
 
-    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => OnThread(() =>
+    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => OnThread(() => InTransaction(() =>
+    {
+        foreach (var record in batch)
+        {
+            var kind = KindName.Of(record.Key.Kind);
+            if (record.Previous > 0) _remove!.With(record.Previous).Run();
+            if (record.Json is { } json) _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(json.Span).Run();
+            if (record.Origin is { } origin) Remember(record, kind, origin);
+        }
+        _setRevision!.With(batch[^1].Revision).Run();
+    }));
+
+    private int InTransaction(Action write)
     {
         _begin!.Run();
         try
         {
-            foreach (var record in batch)
-            {
-                var kind = KindName.Of(record.Key.Kind);
-                if (record.Previous > 0) _remove!.With(record.Previous).Run();
-                if (record.Json is { } json) _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(json.Span).Run();
-                if (record.Origin is { } origin) Remember(record, kind, origin);
-            }
-            _setRevision!.With(batch[^1].Revision).Run();
+            write();
             _commit!.Run();
             return 0;
         }
@@ -96,7 +101,7 @@ public sealed class SqliteJournal : IJournal, IHistory
             if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.Run();
             throw;
         }
-    });
+    }
 
     public Task Advance(long revision, CancellationToken stop) => OnThread(() =>
     {
@@ -114,20 +119,13 @@ public sealed class SqliteJournal : IJournal, IHistory
     public IHistory History => this;
 
     /// <summary>Notes changes of objects that are kept elsewhere: for a history beside another journal.</summary>
-    public Task Keep(IReadOnlyList<JournalRecord> changes) => OnThread(() =>
+    public Task Keep(IReadOnlyList<JournalRecord> changes) => OnThread(() => InTransaction(() =>
     {
-        _begin!.ExecuteNonQuery();
-        try
+        foreach (var change in changes)
         {
-            foreach (var change in changes) Remember(change);
-            return _commit!.ExecuteNonQuery();
+            if (change.Origin is { } origin) Remember(change, KindName.Of(change.Key.Kind), origin);
         }
-        catch
-        {
-            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.ExecuteNonQuery();
-            throw;
-        }
-    });
+    }));
 
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
     {
