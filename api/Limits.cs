@@ -33,6 +33,9 @@ public static class Limits
     /// <summary>Items of a LIST answer where the caller asks for no limit inside the platform's own informers.</summary>
     public const int InformerPageItemsMax = 5_000;
 
+    /// <summary>Items of one page of a LIST, whatever limit its client names; the rest comes by the token. A list without a limit is whole, as in Kubernetes.</summary>
+    public const int ListPageItemsMax = 10_000;
+
     /// <summary>Changes of one answer about an object's history.</summary>
     public const int HistoryChangesMax = 500;
 

@@ -49,17 +49,20 @@ public sealed class ApiServer
     /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
     public async Task Bootstrap(CancellationToken stop)
     {
-        var api = As(User.ApiServer);
-        foreach (var (key, json) in Admission.Bootstrap.Objects(Options))
+        foreach (var (key, json) in Admission.Bootstrap.Objects()) await Make(key, json, stop);
+        // Many, and none needs another: together they are a few batches on the disk.
+        await Task.WhenAll(Options.BootstrapObjects.Select(x => Make(x.Key, x.Json, stop)));
+    }
+
+    private async Task Make(ResourceKey key, ReadOnlyMemory<byte> json, CancellationToken stop)
+    {
+        try
         {
-            try
-            {
-                await api.Create(key, json, stop: stop);
-            }
-            catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
-            {
-                continue;
-            }
+            await As(User.ApiServer).Create(key, json, stop: stop);
+        }
+        catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
+        {
+            return; // From an earlier start, and perhaps changed since.
         }
     }
 
@@ -86,6 +89,9 @@ public sealed record ApiServerOptions
 {
     /// <summary>Answers null (allowed) or the 403 that the user gets; the default allows everything.</summary>
     public Authorize Authorize { get; init; } = static (_, _, _, _, _, _) => null;
+
+    /// <summary>The same question about what may be no kind of this server, or about a path; the default allows everything.</summary>
+    public Func<User, AccessQuestion, bool> Allows { get; init; } = static (_, _) => true;
 
     /// <summary>Calls webhooks; the default can not, for servers without a network.</summary>
     public CallHook Hook { get; init; } = static (_, _, _, _) => throw new HookException("this API server can not call webhooks");
@@ -116,6 +122,20 @@ public sealed record ApiServerOptions
 
     /// <summary>Objects created at the first start, after the namespaces: bootstrap roles and bindings.</summary>
     public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];
+}
+
+/// <summary>One question to authorization (authorization.k8s.io/v1, ResourceAttributes or NonResourceAttributes).</summary>
+/// <param name="Resource">The plural.</param>
+public sealed record AccessQuestion(string Verb, string Group, string Resource)
+{
+    public string Subresource { get; init; } = "";
+
+    /// <summary>"" = cluster-scoped, or all namespaces.</summary>
+    public string Namespace { get; init; } = "";
+    public string Name { get; init; } = "";
+
+    /// <summary>Of what is no resource, such as <c>/metrics</c>; "" for resources.</summary>
+    public string Path { get; init; } = "";
 }
 
 /// <param name="verb">get, list, watch, create, update, patch, delete, deletecollection or a special verb.</param>

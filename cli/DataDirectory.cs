@@ -15,6 +15,9 @@ internal sealed partial class DataDirectory
 
     public string Path { get; }
     public string Database => Under("state.db");
+
+    /// <summary>What objects were, where they themselves are in etcd.</summary>
+    public string History => Under("history.db");
     public string Kubeconfig => Under("kubeconfig");
     public string Mesos => Under("mesos");
     private string PidFile => Under("up.pid");

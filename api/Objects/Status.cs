@@ -61,11 +61,14 @@ public sealed record Status(int Code, string Reason, string Message)
     public static ApiException Forbidden(Kind kind, string name, string why) =>
         About(403, StatusReason.Forbidden, kind, name, name.Length == 0 ? $"{kind.QualifiedPlural} is forbidden: {why}" : $"{kind.QualifiedPlural} \"{name}\" is forbidden: {why}");
 
-    public static ApiException Invalid(Kind kind, string name, IReadOnlyList<StatusCause> causes)
+    public static ApiException Invalid(Kind kind, string name, IReadOnlyList<StatusCause> causes) => Invalid(kind.Group, kind.Name, name, causes);
+
+    /// <param name="kind">Its name, such as Pod, or of no stored object: ListOptions.</param>
+    public static ApiException Invalid(string group, string kind, string name, IReadOnlyList<StatusCause> causes)
     {
         var text = causes.Count == 1 ? Line(causes[0]) : "[" + string.Join(", ", causes.Select(Line)) + "]";
-        var what = kind.Group.Length == 0 ? kind.Name : $"{kind.Name}.{kind.Group}";
-        return new(new(422, StatusReason.Invalid, $"{what} \"{name}\" is invalid: {text}") { Group = kind.Group, Kind = kind.Name, Name = name, Causes = causes });
+        var what = group.Length == 0 ? kind : $"{kind}.{group}";
+        return new(new(422, StatusReason.Invalid, $"{what} \"{name}\" is invalid: {text}") { Group = group, Kind = kind, Name = name, Causes = causes });
 
         static string Line(StatusCause cause) => cause.Field.Length == 0 ? cause.Message : $"{cause.Field}: {cause.Message}";
     }
@@ -99,16 +102,22 @@ public sealed record Status(int Code, string Reason, string Message)
 
     public static ApiException Timeout(string message) => new(new(504, StatusReason.Timeout, message));
 
+    /// <summary>In the words, and with the code, of Kubernetes (storage.ErrResourceVersionSetOnCreate).</summary>
+    public static ApiException RevisionOnCreate() => new(new(500, "", "resourceVersion should not be set on objects to be created"));
+
     public static ApiException Internal(string message) => new(new(500, StatusReason.InternalError, "Internal error occurred: " + message));
 
     private static ApiException About(int code, string reason, Kind kind, string name, string message) =>
         new(new(code, reason, message) { Group = kind.Group, Kind = kind.Plural, Name = name });
 
+    // As Kubernetes writes it: a quote in a message is \", not \u0022.
+    private static readonly JsonWriterOptions Writing = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The v1 Status object as JSON.</summary>
     public byte[] ToJson()
     {
         var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer))
+        using (var json = new Utf8JsonWriter(buffer, Writing))
         {
             Write(json);
         }

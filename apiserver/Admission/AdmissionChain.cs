@@ -13,16 +13,17 @@ namespace Declarative.ApiServer.Admission;
 /// What a write passes between its decoding and the store. The API server's own writes pass nothing: it must be able to start whatever its users
 /// have configured.
 /// </summary>
+/// <param name="allows">Asks authorization, for expressions.</param>
 /// <param name="charge">Changes a quota's status, conditionally.</param>
 internal sealed class AdmissionChain(
-    RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Random random, Func<ResourceKey, Func<Stored, JsonObject>, CancellationToken, Task> charge)
+    RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Func<User, AccessQuestion, bool> allows, Random random, Func<ResourceKey, Func<Stored, JsonObject>, CancellationToken, Task> charge)
 {
     private readonly LimitRanges _limits = new(log);
     private readonly Priorities _priorities = new(log);
     private readonly ServiceAccounts _accounts = new(log);
     private readonly Quotas _quotas = new(log, charge);
-    private readonly WebhookCalls _webhooks = new(log, kinds, conversion, hook, random);
-    private readonly PolicyCheck _policies = new(log, kinds);
+    private readonly WebhookCalls _webhooks = new(log, kinds, conversion, hook, allows, random);
+    private readonly PolicyCheck _policies = new(log, kinds, allows);
 
     /// <summary>The object as mutating admission leaves it: the same one where nothing has changed it.</summary>
     /// <param name="decode">Reads a changed object as a write of its kind.</param>

@@ -13,7 +13,7 @@ internal static class Bootstrap
     /// <summary>Namespaces that can not be deleted (Kubernetes' NamespaceLifecycle).</summary>
     public static bool IsPermanent(string ns) => ns is DefaultNamespace or "kube-system" or "kube-public";
 
-    public static IEnumerable<(ResourceKey Key, ReadOnlyMemory<byte> Json)> Objects(ApiServerOptions options)
+    public static IEnumerable<(ResourceKey Key, ReadOnlyMemory<byte> Json)> Objects()
     {
         foreach (var name in Namespaces)
         {
@@ -24,6 +24,5 @@ internal static class Bootstrap
             yield return (new(Kind.Find("scheduling.k8s.io", "v1", "priorityclasses")!, "", name), Encoding.UTF8.GetBytes(
                 $$$"""{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{"name":"{{{name}}}"},"value":{{{value}}},"description":"For pods without which {{{what}}} does not work."}"""));
         }
-        foreach (var entry in options.BootstrapObjects) yield return entry;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Cel;
 using Declarative.ApiServer.Registry;
@@ -10,21 +11,28 @@ internal sealed class MatchConditions
 {
     private readonly List<(string Name, CelProgram Program)> _conditions = [];
 
-    /// <summary>What every expression of admission may name: object, oldObject and request, and what <paramref name="more"/> adds.</summary>
+    /// <summary>What every expression of admission may name: object, oldObject, request and authorizer, and what <paramref name="more"/> adds.</summary>
     public static Dictionary<string, CelType> Types(params IEnumerable<(string Name, CelType Type)> more)
     {
-        var types = new Dictionary<string, CelType> { ["object"] = CelType.Dyn, ["oldObject"] = CelType.Dyn, ["request"] = CelType.Dyn };
+        var types = new Dictionary<string, CelType> { ["object"] = CelType.Dyn, ["oldObject"] = CelType.Dyn, ["request"] = CelType.Dyn, ["authorizer"] = CelType.Authorizer };
         foreach (var (name, type) in more) types.Add(name, type);
         return types;
     }
 
     /// <summary>The values of <see cref="Types"/>, read when they are first asked for.</summary>
     /// <param name="described">The member "request" of a review.</param>
-    public static Dictionary<string, object?> Values(JsonObject? wanted, JsonObject? old, JsonObject described) => new()
+    /// <param name="allows">Asks authorization.</param>
+    public static Dictionary<string, object?> Values(AdmissionRequest request, JsonObject described, Func<User, AccessQuestion, bool> allows) => new()
     {
-        ["object"] = CelValues.FromJson(wanted, CelType.Dyn),
-        ["oldObject"] = CelValues.FromJson(old, CelType.Dyn),
+        ["object"] = CelValues.FromJson(request.Object, CelType.Dyn),
+        ["oldObject"] = CelValues.FromJson(request.Old, CelType.Dyn),
         ["request"] = CelValues.FromJson(described, CelType.Dyn),
+        ["authorizer"] = new CelAuthorizer(request.User, allows, new("", request.Key.Kind.Group, request.Key.Kind.Plural)
+        {
+            Subresource = request.Subresource,
+            Namespace = request.Key.Namespace,
+            Name = request.Key.Name,
+        }),
     };
 
     /// <param name="causes">Receives what is wrong with the conditions.</param>

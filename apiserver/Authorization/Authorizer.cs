@@ -39,6 +39,10 @@ public sealed class Authorizer
             ? null
             : new ApiException(new(403, StatusReason.Forbidden, $"forbidden: User \"{user.Name}\" cannot {verb} path \"{path}\"")) { IsOfRights = true };
 
+    public bool Allows(User user, AccessQuestion asked) => asked.Path.Length > 0
+        ? AllowsPath(user, asked.Verb, asked.Path)
+        : Allows(user, asked.Verb, asked.Group, asked.Resource, asked.Subresource, asked.Namespace, asked.Name);
+
     internal bool Allows(User user, string verb, string group, string resource, string subresource, string ns, string name) =>
         IsMaster(user) || Index().Allows(user, verb, group, resource, subresource, ns, name);
 

@@ -98,7 +98,15 @@ public static class BootstrapPolicy
             .. Events,
         ]),
         .. Within("kube-system", User.Lb.Name, [Leases]),
+        .. KubernetesRoles.Rows().SelectMany(OfKubernetes),
     ];
+
+    private static IEnumerable<(ResourceKey, ReadOnlyMemory<byte>)> OfKubernetes(KubernetesRoles.Row row)
+    {
+        var (role, binding) = row.Namespace.Length == 0 ? (Kind.ClusterRole, Kind.ClusterRoleBinding) : (Kind.Role, Kind.RoleBinding);
+        yield return Role(ResourceKey.Of(role, row.Namespace, row.Name), row.Rules);
+        if (row.Subjects.Count > 0) yield return Binding(ResourceKey.Of(binding, row.Namespace, row.BindingName), role.Name, [.. row.Subjects], row.Name);
+    }
 
     private static IReadOnlyList<Rule> Viewing =>
     [
@@ -196,20 +204,24 @@ public static class BootstrapPolicy
 
     private static (ResourceKey, ReadOnlyMemory<byte>) Role(ResourceKey key, IReadOnlyList<Rule> rules) => (key, Object(key, json => WriteRules(json, rules)));
 
-    private static (ResourceKey, ReadOnlyMemory<byte>) Binding(ResourceKey key, string roleKind, string[] subjects) => (key, Object(key, json =>
+    /// <param name="subjects"><c>user:NAME</c>, <c>group:NAME</c>, or <c>sa:NAME</c> of kube-system.</param>
+    /// <param name="role">Its name where that is another than the binding's.</param>
+    private static (ResourceKey, ReadOnlyMemory<byte>) Binding(ResourceKey key, string roleKind, string[] subjects, string? role = null) => (key, Object(key, json =>
     {
         json.WriteStartObject("roleRef"u8);
         json.WriteString("apiGroup"u8, "rbac.authorization.k8s.io"u8);
         json.WriteString("kind"u8, roleKind);
-        json.WriteString("name"u8, key.Name);
+        json.WriteString("name"u8, role ?? key.Name);
         json.WriteEndObject();
         json.WriteStartArray("subjects"u8);
         foreach (var subject in subjects)
         {
             var colon = subject.IndexOf(':', StringComparison.Ordinal);
             json.WriteStartObject();
-            json.WriteString("apiGroup"u8, "rbac.authorization.k8s.io"u8);
-            json.WriteString("kind"u8, subject.StartsWith("user:", StringComparison.Ordinal) ? "User"u8 : "Group"u8);
+            var kind = subject[..colon] switch { "user" => "User", "group" => "Group", _ => "ServiceAccount" };
+            if (kind == "ServiceAccount") json.WriteString("namespace"u8, "kube-system"u8);
+            else json.WriteString("apiGroup"u8, "rbac.authorization.k8s.io"u8);
+            json.WriteString("kind"u8, kind);
             json.WriteString("name"u8, subject.AsSpan(colon + 1));
             json.WriteEndObject();
         }
@@ -228,7 +240,7 @@ public static class BootstrapPolicy
             json.WriteString("name"u8, key.Name);
             if (key.Namespace.Length > 0) json.WriteString("namespace"u8, key.Namespace);
             json.WriteStartObject("labels"u8);
-            json.WriteString("declarative.mesos/bootstrapping"u8, "rbac-defaults"u8);
+            json.WriteString("kubernetes.io/bootstrapping"u8, "rbac-defaults"u8);
             foreach (var role in aggregateTo) json.WriteString(AggregateTo + role, "true"u8);
             json.WriteEndObject();
             json.WriteEndObject();

@@ -34,37 +34,63 @@ internal sealed class CelEvaluator(IReadOnlyDictionary<string, object?> variable
     private object? Field(Select select)
     {
         var operand = Of(select.Operand);
+        var isOptional = select.IsOptional;
+        if (operand is CelOptional given)
+        {
+            if (!given.Has) return select.Test ? false : given;
+            (operand, isOptional) = (given.Value, true);
+        }
         object? value = null;
         var found = operand switch
         {
+            CelAuthorizer asks when select.Field == CelAuthorizer.RequestResource => (value = asks.Request is { } about ? new CelCheck(asks, about, CelKind.ResourceCheck) : throw new CelException("the request is about no resource")) is not null,
             CelObject json => json.TryGet(select.Field, out value),
             CelMap map => map.TryGet(select.Field, out value),
             _ => throw new CelException($"no such overload: '{select.Field}' of a {CelValues.TypeOf(operand)}"),
         };
         if (select.Test) return found;
+        if (isOptional) return found ? Optional(value) : CelOptional.None;
         return found ? value : throw new CelException($"no such key: {select.Field}");
     }
 
     private object?[] List(ListLiteral list)
     {
         meter.Make(list.Elements.Count);
-        return [.. list.Elements.Select(Of)];
+        if (list.Optional.Count == 0) return [.. list.Elements.Select(Of)];
+        var values = new List<object?>();
+        for (var i = 0; i < list.Elements.Count; i++)
+        {
+            var value = Of(list.Elements[i]);
+            if (!list.Optional.Contains(i)) values.Add(value);
+            else if (Given(value) is { Has: true } given) values.Add(given.Value);
+        }
+        return [.. values];
     }
+
+    private static CelOptional Given(object? value) => value as CelOptional ?? throw new CelException($"no such overload: a {CelValues.TypeOf(value)} is no optional value");
+
+    // Optional once is optional.
+    private static CelOptional Optional(object? value) => value as CelOptional ?? CelOptional.Of(value);
 
     private CelMap Map(MapLiteral literal)
     {
         meter.Make(literal.Entries.Count);
         var map = new CelMap();
-        foreach (var (key, value) in literal.Entries)
+        for (var i = 0; i < literal.Entries.Count; i++)
         {
-            if (Of(key) is not (string or long or ulong or bool) and var wrong) throw new CelException($"a {CelValues.TypeOf(wrong)} can not be the key of a map");
-            map.Add(Of(key)!, Of(value));
+            var key = Of(literal.Entries[i].Key);
+            if (key is not (string or long or ulong or bool)) throw new CelException($"a {CelValues.TypeOf(key)} can not be the key of a map");
+            var value = Of(literal.Entries[i].Value);
+            if (!literal.Optional.Contains(i)) map.Add(key, value);
+            else if (Given(value) is { Has: true } given) map.Add(key, given.Value);
         }
         return map;
     }
 
     private object? Macro(Comprehension x)
     {
+        if (x.Macro is "optMap" or "optFlatMap") return OptionalMacro(x);
+        if (x.Second is not null) return Pairs(x);
         var range = Of(x.Range) switch
         {
             IReadOnlyList<object?> list => list,
@@ -72,30 +98,90 @@ internal sealed class CelEvaluator(IReadOnlyDictionary<string, object?> variable
             CelObject json => [.. json.Json.Select(y => (object?)y.Key)],
             var other => throw new CelException($"no such overload: {x.Macro}() of a {CelValues.TypeOf(other)}"),
         };
-        var hidden = _locals.TryGetValue(x.Variable, out var outer);
+        return Within(x.Variable, () => x.Macro switch
+        {
+            "all" => Quantifier(x, range, decides: false),
+            "exists" => Quantifier(x, range, decides: true),
+            "exists_one" => Count(x, range) == 1,
+            _ => Collect(x, range),
+        });
+    }
+
+    private object? Within(string variable, Func<object?> evaluate)
+    {
+        var hidden = _locals.TryGetValue(variable, out var outer);
         try
         {
-            return x.Macro switch
-            {
-                "all" => Quantifier(x, range, decides: false),
-                "exists" => Quantifier(x, range, decides: true),
-                "exists_one" => Count(x, range) == 1,
-                _ => Collect(x, range),
-            };
+            return evaluate();
         }
         finally
         {
-            if (hidden) _locals[x.Variable] = outer;
-            else _locals.Remove(x.Variable);
+            if (hidden) _locals[variable] = outer;
+            else _locals.Remove(variable);
         }
     }
 
-    private bool Quantifier(Comprehension x, IReadOnlyList<object?> range, bool decides)
+    private object? OptionalMacro(Comprehension x)
+    {
+        if (Given(Of(x.Range)) is not { Has: true } given) return CelOptional.None;
+        return Within(x.Variable, () =>
+        {
+            _locals[x.Variable] = given.Value;
+            var result = Of(x.Transform!);
+            return x.Macro == "optMap" ? CelOptional.Of(result) : Given(result);
+        });
+    }
+
+    /// <summary>The macros with two variables: index and element of a list, key and value of a map (cel-go, TwoVarComprehensions).</summary>
+    private object? Pairs(Comprehension x)
+    {
+        List<KeyValuePair<object, object?>> pairs = Of(x.Range) switch
+        {
+            IReadOnlyList<object?> list => [.. list.Select((y, i) => KeyValuePair.Create((object)(long)i, y))],
+            CelMap map => [.. map],
+            CelObject json => [.. json.ToMap()],
+            var other => throw new CelException($"no such overload: {x.Macro}() of a {CelValues.TypeOf(other)}"),
+        };
+        // The one variable of the shared loops is the pair.
+        return Within(x.Variable, () => Within(x.Second!, () => x.Macro switch
+        {
+            "all" => Quantifier(x, pairs, decides: false),
+            "exists" => Quantifier(x, pairs, decides: true),
+            "exists_one" => Count(x, pairs) == 1,
+            "transformList" => Collect(x, pairs),
+            _ => Transformed(x, pairs),
+        }));
+    }
+
+    private CelMap Transformed(Comprehension x, List<KeyValuePair<object, object?>> pairs)
+    {
+        var map = new CelMap();
+        foreach (var pair in pairs)
+        {
+            Set(x, pair);
+            if (x.Condition is not null && !Flag(Of(x.Condition))) continue;
+            var value = Of(x.Transform!);
+            if (x.Macro == "transformMap") map.Add(pair.Key, value);
+            else
+            {
+                foreach (var (key, inner) in value as CelMap ?? throw new CelException($"{x.Macro}() wants a map, not a {CelValues.TypeOf(value)}")) map.Add(key, inner);
+            }
+        }
+        return map;
+    }
+
+    private void Set<T>(Comprehension x, T element)
+    {
+        if (x.Second is not null && element is KeyValuePair<object, object?> pair) (_locals[x.Variable], _locals[x.Second]) = (pair.Key, pair.Value);
+        else _locals[x.Variable] = element;
+    }
+
+    private bool Quantifier<T>(Comprehension x, IReadOnlyList<T> range, bool decides)
     {
         CelException? failure = null;
         foreach (var element in range)
         {
-            _locals[x.Variable] = element;
+            Set(x, element);
             try
             {
                 if (Flag(Of(x.Condition!)) == decides) return decides;
@@ -108,23 +194,23 @@ internal sealed class CelEvaluator(IReadOnlyDictionary<string, object?> variable
         return failure is null ? !decides : throw failure;
     }
 
-    private int Count(Comprehension x, IReadOnlyList<object?> range)
+    private int Count<T>(Comprehension x, IReadOnlyList<T> range)
     {
         var count = 0;
         foreach (var element in range)
         {
-            _locals[x.Variable] = element;
+            Set(x, element);
             if (Flag(Of(x.Condition!))) count++;
         }
         return count;
     }
 
-    private List<object?> Collect(Comprehension x, IReadOnlyList<object?> range)
+    private List<object?> Collect<T>(Comprehension x, IReadOnlyList<T> range)
     {
         var result = new List<object?>();
         foreach (var element in range)
         {
-            _locals[x.Variable] = element;
+            Set(x, element);
             if (x.Condition is not null && !Flag(Of(x.Condition))) continue;
             result.Add(x.Transform is null ? element : Of(x.Transform));
         }
@@ -141,17 +227,43 @@ internal sealed class CelEvaluator(IReadOnlyDictionary<string, object?> variable
                 return Junction(call, decides: true);
             case "_?_:_":
                 return Flag(Of(call.Arguments[0])) ? Of(call.Arguments[1]) : Of(call.Arguments[2]);
+            case "or" or "orValue" when call is { Target: { } target, Arguments.Count: 1 }:
+                var first = Given(Of(target));
+                if (!first.Has) return Of(call.Arguments[0]);
+                return call.Function == "or" ? first : first.Value;
+            case "_[?_]":
+                return At(Of(call.Arguments[0]), Of(call.Arguments[1]));
         }
         var name = CelFunctions.NameOf(call, null);
         var member = name == call.Function && call.Target is not null;
         var arguments = new object?[call.Arguments.Count + (member ? 1 : 0)];
         if (member) arguments[0] = Of(call.Target!);
         for (var i = 0; i < call.Arguments.Count; i++) arguments[i + (member ? 1 : 0)] = Of(call.Arguments[i]);
+        if (name == "_[_]" && arguments[0] is CelOptional) return At(arguments[0], arguments[1]);
         foreach (var overload in CelFunctions.Table[name])
         {
             if (overload.IsMember == member && overload.Takes(arguments)) return overload.Run(arguments, meter);
         }
         throw new CelException($"no such overload: {name}({string.Join(", ", arguments.Select(CelValues.TypeOf))})");
+    }
+
+    private static CelOptional At(object? operand, object? index)
+    {
+        if (operand is CelOptional given)
+        {
+            if (!given.Has) return given;
+            operand = given.Value;
+        }
+        object? value = null;
+        var found = operand switch
+        {
+            IReadOnlyList<object?> list => index is long at ? at >= 0 && at < list.Count : throw new CelException($"no such overload: a list by a {CelValues.TypeOf(index)}"),
+            CelMap map => map.TryGet(index, out value),
+            CelObject json => index is string name && json.TryGet(name, out value),
+            _ => throw new CelException($"no such overload: an element of a {CelValues.TypeOf(operand)}"),
+        };
+        if (found && operand is IReadOnlyList<object?> items) value = items[(int)(long)index!];
+        return found ? Optional(value) : CelOptional.None;
     }
 
     private bool Junction(Call call, bool decides)

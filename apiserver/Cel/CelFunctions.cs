@@ -34,10 +34,11 @@ internal static class CelFunctions
         ["map"] = CelType.MapOf(CelType.Dyn, CelType.Dyn),
         ["null_type"] = CelType.Null,
         ["type"] = CelType.Type,
+        ["optional_type"] = CelType.OptionalOf(CelType.Dyn),
     }.ToFrozenDictionary();
 
     public static FrozenDictionary<string, IReadOnlyList<CelOverload>> Table { get; } =
-        ((IEnumerable<CelOverload>)[.. CelOperators.All(), .. CelConversions.All(), .. CelTexts.All(), .. CelCollections.All(), .. CelSets.All(), .. CelTimes.All(), .. CelLibraries.All()])
+        ((IEnumerable<CelOverload>)[.. CelOperators.All(), .. CelConversions.All(), .. CelTexts.All(), .. CelCollections.All(), .. CelSets.All(), .. CelTimes.All(), .. CelLibraries.All(), .. CelOptionals.All(), .. CelAuthorizers.All(), .. CelFormats.All()])
         .GroupBy(x => x.Name)
         .ToFrozenDictionary(x => x.Key, x => (IReadOnlyList<CelOverload>)[.. x]);
 
@@ -46,6 +47,8 @@ internal static class CelFunctions
     {
         // No member of that name takes two arguments, so there is nothing to mistake them for.
         if (call is { Target: Identifier { Name: "sets" }, Function: "contains" or "equivalent" or "intersects", Arguments.Count: 2 }) return "sets." + call.Function;
+        if (call is { Target: Identifier { Name: "optional" }, Function: "of" or "none" or "ofNonZeroValue" }) return "optional." + call.Function;
+        if (call is { Target: Identifier { Name: "format" } } && CelFormats.IsName(call.Function)) return "format." + call.Function;
         if (call.Target is not Identifier { Name: "ip" } || call.Function != "isCanonical") return call.Function;
         return variables?.ContainsKey("ip") == true ? call.Function : "ip.isCanonical";
     }

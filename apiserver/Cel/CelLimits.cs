@@ -15,6 +15,12 @@ internal static class CelLimits
     /// <summary>Cost units of all rules of one object (Kubernetes: RuntimeCELCostBudget).</summary>
     public const long ObjectCostMax = 10_000_000;
 
+    /// <summary>What a rule of a definition may cost at most on the largest object that its schema allows (Kubernetes: StaticEstimatedCostLimit).</summary>
+    public const long RuleCostEstimateMax = 10_000_000;
+
+    /// <summary>And all rules of one version together (Kubernetes: StaticEstimatedCRDCostLimit).</summary>
+    public const long DefinitionCostEstimateMax = 100_000_000;
+
     /// <summary>Characters or elements of one value that an expression makes.</summary>
     public const int ValueSizeMax = 1_000_000;
 }

@@ -22,6 +22,9 @@ internal sealed class CelMeter(long limit)
         Add(Math.Max(size, 1));
     }
 
+    /// <summary>Work whose cost is known beforehand.</summary>
+    public void Spend(long cost) => Add(cost * 10);
+
     private void Add(long tenths)
     {
         _tenths += tenths;

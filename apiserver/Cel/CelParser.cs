@@ -4,7 +4,7 @@ namespace Declarative.ApiServer.Cel;
 internal sealed class CelParser
 {
     private static readonly string[][] Levels = [["||"], ["&&"], ["<", "<=", ">=", ">", "==", "!=", "in"], ["+", "-"], ["*", "/", "%"]];
-    private static readonly HashSet<string> Macros = ["all", "exists", "exists_one", "map", "filter"];
+    private static readonly HashSet<string> Macros = ["all", "exists", "exists_one", "existsOne", "map", "filter", "transformList", "transformMap", "transformMapEntry", "optMap", "optFlatMap"];
 
     private static readonly HashSet<string> Reserved =
     [
@@ -87,12 +87,16 @@ internal sealed class CelParser
             var at = Peek.At;
             if (Take("["))
             {
-                node = Made(new Call(at, "_[_]", null, [node, Expression()]));
+                node = Made(new Call(at, Take("?") ? "_[?_]" : "_[_]", null, [node, Expression()]));
                 Expect("]");
             }
             else if (Take("."))
             {
-                if (Peek.Is("?")) throw new CelException($"optional selection (.?) at {at + 1} is not supported here");
+                if (Take("?"))
+                {
+                    node = Made(new Select(at, node, Name(), IsOptional: true));
+                    continue;
+                }
                 var name = Name();
                 node = Take("(") ? Method(at, node, name) : Made(new Select(at, node, name));
             }
@@ -108,11 +112,16 @@ internal sealed class CelParser
         var arguments = Arguments(")");
         if (!Macros.Contains(name) || arguments.Count < 2) return Made(new Call(at, name, target, arguments));
         if (arguments[0] is not Identifier variable) throw new CelException($"{name}() at {at + 1}: the first argument must be the name of a variable");
+        var second = arguments.Count > 2 && name is not ("map" or "optMap" or "optFlatMap") ? (arguments[1] as Identifier)?.Name ?? throw new CelException($"{name}() at {at + 1}: the second argument must be the name of a variable") : null;
+        if (second == variable.Name) throw new CelException($"{name}() at {at + 1}: its two variables must have different names");
         return (name, arguments.Count) switch
         {
-            ("map", 2) => Made(new Comprehension(at, name, target, variable.Name, null, arguments[1])),
+            ("map" or "optMap" or "optFlatMap", 2) => Made(new Comprehension(at, name, target, variable.Name, null, arguments[1])),
             ("map", 3) => Made(new Comprehension(at, name, target, variable.Name, arguments[1], arguments[2])),
-            (not "map", 2) => Made(new Comprehension(at, name, target, variable.Name, arguments[1], null)),
+            ("all" or "exists" or "exists_one" or "filter", 2) => Made(new Comprehension(at, name, target, variable.Name, arguments[1], null)),
+            ("all" or "exists" or "existsOne", 3) => Made(new Comprehension(at, name == "existsOne" ? "exists_one" : name, target, variable.Name, arguments[2], null, second)),
+            ("transformList" or "transformMap" or "transformMapEntry", 3) => Made(new Comprehension(at, name, target, variable.Name, null, arguments[2], second)),
+            ("transformList" or "transformMap" or "transformMapEntry", 4) => Made(new Comprehension(at, name, target, variable.Name, arguments[2], arguments[3], second)),
             _ => throw new CelException($"{name}() at {at + 1} with {arguments.Count} arguments is not supported here"),
         };
     }
@@ -131,7 +140,11 @@ internal sealed class CelParser
             Expect(")");
             return inner;
         }
-        if (Take("[")) return Made(new ListLiteral(token.At, Arguments("]")));
+        if (Take("["))
+        {
+            var optional = new HashSet<int>();
+            return Made(new ListLiteral(token.At, Arguments("]", optional), optional));
+        }
         if (Take("{")) return Map(token.At);
         Take(".");
         if (Peek.Kind != TokenKind.Identifier) throw Unexpected("a value");
@@ -146,6 +159,7 @@ internal sealed class CelParser
     private MapLiteral Map(int at)
     {
         var entries = new List<(CelNode, CelNode)>();
+        var optional = new HashSet<int>();
         while (!Take("}"))
         {
             if (entries.Count > 0)
@@ -153,14 +167,16 @@ internal sealed class CelParser
                 Expect(",");
                 if (Take("}")) break;
             }
+            if (Take("?")) optional.Add(entries.Count);
             var key = Expression();
             Expect(":");
             entries.Add((key, Expression()));
         }
-        return Made(new MapLiteral(at, entries));
+        return Made(new MapLiteral(at, entries, optional));
     }
 
-    private List<CelNode> Arguments(string close)
+    /// <param name="optional">Receives which of them are written with a question mark; null where none may be.</param>
+    private List<CelNode> Arguments(string close, HashSet<int>? optional = null)
     {
         var arguments = new List<CelNode>();
         while (!Take(close))
@@ -170,6 +186,7 @@ internal sealed class CelParser
                 Expect(",");
                 if (close == "]" && Take(close)) break;
             }
+            if (optional is not null && Take("?")) optional.Add(arguments.Count);
             arguments.Add(Expression());
         }
         return arguments;

@@ -30,6 +30,9 @@ internal sealed class CelProgram
         }
     }
 
+    /// <summary>The most that an evaluation can cost, by the sizes that the variables' types allow.</summary>
+    public double CostMax(IReadOnlyDictionary<string, CelType> variables) => CelCost.Of(_root, variables);
+
     /// <summary>Whether the expression reads a variable.</summary>
     public bool Uses(string variable) => Uses(_root, variable);
 
@@ -56,7 +59,7 @@ internal sealed class CelProgram
             Call call => (call.Target is not null && Uses(call.Target, variable)) || call.Arguments.Any(x => Uses(x, variable)),
             ListLiteral list => list.Elements.Any(x => Uses(x, variable)),
             MapLiteral map => map.Entries.Any(x => Uses(x.Key, variable) || Uses(x.Value, variable)),
-            Comprehension x => Uses(x.Range, variable) || (x.Variable != variable && ((x.Condition is not null && Uses(x.Condition, variable)) || (x.Transform is not null && Uses(x.Transform, variable)))),
+            Comprehension x => Uses(x.Range, variable) || (x.Variable != variable && x.Second != variable && ((x.Condition is not null && Uses(x.Condition, variable)) || (x.Transform is not null && Uses(x.Transform, variable)))),
             _ => false,
         };
     }

@@ -20,6 +20,13 @@ internal enum CelKind
     Address,
     Cidr,
     Url,
+    Optional,
+    Authorizer,
+    PathCheck,
+    GroupCheck,
+    ResourceCheck,
+    Decision,
+    Format,
 
     /// <summary>Stands for any one type in the signature of a function.</summary>
     Parameter,
@@ -43,6 +50,12 @@ internal sealed class CelType
     public static readonly CelType Address = new(CelKind.Address);
     public static readonly CelType Cidr = new(CelKind.Cidr);
     public static readonly CelType Url = new(CelKind.Url);
+    public static readonly CelType Authorizer = new(CelKind.Authorizer);
+    public static readonly CelType PathCheck = new(CelKind.PathCheck);
+    public static readonly CelType GroupCheck = new(CelKind.GroupCheck);
+    public static readonly CelType ResourceCheck = new(CelKind.ResourceCheck);
+    public static readonly CelType Decision = new(CelKind.Decision);
+    public static readonly CelType Format = new(CelKind.Format);
     public static readonly CelType T = new(CelKind.Parameter);
 
     private CelType(CelKind kind, CelType? key = null, CelType? element = null, Func<string, CelType?>? field = null) => (Kind, Key, Element, Field) = (kind, key, element, field);
@@ -52,8 +65,11 @@ internal sealed class CelType
     /// <summary>Of the keys of a map.</summary>
     public CelType? Key { get; }
 
-    /// <summary>Of the elements of a list, or the values of a map.</summary>
+    /// <summary>Of the elements of a list, the values of a map, or what an optional value may be.</summary>
     public CelType? Element { get; }
+
+    /// <summary>The most characters or elements that a value can have; null where nothing bounds it.</summary>
+    public long? SizeMax { get; private init; }
 
     /// <summary>The type of a field of an object by its name in CEL; null where there is none.</summary>
     public Func<string, CelType?>? Field { get; }
@@ -61,6 +77,11 @@ internal sealed class CelType
     public static CelType ListOf(CelType element) => new(CelKind.List, element: element);
 
     public static CelType MapOf(CelType key, CelType element) => new(CelKind.Map, key, element);
+
+    public static CelType OptionalOf(CelType element) => new(CelKind.Optional, element: element);
+
+    /// <summary>The same type for values of at most so many characters or elements.</summary>
+    public CelType Bounded(long sizeMax) => new(Kind, Key, Element, Field) { SizeMax = sizeMax };
 
     public static CelType ObjectOf(Func<string, CelType?> field) => new(CelKind.Object, field: field);
 
@@ -74,7 +95,7 @@ internal sealed class CelType
         if (Kind != wanted.Kind) return false;
         return Kind switch
         {
-            CelKind.List => Element!.Fits(wanted.Element!),
+            CelKind.List or CelKind.Optional => Element!.Fits(wanted.Element!),
             CelKind.Map => Key!.Fits(wanted.Key!) && Element!.Fits(wanted.Element!),
             _ => true,
         };
@@ -92,6 +113,9 @@ internal sealed class CelType
         CelKind.Url => "kubernetes.URL",
         CelKind.Quantity => "kubernetes.Quantity",
         CelKind.Parameter => "T",
+        CelKind.Optional => $"optional_type({Element})",
+        CelKind.Authorizer or CelKind.PathCheck or CelKind.GroupCheck or CelKind.ResourceCheck or CelKind.Decision => $"kubernetes.authorization.{Kind}",
+        CelKind.Format => "kubernetes.NamedFormat",
         _ => Kind.ToString().ToLowerInvariant(),
     };
 }

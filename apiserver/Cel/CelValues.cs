@@ -65,6 +65,13 @@ internal static class CelValues
         IPAddress => CelType.Address,
         Cidr => CelType.Cidr,
         Uri => CelType.Url,
+        CelOptional => CelType.OptionalOf(CelType.Dyn),
+        CelAuthorizer => CelType.Authorizer,
+        CelCheck { Kind: CelKind.PathCheck } => CelType.PathCheck,
+        CelCheck { Kind: CelKind.GroupCheck } => CelType.GroupCheck,
+        CelCheck => CelType.ResourceCheck,
+        CelDecision => CelType.Decision,
+        CelFormat => CelType.Format,
         CelType => CelType.Type,
         CelMap => CelType.MapOf(CelType.Dyn, CelType.Dyn),
         CelObject => CelType.MapOf(CelType.String, CelType.Dyn),
@@ -136,6 +143,8 @@ internal static class CelValues
             case (byte[] x, byte[] y):
                 meter.Read(Math.Min(x.Length, y.Length));
                 return x.AsSpan().SequenceEqual(y);
+            case (CelOptional x, CelOptional y):
+                return x.Has == y.Has && (!x.Has || Same(x.Value, y.Value, meter));
             case (Uri x, Uri y):
                 return x.OriginalString == y.OriginalString;
             case (IReadOnlyList<object?> x, IReadOnlyList<object?> y):

@@ -24,11 +24,17 @@ internal sealed class CustomRules
     {
         var causes = new List<StatusCause>();
         var rules = new CustomRules(schema);
-        rules.Add(schema, "", true, causes);
+        rules.Add(schema, "", true, causes, null, 1, [], "");
         return causes.Count == 0 ? rules : throw new ArgumentException(causes[0].Message, nameof(schema));
     }
 
-    public static void CheckDefinition(Structural schema, string path, List<StatusCause> causes) => new CustomRules(schema).Add(schema, path, true, causes);
+    /// <param name="wasStored">The schema is that of a stored definition: what it may cost was judged when it came.</param>
+    public static void CheckDefinition(Structural schema, string path, bool wasStored, List<StatusCause> causes)
+    {
+        var costs = wasStored ? null : new RuleCosts();
+        new CustomRules(schema).Add(schema, path, true, causes, costs, 1, [], "");
+        costs?.Check(path, causes);
+    }
 
     /// <summary>Judges an object that its schema has accepted.</summary>
     public void Check(JsonObject json, JsonObject? old, List<StatusCause> causes)
@@ -67,14 +73,14 @@ internal sealed class CustomRules
 
     private static void Apply(CustomRule rule, JsonNode value, JsonNode? old, string path, List<StatusCause> causes, ref long budget)
     {
-        if (rule.IsTransition && old is null) return;
+        if (rule.IsTransition && old is null && !rule.OldIsOptional) return;
         var at = path + rule.FieldPath;
         if (path.Length == 0) at = at.TrimStart('.');
         var meter = new CelMeter(Math.Min(CelLimits.CallCostMax, budget));
         var variables = new Dictionary<string, object?>
         {
             ["self"] = CelValues.FromJson(value, rule.Self),
-            ["oldSelf"] = CelValues.FromJson(old, rule.Self),
+            ["oldSelf"] = rule.OldIsOptional ? old is null ? CelOptional.None : CelOptional.Of(CelValues.FromJson(old, rule.Self)) : CelValues.FromJson(old, rule.Self),
         };
         try
         {
@@ -110,26 +116,36 @@ internal sealed class CustomRules
         }
     }
 
-    private void Add(Structural schema, string path, bool isRoot, List<StatusCause> causes)
+    /// <param name="costs">null = what rules may cost is not judged.</param>
+    /// <param name="rounds">Of the rules here for one object; null where nothing bounds it.</param>
+    /// <param name="unbounded">Why not.</param>
+    /// <param name="loose">The nearest place on the way whose elements are not known to be the same as before; "" for none.</param>
+    private void Add(Structural schema, string path, bool isRoot, List<StatusCause> causes, RuleCosts? costs, double? rounds, IReadOnlyList<string> unbounded, string loose)
     {
         if (!schema.HasRules) return;
         for (var i = 0; i < schema.Rules.Count; i++)
         {
-            if (Read(schema, schema.Rules[i], $"{path}.x-kubernetes-validations[{i}]", isRoot, causes) is not { } rule) continue;
+            var at = $"{path}.x-kubernetes-validations[{i}]";
+            if (Read(schema, schema.Rules[i], at, isRoot, causes) is not { } rule) continue;
+            if (loose.Length > 0 && rule.IsTransition) causes.Add(Metadata.Invalid($"{at}.rule", rule.Program.Text, $"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"));
+            costs?.Add(rule.Program, rule.Types, schema, rounds, unbounded, $"{at}.rule", "rule", causes);
+            if (rule.MessageProgram is { } message) costs?.Add(message, rule.Types, schema, rounds, unbounded, $"{at}.messageExpression", "messageExpression", causes);
             if (!_rules.TryGetValue(schema, out var rules)) _rules[schema] = rules = [];
             rules.Add(rule);
         }
-        foreach (var (name, property) in schema.Properties) Add(property, $"{path}.properties[{name}]", false, causes);
-        if (schema.Additional is { } additional) Add(additional, $"{path}.additionalProperties", false, causes);
-        if (schema.Items is { } items) Add(items, $"{path}.items", false, causes);
+        foreach (var (name, property) in schema.Properties) Add(property, $"{path}.properties[{name}]", false, causes, costs, rounds, unbounded, schema.MapType == "atomic" && loose.Length == 0 ? path : loose);
+        var inner = RuleCosts.BoundOf(schema) is { } bound ? rounds * bound : null;
+        IReadOnlyList<string> free = inner is null && rounds is not null ? [.. unbounded, $"{path} ({RuleCosts.BoundName(schema)})"] : unbounded;
+        if (schema.Additional is { } additional) Add(additional, $"{path}.additionalProperties", false, causes, costs, inner, free, schema.MapType == "atomic" && loose.Length == 0 ? path : loose);
+        if (schema.Items is { } items) Add(items, $"{path}.items", false, causes, costs, inner, free, schema.ListType != "map" && loose.Length == 0 ? path : loose);
     }
 
     private static CustomRule? Read(Structural schema, JsonObject rule, string path, bool isRoot, List<StatusCause> causes)
     {
         var before = causes.Count;
         var self = CustomTypes.Of(schema, isRoot);
-        var variables = new Dictionary<string, CelType> { ["self"] = self, ["oldSelf"] = self };
-        if (rule.Flag("optionalOldSelf")) causes.Add(new("FieldValueForbidden", "Forbidden: optionalOldSelf needs optional types of CEL, which are not supported here", $"{path}.optionalOldSelf"));
+        var oldIsOptional = rule.Flag("optionalOldSelf");
+        var variables = new Dictionary<string, CelType> { ["self"] = self, ["oldSelf"] = oldIsOptional ? CelType.OptionalOf(self) : self };
         var program = Compile(rule.Text("rule"), variables, CelType.Bool, $"{path}.rule", causes);
         var message = rule.Text("messageExpression") is { Length: > 0 } expression ? Compile(expression, variables, CelType.String, $"{path}.messageExpression", causes) : null;
         var reason = rule.Text("reason") is { Length: > 0 } given ? given : "FieldValueInvalid";
@@ -141,7 +157,7 @@ internal sealed class CustomRules
         {
             causes.Add(Metadata.Invalid($"{path}.fieldPath", fieldPath, "must be a path of names that the schema has, such as .spec.replicas"));
         }
-        return causes.Count > before ? null : new(self, program!, message, text, reason, fieldPath, program!.Uses("oldSelf"), schema.IntOrString ? "integer or string" : schema.Type);
+        return causes.Count > before ? null : new(self, program!, message, text, reason, fieldPath, program!.Uses("oldSelf"), schema.IntOrString ? "integer or string" : schema.Type, variables, oldIsOptional);
     }
 
     private static CelProgram? Compile(string text, Dictionary<string, CelType> variables, CelType wanted, string path, List<StatusCause> causes)
@@ -161,4 +177,4 @@ internal sealed class CustomRules
 }
 
 /// <param name="FieldPath">"" or a path below the rule's place, beginning with a dot.</param>
-internal sealed record CustomRule(CelType Self, CelProgram Program, CelProgram? MessageProgram, string Message, string Reason, string FieldPath, bool IsTransition, string TypeName);
+internal sealed record CustomRule(CelType Self, CelProgram Program, CelProgram? MessageProgram, string Message, string Reason, string FieldPath, bool IsTransition, string TypeName, IReadOnlyDictionary<string, CelType> Types, bool OldIsOptional);

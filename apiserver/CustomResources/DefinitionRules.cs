@@ -36,7 +36,8 @@ internal static class DefinitionRules
             var name = versions[i].Text("name");
             if (Names.LabelError(name) is { } error) causes.Add(Metadata.Invalid($"spec.versions[{i}].name", name, error));
             if (!seen.Add(name)) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"spec.versions[{i}].name"));
-            CheckVersion(versions[i], $"spec.versions[{i}]", causes);
+            var stored = old?.Object("spec")?.List("versions")?.OfType<JsonObject>().FirstOrDefault(x => x.Text("name") == name)?["schema"];
+            CheckVersion(versions[i], $"spec.versions[{i}]", stored is not null && JsonNode.DeepEquals(stored, versions[i]["schema"]), causes);
         }
         foreach (var stored in json.Object("status")?.List("storedVersions")?.OfType<JsonValue>().Select(x => x.GetValue<string>()) ?? [])
         {
@@ -85,7 +86,7 @@ internal static class DefinitionRules
                 var webhook = conversion.Object("webhook");
                 if (webhook?.Object("clientConfig") is not { } client) causes.Add(Metadata.Required("spec.conversion.webhook.clientConfig", "required when strategy is set to Webhook"));
                 else Admission.Webhooks.ClientConfig.Check(client, "spec.conversion.webhook.clientConfig", causes);
-                if (webhook?.List("conversionReviewVersions")?.Any(x => x?.GetValue<string>() == "v1") != true) causes.Add(Metadata.Invalid("spec.conversion.webhook.conversionReviewVersions", webhook?["conversionReviewVersions"]?.ToJsonString() ?? "", "must include v1"));
+                if (webhook?.List("conversionReviewVersions")?.Any(x => x?.GetValue<string>() == "v1") != true) causes.Add(Metadata.InvalidJson("spec.conversion.webhook.conversionReviewVersions", webhook?["conversionReviewVersions"], "must include v1"));
                 break;
             case var other:
                 causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{other}\": supported values: \"None\", \"Webhook\"", "spec.conversion.strategy"));
@@ -93,7 +94,7 @@ internal static class DefinitionRules
         }
     }
 
-    private static void CheckVersion(JsonObject version, string path, List<StatusCause> causes)
+    private static void CheckVersion(JsonObject version, string path, bool wasStored, List<StatusCause> causes)
     {
         if (version.Object("schema")?.Object("openAPIV3Schema") is not { } schema)
         {
@@ -104,7 +105,7 @@ internal static class DefinitionRules
         StructuralRules.Check(schema, $"{path}.schema.openAPIV3Schema", causes);
         if (causes.Count > before) return;
         var structural = Structural.Read(schema);
-        CustomRules.CheckDefinition(structural, $"{path}.schema.openAPIV3Schema", causes);
+        CustomRules.CheckDefinition(structural, $"{path}.schema.openAPIV3Schema", wasStored, causes);
         CheckColumns(version, path, causes);
         CheckPaths(version, structural, path, causes);
     }

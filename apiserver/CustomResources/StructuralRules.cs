@@ -145,7 +145,7 @@ internal static class StructuralRules
         var (unknown, found) = (new List<string>(), new List<StatusCause>());
         var copy = value.DeepClone();
         StructuralValues.Prune(copy, structural, "", isObject: false, unknown);
-        if (unknown.Count > 0) causes.Add(Metadata.Invalid($"{path}.default", value.ToJsonString(), $"must not have unknown fields: {string.Join(", ", unknown)}"));
+        if (unknown.Count > 0) causes.Add(Metadata.InvalidJson($"{path}.default", value, $"must not have unknown fields: {string.Join(", ", unknown)}"));
         StructuralValues.Default(copy, structural);
         StructuralValidation.Check(copy, structural, "default", found);
         causes.AddRange(found.Select(x => x with { Field = $"{path}.{x.Field}" }));

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Declarative.Api;
 using Declarative.Api.Objects;
 
 namespace Declarative.ApiServer.Http;
@@ -23,7 +24,8 @@ internal enum MediaForm
 /// (Kubernetes doc "API Concepts": <c>application/json;as=Table;v=v1;g=meta.k8s.io</c>).
 /// </summary>
 /// <param name="Version">v1 or v1beta1 of meta.k8s.io for Table and PartialObjectMetadata.</param>
-internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
+/// <param name="OfList">PartialObjectMetadataList is asked for, which an object is not.</param>
+internal sealed record Accept(Shape Shape, string Version, MediaForm Form, bool OfList = false)
 {
     public static Accept Json { get; } = new(Shape.Object, "v1", MediaForm.Json);
 
@@ -39,8 +41,25 @@ internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
             accept = Read(header);
             if (Known.Count < CachedMax) Known.TryAdd(header, accept);
         }
-        return accept ?? throw Status.NotAcceptable("only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+        return accept ?? throw NotAcceptable();
     }
+
+    /// <summary>The form of an answer that has no shape, such as an error; JSON where the header names nothing that can be served.</summary>
+    public static MediaForm FormOf(string? header)
+    {
+        if (string.IsNullOrEmpty(header) || header is "application/json" or "application/json, */*" or "*/*") return MediaForm.Json;
+        if (!Known.TryGetValue(header, out var accept)) accept = Read(header);
+        return accept?.Form ?? MediaForm.Json;
+    }
+
+    /// <summary>Throws 406 where a list is asked for as an object, or an object as a list.</summary>
+    public void Check(bool isList)
+    {
+        if (Shape != Shape.PartialMetadata || OfList == isList) return;
+        throw Status.NotAcceptable(isList ? "you requested PartialObjectMetadata, but the requested object is a list" : "you requested PartialObjectMetadataList, but the requested object is not a list");
+    }
+
+    private static ApiException NotAcceptable() => Status.NotAcceptable("only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
 
     private static Accept? Read(string header)
     {
@@ -65,7 +84,7 @@ internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
                     continue;
             }
             var (shape, version, group) = (Shape.Object, "v1", "meta.k8s.io");
-            var known = true;
+            var (known, ofList) = (true, false);
             foreach (var part in parts.AsSpan(1))
             {
                 if (part.StartsWith("as=", StringComparison.Ordinal))
@@ -73,7 +92,7 @@ internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
                     switch (part[3..])
                     {
                         case "Table": shape = Shape.Table; break;
-                        case "PartialObjectMetadata" or "PartialObjectMetadataList": shape = Shape.PartialMetadata; break;
+                        case "PartialObjectMetadata" or "PartialObjectMetadataList": (shape, ofList) = (Shape.PartialMetadata, part.EndsWith("List", StringComparison.Ordinal)); break;
                         default: known = false; break;
                     }
                 }
@@ -83,11 +102,12 @@ internal sealed record Accept(Shape Shape, string Version, MediaForm Form)
             if (!known || (shape != Shape.Object && (group != "meta.k8s.io" || version is not ("v1" or "v1beta1")))) continue;
             if (form == MediaForm.Protobuf)
             {
-                // Objects are stored as JSON: a client that lists both gets JSON, whichever it names first.
-                if (shape == Shape.Object) protobuf ??= new(shape, version, form);
+                // Objects are stored as JSON: a client that lists both for the same shape gets JSON, whichever it names first. A table has no protobuf form.
+                if (shape != Shape.Table) protobuf ??= new(shape, version, form, ofList);
                 continue;
             }
-            return form == MediaForm.Json && shape == Shape.Object ? Json : new(shape, version, form);
+            if (protobuf is not null && protobuf.Shape != shape) return protobuf;
+            return form == MediaForm.Json && shape == Shape.Object ? Json : new(shape, version, form, ofList);
         }
         return protobuf;
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.Api.Wire;
 using Microsoft.AspNetCore.Http;
 
 namespace Declarative.ApiServer.Http;
@@ -10,6 +11,7 @@ namespace Declarative.ApiServer.Http;
 internal static class Answers
 {
     public const string JsonType = "application/json";
+    public const string YamlType = "application/yaml";
 
     public static Task Json(HttpContext context, int code, ReadOnlyMemory<byte> body) => Bytes(context, code, JsonType, body);
 
@@ -32,8 +34,16 @@ internal static class Answers
     public static Task Status(HttpContext context, Status status)
     {
         if (status.RetryAfterSeconds > 0) context.Response.Headers.RetryAfter = status.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
-        return Json(context, status.Code, status.ToJson());
+        return Accept.FormOf(context.Request.Headers.Accept) switch
+        {
+            MediaForm.Yaml => Bytes(context, status.Code, YamlType, Yaml(status.ToJson())),
+            MediaForm.Protobuf => Bytes(context, status.Code, Protobuf.ProtobufCodec.MediaType, Protobuf.ProtobufCodec.FromJson(status.ToJson())),
+            _ => Json(context, status.Code, status.ToJson()),
+        };
     }
+
+    /// <summary>JSON as YAML, as kubectl prints it.</summary>
+    public static ReadOnlyMemory<byte> Yaml(ReadOnlyMemory<byte> json) => System.Text.Encoding.UTF8.GetBytes(YamlText.Write(System.Text.Json.Nodes.JsonNode.Parse(json.Span, documentOptions: new() { MaxDepth = Limits.JsonDepthMax })));
 
     public static Task Text(HttpContext context, int code, string text) =>
         Bytes(context, code, "text/plain; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(text));

@@ -7,73 +7,90 @@ namespace Declarative.ApiServer.Http;
 /// <summary>meta.v1.DeleteOptions from the body of a DELETE, or from its query parameters.</summary>
 internal static class DeleteBody
 {
+    /// <summary>Throws 400 for a body that is none, 422 for options that do not go together.</summary>
     public static async ValueTask<DeleteOptions> Read(Exchange exchange)
     {
         var query = exchange.Query;
-        var options = new DeleteOptions
+        var parts = new Parts
         {
-            DryRun = Writes.DryRun(query),
-            GracePeriodSeconds = query.Number("gracePeriodSeconds"),
-            Propagation = Policy(query.Text("propagationPolicy")),
+            Grace = query.Number("gracePeriodSeconds", long.MinValue),
+            Propagation = query.Text("propagationPolicy"),
+            Orphans = query.Has("orphanDependents") ? query.Flag("orphanDependents") : null,
         };
-        if (options.Propagation == Propagation.Default && query.Flag("orphanDependents")) options = options with { Propagation = Propagation.Orphan };
+        parts.DryRun.AddRange(query.All("dryRun"));
         var body = await Bodies.ReadObject(exchange.Context);
-        if (body.IsEmpty) return options;
-        try
+        if (!body.IsEmpty)
         {
-            using var document = JsonDocument.Parse(body);
-            return Read(document.RootElement, options);
-        }
-        catch (Exception malformed) when (malformed is JsonException or InvalidOperationException or FormatException)
-        {
-            throw Status.BadRequest($"the body is not a DeleteOptions object: {malformed.Message}");
-        }
-    }
-
-    private static DeleteOptions Read(JsonElement root, DeleteOptions options)
-    {
-        foreach (var field in root.EnumerateObject())
-        {
-            var value = field.Value;
-            if (value.ValueKind == JsonValueKind.Null) continue;
-            switch (field.Name)
+            try
             {
-                case "gracePeriodSeconds":
-                    var seconds = value.GetInt64();
-                    if (seconds < 0) throw Status.BadRequest($"gracePeriodSeconds: Invalid value: {seconds}: must be greater than or equal to 0");
-                    options = options with { GracePeriodSeconds = seconds };
-                    break;
-                case "propagationPolicy":
-                    options = options with { Propagation = Policy(value.GetString()!) };
-                    break;
-                case "orphanDependents" when value.GetBoolean() && options.Propagation == Propagation.Default:
-                    options = options with { Propagation = Propagation.Orphan };
-                    break;
-                case "dryRun":
-                    foreach (var part in value.EnumerateArray())
-                    {
-                        if (part.GetString() != "All") throw Status.BadRequest($"dryRun: Unsupported value: \"{part.GetString()}\": supported values: \"All\"");
-                        options = options with { DryRun = true };
-                    }
-                    break;
-                case "preconditions":
-                    if (value.TryGetProperty("uid", out var uid) && uid.ValueKind == JsonValueKind.String) options = options with { Uid = uid.GetString() };
-                    if (value.TryGetProperty("resourceVersion", out var version) && version.ValueKind == JsonValueKind.String)
-                    {
-                        options = options with { Revision = long.TryParse(version.GetString(), out var revision) ? revision : -1 };
-                    }
-                    break;
+                using var document = JsonDocument.Parse(body);
+                parts.Add(document.RootElement);
+            }
+            catch (Exception malformed) when (malformed is JsonException or InvalidOperationException or FormatException)
+            {
+                throw Status.BadRequest($"the body is not a DeleteOptions object: {malformed.Message}");
             }
         }
-        return options;
+        OptionChecks.Delete(parts.Propagation, parts.Orphans, parts.DryRun);
+        return parts.Options();
     }
 
-    private static Propagation Policy(string text) => text switch
+    /// <summary>What was given, before it is known to go together.</summary>
+    private sealed class Parts
     {
-        "" => Propagation.Default,
-        "Background" => Propagation.Background,
-        "Foreground" => Propagation.Foreground,
-        "Orphan" => Propagation.Orphan,
-        _ => throw Status.BadRequest($"propagationPolicy: Unsupported value: \"{text}\": supported values: \"Background\", \"Foreground\", \"Orphan\""),
-    };
+        private string? _uid;
+        private long? _revision;
+
+        public long? Grace { get; set; }
+        public string Propagation { get; set; } = "";
+        public bool? Orphans { get; set; }
+        public List<string> DryRun { get; } = [];
+
+        public void Add(JsonElement root)
+        {
+            foreach (var field in root.EnumerateObject())
+            {
+                var value = field.Value;
+                if (value.ValueKind == JsonValueKind.Null) continue;
+                switch (field.Name)
+                {
+                    case "gracePeriodSeconds":
+                        Grace = value.GetInt64();
+                        break;
+                    case "propagationPolicy":
+                        Propagation = value.GetString()!;
+                        break;
+                    case "orphanDependents":
+                        Orphans = value.GetBoolean();
+                        break;
+                    case "dryRun":
+                        DryRun.AddRange(value.EnumerateArray().Select(x => x.GetString() ?? ""));
+                        break;
+                    case "preconditions":
+                        if (value.TryGetProperty("uid", out var uid) && uid.ValueKind == JsonValueKind.String) _uid = uid.GetString();
+                        if (value.TryGetProperty("resourceVersion", out var version) && version.ValueKind == JsonValueKind.String)
+                        {
+                            _revision = long.TryParse(version.GetString(), out var revision) ? revision : -1;
+                        }
+                        break;
+                }
+            }
+        }
+
+        public DeleteOptions Options() => new()
+        {
+            // Kubernetes takes what is below 0 for 1 (registry/rest, BeforeDelete).
+            GracePeriodSeconds = Grace < 0 ? 1 : Grace,
+            Propagation = Propagation switch
+            {
+                "Background" => Api.Propagation.Background,
+                "Foreground" => Api.Propagation.Foreground,
+                "Orphan" => Api.Propagation.Orphan,
+                _ => Orphans == true ? Api.Propagation.Orphan : Api.Propagation.Default,
+            },
+            DryRun = DryRun.Count > 0,
+            Uid = _uid,
+            Revision = _revision,
+        };
+    }
 }

@@ -15,9 +15,6 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Objects and lists in the form the client asked for.</summary>
 internal static class Forms
 {
-    /// <summary>JSON is YAML (YAML 1.2, chapter 1.3): who asks for YAML gets the stored bytes under that name.</summary>
-    private const string YamlType = "application/yaml";
-
     /// <summary>Written to the connection in pieces of about this size.</summary>
     private const int FlushBytes = 256 * 1024;
 
@@ -27,22 +24,34 @@ internal static class Forms
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
         AuditedRequest.Of(exchange.Context)?.Answered(stored);
-        if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, code, stored.Json);
-        if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, code, YamlType, stored.Json);
-        if (accept.Shape == Shape.Object) return Answers.Json(exchange.Context, code, stored.Json);
+        accept.Check(isList: false);
+        return Whole(exchange, code, accept, Shaped(exchange, stored, accept));
+    }
+
+    /// <summary>A whole answer from its JSON.</summary>
+    private static Task Whole(Exchange exchange, int code, Accept accept, ReadOnlyMemory<byte> json) => accept.Form switch
+    {
+        MediaForm.Protobuf => Protobuf(exchange, code, json),
+        MediaForm.Yaml => Answers.Bytes(exchange.Context, code, Answers.YamlType, Answers.Yaml(json)),
+        _ => Answers.Json(exchange.Context, code, json),
+    };
+
+    private static ReadOnlyMemory<byte> Shaped(Exchange exchange, Stored stored, Accept accept)
+    {
+        if (accept.Shape == Shape.Object) return stored.Json;
         var buffer = new ArrayBufferWriter<byte>(4096);
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
         {
             if (accept.Shape == Shape.PartialMetadata) TableWriter.WritePartial(json, stored.Json, accept.Version);
             else WriteTable(json, Rows(exchange, accept), stored.Revision, accept, columns: true, stored);
         }
-        return Answers.Json(exchange.Context, code, buffer.WrittenMemory);
+        return buffer.WrittenMemory;
     }
 
     public static Task List(Exchange exchange, StoredList list, Accept accept)
     {
-        if (accept.Form == MediaForm.Protobuf) return Protobuf(exchange, 200, JsonBytes(exchange, list));
-        if (accept.Form == MediaForm.Yaml) return Answers.Bytes(exchange.Context, 200, YamlType, JsonBytes(exchange, list));
+        accept.Check(isList: true);
+        if (accept.Form != MediaForm.Json) return accept.Shape == Shape.Object ? Whole(exchange, 200, accept, JsonBytes(exchange, list)) : Converted(exchange, list, accept);
         return accept.Shape == Shape.Object ? JsonList(exchange, list) : WrittenList(exchange, list, accept);
     }
 
@@ -129,6 +138,16 @@ internal static class Forms
         }
         writer.Write("]}"u8);
         await writer.FlushAsync(stop);
+    }
+
+    /// <summary>Rows or metadata in another form than JSON: made whole first.</summary>
+    private static async Task Converted(Exchange exchange, StoredList list, Accept accept)
+    {
+        using var buffer = new MemoryStream();
+        var writer = PipeWriter.Create(buffer, new StreamPipeWriterOptions(leaveOpen: true));
+        await WriteRows(writer, list, accept, Rows(exchange, accept), exchange.Aborted);
+        await writer.CompleteAsync();
+        await Whole(exchange, 200, accept, buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
     }
 
     private static async Task WrittenList(Exchange exchange, StoredList list, Accept accept)

@@ -27,23 +27,19 @@ internal static class Reads
     public static ListRequest Request(Exchange exchange)
     {
         var query = exchange.Query;
-        var limit = query.Number("limit") ?? 0;
-        var match = query.Text("resourceVersionMatch");
+        // Below 0 is no limit, as 0 is.
+        var limit = Math.Max(0, query.Number("limit", long.MinValue) ?? 0);
+        query.Number("timeoutSeconds", long.MinValue);
+        OptionChecks.List(query);
         var revision = Revision(query);
-        if (match.Length > 0)
-        {
-            if (match is not ("Exact" or "NotOlderThan")) throw Forbidden("resourceVersionMatch", $"supported values: \"Exact\", \"NotOlderThan\", found \"{match}\"");
-            if (revision is null) throw Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
-            if (match == "Exact" && revision == 0) throw Forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-        }
         return new(exchange.Path.Kind, exchange.Path.Namespace)
         {
             Labels = LabelSelector.Parse(query.Text("labelSelector")),
             Fields = FieldSelector.Parse(query.Text("fieldSelector")),
-            Limit = (int)Math.Min(limit, int.MaxValue),
+            Limit = (int)Math.Min(limit, Limits.ListPageItemsMax),
             Continue = query.Text("continue"),
             Revision = revision,
-            ExactRevision = match == "Exact",
+            ExactRevision = query.Text("resourceVersionMatch") == "Exact",
         };
     }
 
@@ -54,9 +50,6 @@ internal static class Reads
         if (text.Length == 0) return null;
         return long.TryParse(text, System.Globalization.NumberStyles.None, null, out var revision)
             ? revision
-            : throw Status.BadRequest($"resourceVersion: Invalid value: \"{text}\": expected the resourceVersion of an object or list of this server");
+            : throw Status.BadRequest($"invalid resource version \"{text}\": expected the resourceVersion of an object or list of this server");
     }
-
-    private static ApiException Forbidden(string field, string message) =>
-        new(new(422, StatusReason.Invalid, $"ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {message}") { Group = "meta.k8s.io", Kind = "ListOptions", Causes = [new("FieldValueForbidden", $"Forbidden: {message}", field)] });
 }

@@ -21,7 +21,7 @@ internal static class Reviews
         if (path.Kind.Name == "Binding")
         {
             var pod = ResourceKey.Of(Declarative.Api.Kinds.Kind.Pod, ns, ApiObject.Read(body).Name);
-            await exchange.Api.Create(pod, body, new WriteOptions { Subresource = "binding", DryRun = Writes.DryRun(exchange.Query) }, exchange.Aborted);
+            await exchange.Api.Create(pod, body, new WriteOptions { Subresource = "binding", DryRun = exchange.Query.Has("dryRun") }, exchange.Aborted);
             await Answers.Status(exchange.Context, new(201, "", ""));
             return;
         }

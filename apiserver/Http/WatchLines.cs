@@ -9,14 +9,16 @@ using Declarative.ApiServer.Tables;
 namespace Declarative.ApiServer.Http;
 
 /// <summary>Writes the lines of one watch in the form its client asked for.</summary>
-internal sealed class WatchLines(Exchange exchange, Accept accept)
+internal sealed class WatchLines(Exchange exchange, Accept accept) : WatchForm
 {
     private bool _columnsSent;
 
-    public string ContentType => Answers.JsonType;
+    public override string ContentType => Answers.JsonType;
 
-    /// <summary>Returns the bytes written.</summary>
-    public int Write(PipeWriter writer, WatchEvent happened)
+    /// <summary>Objects go out as they are stored.</summary>
+    public bool IsPlain => accept.Shape == Shape.Object;
+
+    public override int Write(PipeWriter writer, WatchEvent happened)
     {
         var type = happened.Type switch
         {
@@ -27,20 +29,22 @@ internal sealed class WatchLines(Exchange exchange, Accept accept)
         };
         writer.Write(type);
         int length;
-        if (happened.Object is not { } stored) length = WriteBookmark(writer, happened);
-        else if (accept.Shape == Shape.Object)
+        if (IsPlain && happened.Object is { } stored)
         {
             writer.Write(stored.Json.Span);
             length = stored.Json.Length;
         }
-        else length = WriteShaped(writer, stored);
+        else length = WriteObject(writer, happened);
         writer.Write("}\n"u8);
         return type.Length + length + 2;
     }
 
-    private int WriteShaped(PipeWriter writer, Stored stored)
+    /// <summary>The object of an event in the shape that was asked for, or of a bookmark; returns the bytes written.</summary>
+    public int WriteObject(IBufferWriter<byte> writer, WatchEvent happened) => happened.Object is { } stored ? WriteShaped(writer, stored) : WriteBookmark(writer, happened);
+
+    private int WriteShaped(IBufferWriter<byte> writer, Stored stored)
     {
-        using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer, new JsonWriterOptions { SkipValidation = true });
+        using var json = new Utf8JsonWriter(writer, new JsonWriterOptions { SkipValidation = true });
         if (accept.Shape == Shape.PartialMetadata)
         {
             TableWriter.WritePartial(json, stored.Json, accept.Version);
@@ -55,7 +59,7 @@ internal sealed class WatchLines(Exchange exchange, Accept accept)
         return (int)json.BytesCommitted;
     }
 
-    public static void WriteError(PipeWriter writer, Status status)
+    public override void WriteError(PipeWriter writer, Status status)
     {
         writer.Write("{\"type\":\"ERROR\",\"object\":"u8);
         writer.Write(status.ToJson());
@@ -63,10 +67,10 @@ internal sealed class WatchLines(Exchange exchange, Accept accept)
     }
 
     /// <summary>An object of the watched kind that has nothing but its resourceVersion and, at the end of a streaming list, the annotation that says so.</summary>
-    private int WriteBookmark(PipeWriter writer, WatchEvent happened)
+    private int WriteBookmark(IBufferWriter<byte> writer, WatchEvent happened)
     {
         var kind = exchange.Path.Kind;
-        using var json = new Utf8JsonWriter((IBufferWriter<byte>)writer);
+        using var json = new Utf8JsonWriter(writer);
         json.WriteStartObject();
         switch (accept.Shape)
         {

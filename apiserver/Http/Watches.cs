@@ -18,9 +18,8 @@ internal static class Watches
     public static async Task Stream(Exchange exchange, CancellationToken closing)
     {
         var accept = exchange.Accept;
-        if (accept.Form != MediaForm.Json) throw Status.NotAcceptable("a watch is served as application/json");
         var request = Request(exchange);
-        var lines = new WatchLines(exchange, accept);
+        var lines = WatchForm.Of(exchange, accept);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(exchange.Aborted, closing);
         await using var events = exchange.Api.Watch(request, stop.Token).GetAsyncEnumerator(stop.Token);
@@ -50,7 +49,7 @@ internal static class Watches
         {
             // Once the stream has begun (and for 410 always, as kube-apiserver's watch cache does) the refusal is an event of it.
             writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
-            WatchLines.WriteError(writer, refusal.Status);
+            lines.WriteError(writer, refusal.Status);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -65,18 +64,15 @@ internal static class Watches
         var query = exchange.Query;
         var fields = FieldSelector.Parse(query.Text("fieldSelector"));
         if (exchange.Path.Name.Length > 0) fields = FieldSelector.Of("metadata.name", exchange.Path.Name);
-        var sendInitialEvents = query.Flag("sendInitialEvents");
-        if (query.Has("sendInitialEvents") && query.Text("resourceVersionMatch") != "NotOlderThan")
-        {
-            throw Status.BadRequest("sendInitialEvents requires resourceVersionMatch=NotOlderThan");
-        }
+        query.Number("limit", long.MinValue);
+        OptionChecks.Watch(query);
         return new(exchange.Path.Kind, exchange.Path.Namespace)
         {
             Labels = LabelSelector.Parse(query.Text("labelSelector")),
             Fields = fields,
             From = Reads.Revision(query),
             Bookmarks = query.Flag("allowWatchBookmarks"),
-            SendInitialEvents = sendInitialEvents,
+            SendInitialEvents = query.Flag("sendInitialEvents"),
             // Ours, beside Kubernetes' parameters: a part that others wait for wants to know sooner that nothing has happened.
             BookmarkEvery = query.Number("bookmarkMilliseconds") is { } every and > 0 ? TimeSpan.FromMilliseconds(Math.Min(every, 60_000)) : null,
             Timeout = query.Number("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null,

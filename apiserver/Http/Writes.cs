@@ -45,15 +45,6 @@ internal static class Writes
         AuditedRequest.Of(exchange.Context)?.Sent(body);
         var warnings = new List<string>();
         var options = Options(exchange, warnings) with { Force = exchange.Query.Flag("force") };
-        if (kind == PatchKind.Apply && options.FieldManager.Length == 0)
-        {
-            throw new ApiException(new(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
-            {
-                Group = "meta.k8s.io",
-                Kind = "PatchOptions",
-                Causes = [new("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")],
-            });
-        }
         var code = kind == PatchKind.Apply && exchange.Path.Subresource.Length == 0 && !await Exists(exchange) ? 201 : 200;
         var stored = await exchange.Api.Patch(exchange.Key, kind, body, options, exchange.Aborted);
         Answers.Warn(exchange.Context, warnings);
@@ -108,45 +99,31 @@ internal static class Writes
     public static WriteOptions Options(Exchange exchange, ICollection<string> warnings)
     {
         var query = exchange.Query;
+        OptionChecks.Write(exchange.Verb switch { "patch" => "PatchOptions", "update" => "UpdateOptions", _ => "CreateOptions" }, query, IsApply(exchange));
         return new()
         {
             Subresource = exchange.Path.Subresource,
-            DryRun = DryRun(query),
+            DryRun = query.Has("dryRun"),
             FieldManager = FieldManager(exchange),
             FieldValidation = query.Text("fieldValidation") switch
             {
-                "" or "Warn" => FieldValidation.Warn,
                 "Strict" => FieldValidation.Strict,
                 "Ignore" => FieldValidation.Ignore,
-                var other => throw Status.BadRequest($"fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""),
+                _ => FieldValidation.Warn,
             },
             Warnings = warnings,
             AuditAnnotations = Audit.AuditedRequest.Of(exchange.Context)?.Annotations,
         };
     }
 
-    public static bool DryRun(RequestQuery query)
-    {
-        var asked = false;
-        foreach (var value in query.All("dryRun"))
-        {
-            if (value != "All") throw Status.BadRequest($"dryRun: Unsupported value: \"{value}\": supported values: \"All\"");
-            asked = true;
-        }
-        return asked;
-    }
-
     /// <summary>Without the parameter, as in Kubernetes, the first word of the User-Agent names the manager.</summary>
     private static string FieldManager(Exchange exchange)
     {
         var named = exchange.Query.Text("fieldManager");
-        if (named.Length > 0 || HttpMethodIsApply(exchange)) return named;
-        var agent = exchange.Context.Request.Headers.UserAgent.ToString();
-        var end = agent.AsSpan().IndexOfAny('/', ' ');
-        return end < 0 ? agent : agent[..end];
+        return named.Length > 0 ? named : OptionChecks.ManagerOf(exchange.Context.Request.Headers.UserAgent.ToString());
     }
 
-    private static bool HttpMethodIsApply(Exchange exchange) =>
+    private static bool IsApply(Exchange exchange) =>
         exchange.Verb == "patch" && Bodies.MediaType(exchange.Context.Request.ContentType) == "application/apply-patch+yaml";
 
     private static async ValueTask<bool> Exists(Exchange exchange)

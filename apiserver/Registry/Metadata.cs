@@ -157,6 +157,12 @@ internal static class Metadata
 
     public static StatusCause Invalid(string field, string value, string why) => new("FieldValueInvalid", $"Invalid value: \"{value}\": {why}", field);
 
+    /// <summary>Numbers are not quoted (Kubernetes: field.Error).</summary>
+    public static StatusCause Invalid(string field, long value, string why) => new("FieldValueInvalid", string.Create(CultureInfo.InvariantCulture, $"Invalid value: {value}: {why}"), field);
+
+    /// <summary>A member of whatever form: a text quoted, everything else as JSON, <c>null</c> where it is absent.</summary>
+    public static StatusCause InvalidJson(string field, JsonNode? value, string why) => new("FieldValueInvalid", $"Invalid value: {CustomResources.StructuralValidation.Shown(value)}: {why}", field);
+
     public static StatusCause Required(string field, string why = "") => new("FieldValueRequired", why.Length == 0 ? "Required value" : $"Required value: {why}", field);
 
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);

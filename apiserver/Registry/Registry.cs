@@ -22,7 +22,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
     private readonly WriteContext _context = new(log, options, time, random);
     private readonly Conversion _conversion = new(options.Hook, random);
-    private AdmissionChain Admission => field ??= new(log, Kinds, _conversion, options.Hook, random,
+    private AdmissionChain Admission => field ??= new(log, Kinds, _conversion, options.Hook, options.Allows, random,
         (quota, change, stop) => Change(User.ApiServer, quota, new() { Subresource = "status" }, change, stop));
 
     internal WriteContext Context => _context;
@@ -137,7 +137,8 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         }
     }
 
-    public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
+    /// <param name="mayNameRevision">A write that creates because there is nothing to change: what it was made from does not matter then.</param>
+    public async Task<Stored> Create(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop, bool mayNameRevision = false)
     {
         Allow(user, "create", key, write.Subresource);
         key = Kinds.Resolve(key);
@@ -151,10 +152,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         key = ServedVersions.StoredAs(key);
         var strategy = Strategy.Of(key.Kind);
         var wanted = ServedVersions.ToStored(Decode(served, json, write), served);
+        if (!mayNameRevision && Metadata.Revision(wanted) is not null) throw Status.RevisionOnCreate();
         key = Metadata.NameForCreate(wanted, key, strategy, random);
         NamespaceAccepts(key);
         Metadata.PrepareForCreate(wanted, key, strategy, time, random);
         if (strategy.HasStatus) wanted.Remove("status");
+        strategy.Requested(wanted, user);
         strategy.Default(wanted);
         var request = AdmissionRequest.Of(user, "CREATE", key, wanted, null, write);
         wanted = await Admission.Mutate(request, x => Mutated(x, key.Kind, strategy), stop);
@@ -175,7 +178,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         strategy.Release(wanted, _context);
         if (log.Get(CustomKind.StoredAs(key)) is not null) throw Status.AlreadyExists(key.Kind, key.Name);
         // What was taken for it has gone to an object that another server wrote: again, with that one in sight.
-        return await Create(user, key with { Kind = served }, json, write, stop);
+        return await Create(user, key with { Kind = served }, json, write, stop, mayNameRevision);
     }
 
     public async Task<Stored> Update(User user, ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions write, CancellationToken stop)
@@ -186,7 +189,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
         var stored = ServedVersions.StoredAs(key);
         var decoded = ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
-        if (log.Get(CustomKind.StoredAs(stored)) is null && Strategy.Of(stored.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop);
+        if (log.Get(CustomKind.StoredAs(stored)) is null && Strategy.Of(stored.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop, mayNameRevision: true);
         return ServedVersions.Served(await Change(user, stored, write, _ => (JsonObject)decoded.DeepClone(), stop), key.Kind);
     }
 
@@ -225,7 +228,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var writer = new FieldWriter(write.FieldManager, key.Kind.ApiVersion, write.Subresource);
         if (log.Get(CustomKind.StoredAs(key)) is null && write.Subresource.Length == 0)
         {
-            return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop);
+            return Create(user, key, ServerSideApply.Apply(type, default, config, writer, write.Force, time.GetUtcNow()), write, stop, mayNameRevision: true);
         }
         return Change(user, key, write, current => Decode(key.Kind, ServerSideApply.Apply(type, current.Json, config, writer, write.Force, time.GetUtcNow(), Complete), write), stop, tracks: false);
 
@@ -303,6 +306,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         Allow(user, "get", key, "");
         key = Kinds.Resolve(key);
         var kept = log.History ?? throw Status.MethodNotAllowed("this API server keeps no history: its journal has the present alone");
+        await log.Fresh(stop);
         var served = new List<HistoryRecord>();
         foreach (var record in await kept.Read(CustomKind.StoredAs(ServedVersions.StoredAs(key)), limit, before, stop))
         {
@@ -384,6 +388,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 strategy.PrepareSubresource(write.Subresource, wanted, old, _context);
             }
             Valid(strategy, key, wanted, old, write);
+            strategy.MayChange(user, write.Subresource, wanted, old, _context);
             if (options.CheckGrant(user, key, wanted, old) is { } refused) throw refused;
             if (write.Subresource != "binding") await Admission.Validate(request with { Object = wanted }, stop);
             if (write.Subresource.Length == 0) strategy.Allocate(wanted, old, _context);

@@ -49,7 +49,7 @@ internal static class ScaleSubresource
         var replicas = scale.Object("spec")?.Number("replicas") ?? 0;
         if (replicas is < 0 or > int.MaxValue)
         {
-            throw Status.Invalid(workload.Key.Kind, workload.Key.Name, [Metadata.Invalid("spec.replicas", replicas.ToString(System.Globalization.CultureInfo.InvariantCulture), "must be greater than or equal to 0")]);
+            throw Status.Invalid(workload.Key.Kind, workload.Key.Name, [Metadata.Invalid("spec.replicas", replicas, "must be greater than or equal to 0")]);
         }
         if (workload.Key.Kind is not CustomKind custom) json.Need("spec")["replicas"] = replicas;
         else SetAt(json, custom.Scale?.SpecReplicas ?? throw Status.PageNotFound(), replicas);

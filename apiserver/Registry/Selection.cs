@@ -54,7 +54,10 @@ internal sealed class Selection
         _ => "",
     };
 
-    /// <summary>What a watcher of this selection sees of a change: an object that begins to match is Added, one that stops is Deleted.</summary>
+    /// <summary>
+    /// What a watcher of this selection sees of a change: an object that begins to match is Added, one that stops is Deleted, as it was while it
+    /// matched but at the revision of the change (Kubernetes: watch cache, convertToWatchEvent).
+    /// </summary>
     public WatchEvent? Event(in LogEntry entry)
     {
         if (_namespace is not null && entry.Object.Stored.Key.Namespace != _namespace) return null;
@@ -64,8 +67,11 @@ internal sealed class Selection
         {
             (false, true) => new(WatchEventType.Added, entry.Object.Revision, entry.Object.Stored),
             (true, true) => new(WatchEventType.Modified, entry.Object.Revision, entry.Object.Stored),
-            (true, false) => new(WatchEventType.Deleted, entry.Object.Revision, entry.Object.Stored),
+            (true, false) when entry.Type == WatchEventType.Deleted => new(WatchEventType.Deleted, entry.Object.Revision, entry.Object.Stored),
+            (true, false) => new(WatchEventType.Deleted, entry.Object.Revision, Left(entry.Previous!.Stored, entry.Object.Revision)),
             _ => null,
         };
     }
+
+    private static Stored Left(Stored last, long revision) => last with { Revision = revision, Json = StoredJson.AtRevision(last.Json.Span, revision) };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
@@ -103,8 +102,8 @@ internal sealed class ServiceAllocations(RevisionLog log, ApiServerOptions optio
             var asked = (int)(port.Number("nodePort") ?? 0);
             if (asked > 0)
             {
-                if (asked < first || asked > last) causes.Add(Metadata.Invalid($"spec.ports[{i}].nodePort", asked.ToString(CultureInfo.InvariantCulture), $"provided port is not in the valid range. The range of valid ports is {first}-{last}"));
-                else if (_ports.TryGetValue(asked, out var holder) && holder != uid) causes.Add(Metadata.Invalid($"spec.ports[{i}].nodePort", asked.ToString(CultureInfo.InvariantCulture), "provided port is already allocated"));
+                if (asked < first || asked > last) causes.Add(Metadata.Invalid($"spec.ports[{i}].nodePort", asked, $"provided port is not in the valid range. The range of valid ports is {first}-{last}"));
+                else if (_ports.TryGetValue(asked, out var holder) && holder != uid) causes.Add(Metadata.Invalid($"spec.ports[{i}].nodePort", asked, "provided port is already allocated"));
                 else _ports[asked] = uid;
             }
             else if (allocate)

@@ -29,6 +29,17 @@ internal static class StoredJson
         return result;
     }
 
+    /// <summary>A copy of what <see cref="WithRevision"/> has made, with another revision.</summary>
+    public static byte[] AtRevision(ReadOnlySpan<byte> json, long revision)
+    {
+        var from = MetadataBrace(json) + 1;
+        var member = json[from..];
+        var digits = "\"resourceVersion\":\""u8.Length;
+        var end = digits + member[digits..].IndexOf((byte)'"') + 1;
+        if (member[end] == (byte)',') end++;
+        return WithRevision([.. json[..from], .. member[end..]], revision);
+    }
+
     private static int MetadataBrace(ReadOnlySpan<byte> json)
     {
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = Api.Limits.JsonDepthMax });

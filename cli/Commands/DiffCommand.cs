@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Declarative.Api;
+using Declarative.Api.Wire;
 using Declarative.Cli.Verbs;
 
 namespace Declarative.Cli.Commands;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Declarative.Api;
+using Declarative.Api.Wire;
 using Declarative.Cli.Verbs;
 
 namespace Declarative.Cli.Commands;

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Wire;
 using Declarative.Cli.Verbs;
 using Declarative.Controllers.Placement.Forecasts;
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Wire;
 using Declarative.Cli.Verbs;
 using Declarative.Client.Reconcile;
 using Declarative.Controllers.Placement;

@@ -38,7 +38,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
     public static async Task<ApiServerRole> Start(ApiServerSettings settings, Machine machine, ILoggerFactory logs, IReadOnlyList<HealthCheck> readiness, CancellationToken stop)
     {
         var keys = settings.KeyFile.Length == 0 ? null : EncryptionKeys.Read(settings.KeyFile, await File.ReadAllTextAsync(settings.KeyFile, stop));
-        IJournal store = settings.Etcd is { } etcd ? await EtcdJournal.Open(etcd, logs.CreateLogger("apiserver.etcd"), stop) : await SqliteJournal.Open(settings.Data.Database);
+        IJournal store = settings.Etcd is { } etcd ? await OnEtcd(etcd, settings.Data.History, logs.CreateLogger("apiserver.etcd"), stop) : await SqliteJournal.Open(settings.Data.Database);
         var journal = new EncryptedJournal(store, keys);
         if (journal.Shared is { } shared) readiness = [EtcdCheck(shared), .. readiness];
         var authorizer = new Authorizer();
@@ -48,6 +48,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
             Hook = WebhookCaller.Over(user => server!.As(user), machine.Time),
             Authorize = authorizer.Check,
             CheckGrant = authorizer.CheckGrant,
+            Allows = authorizer.Allows,
             ServiceClusterIpRange = settings.Ranges.ClusterIps,
             ServiceNodePortRange = settings.Ranges.NodePorts,
             ServiceRangesFrom = settings.Ports.Offset,
@@ -82,6 +83,20 @@ internal sealed class ApiServerRole : IAsyncDisposable
         catch
         {
             await role.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task<IJournal> OnEtcd(EtcdOptions etcd, string history, ILogger log, CancellationToken stop)
+    {
+        var past = await SqliteJournal.Open(history);
+        try
+        {
+            return new JournalWithHistory(await EtcdJournal.Open(etcd, log, stop), past, log);
+        }
+        catch
+        {
+            await past.DisposeAsync();
             throw;
         }
     }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
+using Declarative.Api.Wire;
 
 namespace Declarative.Cli.Verbs;
 

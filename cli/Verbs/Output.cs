@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Declarative.Api;
+using Declarative.Api.Wire;
 
 namespace Declarative.Cli.Verbs;
 

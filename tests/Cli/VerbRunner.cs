@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Declarative.Api.Wire;
 using Declarative.Cli;
 using Declarative.Cli.Commands;
 using Declarative.Tests.ApiServer.Http;
@@ -54,6 +55,6 @@ internal sealed class VerbRunner(RunningFace server, string ns)
             foreach (var allocated in (string[])["clusterIP", "clusterIPs"]) spec.Remove(allocated);
             if (spec["template"]?["metadata"]?["annotations"] is JsonObject annotations && annotations.ContainsKey("kubectl.kubernetes.io/restartedAt")) annotations["kubectl.kubernetes.io/restartedAt"] = "T";
         }
-        return Declarative.Cli.Verbs.GoJson.Write(json, indent: 1);
+        return GoJson.Write(json, indent: 1);
     }
 }

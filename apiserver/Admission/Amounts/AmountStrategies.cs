@@ -19,7 +19,7 @@ internal sealed class ResourceQuotaStrategy : Strategy
         AmountChecks.NotNegative(spec.Object("hard"), "spec.hard", causes);
         if (old is null || !JsonNode.DeepEquals(spec["hard"], old.Object("spec")?["hard"])) QuotaNames.Check(spec.Object("hard"), "spec.hard", causes);
         foreach (var scope in OperationRule.Texts(spec, "scopes")) PodValidation.OneOf(scope, Scopes, "spec.scopes", causes);
-        if (old is not null && !JsonNode.DeepEquals(spec["scopes"], old.Object("spec")?["scopes"])) causes.Add(Metadata.Invalid("spec.scopes", spec["scopes"]?.ToJsonString() ?? "", "field is immutable"));
+        if (old is not null && !JsonNode.DeepEquals(spec["scopes"], old.Object("spec")?["scopes"])) causes.Add(Metadata.InvalidJson("spec.scopes", spec["scopes"], "field is immutable"));
         var selectors = spec.Object("scopeSelector")?.List("matchExpressions") ?? [];
         for (var i = 0; i < selectors.Count; i++)
         {

@@ -12,7 +12,7 @@ using Declarative.ApiServer.Storage;
 namespace Declarative.ApiServer.Admission.Policies;
 
 /// <summary>Judges a request by every policy that a binding puts into force, in the order of the policies' and the bindings' names.</summary>
-internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
+internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User, AccessQuestion, bool> allows)
 {
     private readonly Lock _gate = new();
     private (ImmutableSortedDictionary<ObjectName, Selectable> Policies, ImmutableSortedDictionary<ObjectName, Selectable> Bindings)? _seen;
@@ -34,15 +34,17 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
 
     private void Check(AdmissionRequest request, Policy policy, PolicyBinding binding, JsonObject described)
     {
-        List<JsonObject?> given = policy.ParamKind is { } kind ? [.. Params(request, kind, binding)] : [null];
+        // A binding that names no parameters leaves them null.
+        List<JsonObject?> given = policy.ParamKind is { } kind && binding.Param is not null ? [.. Params(request, kind, binding)] : [null];
         if (given.Count == 0)
         {
-            if (binding.Param is { DeniesWithout: false }) return;
-            Failed(request, policy, binding, "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction", StatusReason.Invalid);
+            // Whatever the binding's actions are: it is wrongly configured, and nothing was judged.
+            if (!binding.Param!.DeniesWithout || !policy.Fails) return;
+            throw Denied(request, policy, binding, "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction", StatusReason.Invalid);
         }
         foreach (var param in given)
         {
-            var values = MatchConditions.Values(request.Object, request.Old, described);
+            var values = MatchConditions.Values(request, described, allows);
             values["params"] = CelValues.FromJson(param, CelType.Dyn);
             values["namespaceObject"] = CelValues.FromJson(NamespaceOf(request), CelType.Dyn);
             var meter = new CelMeter(CelLimits.ObjectCostMax);
@@ -114,11 +116,15 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds)
         {
             warnings.Add($"Validation failed for ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}': {message}");
         }
-        if (!binding.Actions.Contains("Deny")) return;
+        if (binding.Actions.Contains("Deny")) throw Denied(request, policy, binding, message, reason);
+    }
+
+    private static ApiException Denied(AdmissionRequest request, Policy policy, PolicyBinding binding, string message, string reason)
+    {
         var why = $"ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}' denied request: {message}";
         var code = reason switch { StatusReason.Unauthorized => 401, StatusReason.Forbidden => 403, StatusReason.TooLarge => 413, _ => 422 };
         var forbidden = Status.Forbidden(request.Key.Kind, request.Key.Name, why).Status;
-        throw new ApiException(forbidden with { Code = code, Reason = reason, Causes = [new("", why, "")] });
+        return new ApiException(forbidden with { Code = code, Reason = reason, Causes = [new("", why, "")] });
     }
 
     private JsonObject? NamespaceOf(AdmissionRequest request) =>

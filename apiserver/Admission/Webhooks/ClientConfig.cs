@@ -45,7 +45,7 @@ internal static class ClientConfig
             {
                 if (service.Text(field).Length == 0) causes.Add(Metadata.Required($"{path}.service.{field}", "is required"));
             }
-            if (service.Number("port") is < 1 or > 65535) causes.Add(Metadata.Invalid($"{path}.service.port", service["port"]!.ToJsonString(), "port is not valid: must be between 1 and 65535, inclusive"));
+            if (service.Number("port") is < 1 or > 65535) causes.Add(Metadata.InvalidJson($"{path}.service.port", service["port"], "port is not valid: must be between 1 and 65535, inclusive"));
         }
         if (client.Text("caBundle") is not { Length: > 0 } bundle) return;
         try

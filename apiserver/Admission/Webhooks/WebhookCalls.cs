@@ -17,7 +17,7 @@ namespace Declarative.ApiServer.Admission.Webhooks;
 /// Asks the admission webhooks with an AdmissionReview (admission.k8s.io/v1): the mutating ones in turn, each seeing what the one before has
 /// changed, then the validating ones all at once.
 /// </summary>
-internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Random random)
+internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Func<User, AccessQuestion, bool> allows, Random random)
 {
     private readonly WebhookTable _mutating = new(log, Kind.MutatingWebhookConfiguration);
     private readonly WebhookTable _validating = new(log, Kind.ValidatingWebhookConfiguration);
@@ -65,7 +65,7 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
         {
             var uid = Metadata.NewUid(random);
             var described = request.Describe(uid, kind);
-            if (!x.Conditions.Hold(MatchConditions.Values(request.Object, request.Old, described))) return null;
+            if (!x.Conditions.Hold(MatchConditions.Values(request, described, allows))) return null;
             if (request.DryRun && x.HasSideEffects) throw Status.BadRequest($"admission webhook \"{x.Name}\" does not support dry run");
             described["object"] = await Shown(request.Object, request.Key, kind, stop);
             described["oldObject"] = await Shown(request.Old, request.Key, kind, stop);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Registry;
@@ -49,7 +48,7 @@ internal sealed class WebhookConfigurationStrategy(bool mutating) : Strategy
             PodValidation.OneOf(x.Text("failurePolicy"), ["Fail", "Ignore"], $"{path}.failurePolicy", causes);
             PodValidation.OneOf(x.Text("matchPolicy"), ["Equivalent", "Exact"], $"{path}.matchPolicy", causes);
             if (mutating) PodValidation.OneOf(x.Text("reinvocationPolicy"), ["IfNeeded", "Never"], $"{path}.reinvocationPolicy", causes);
-            if (x.Number("timeoutSeconds") is { } seconds && seconds is < 1 or > SecondsMax) causes.Add(Metadata.Invalid($"{path}.timeoutSeconds", seconds.ToString(CultureInfo.InvariantCulture), "the timeout value must be between 1 and 30 seconds"));
+            if (x.Number("timeoutSeconds") is { } seconds && seconds is < 1 or > SecondsMax) causes.Add(Metadata.Invalid($"{path}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds"));
             ClientConfig.Check(x.Object("clientConfig") ?? [], $"{path}.clientConfig", causes);
             RuleChecks.Check(x.List("rules"), $"{path}.rules", causes);
             MatchConditions.Read(x.List("matchConditions"), MatchConditions.Types(), $"{path}.matchConditions", causes);

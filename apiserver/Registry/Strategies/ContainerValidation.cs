@@ -1,4 +1,3 @@
-using System.Globalization;
 using Declarative.Api.Objects;
 
 namespace Declarative.ApiServer.Registry.Strategies;
@@ -52,7 +51,7 @@ internal static class ContainerValidation
         Action(handler);
         if (handler.Child("sleep") is { } sleep && (sleep.Number("seconds") ?? 0) is var seconds && (seconds < 0 || seconds > grace))
         {
-            handler.Causes.Add(Metadata.Invalid(sleep.Path, seconds.ToString(CultureInfo.InvariantCulture), $"must be non-negative and less than terminationGracePeriodSeconds ({grace})"));
+            handler.Causes.Add(Metadata.Invalid(sleep.Path, seconds, $"must be non-negative and less than terminationGracePeriodSeconds ({grace})"));
         }
     }
 

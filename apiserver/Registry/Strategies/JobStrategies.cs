@@ -56,7 +56,7 @@ internal sealed class JobStrategy : Strategy
         PodValidation.OneOf(spec.Text("completionMode"), ["NonIndexed", "Indexed"], $"{path}.completionMode", causes);
         PodValidation.OneOf(spec.Text("podReplacementPolicy"), ["Failed", "TerminatingOrFailed"], $"{path}.podReplacementPolicy", causes);
         if (spec.Text("completionMode") == "Indexed" && spec["completions"] is null) causes.Add(Metadata.Required($"{path}.completions", "when completion mode is Indexed"));
-        if (spec["backoffLimitPerIndex"] is not null && spec.Text("completionMode") != "Indexed") causes.Add(Metadata.Invalid($"{path}.backoffLimitPerIndex", Rules.Text(spec["backoffLimitPerIndex"]), "requires indexed completion mode"));
+        if (spec["backoffLimitPerIndex"] is not null && spec.Text("completionMode") != "Indexed") causes.Add(Metadata.InvalidJson($"{path}.backoffLimitPerIndex", spec["backoffLimitPerIndex"], "requires indexed completion mode"));
         var template = spec.Need("template").Need("spec");
         PodTemplateValidation.Check(spec, before, path, causes, kind: null);
         if (template.Text("restartPolicy") is "Always")

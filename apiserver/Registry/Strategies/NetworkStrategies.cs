@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Declarative.Api.Objects;
@@ -63,7 +62,7 @@ internal sealed class IngressStrategy : Strategy
         if (name.Length == 0 && number == 0) causes.Add(Metadata.Required($"{at}.service.port", "port name or number is required"));
         else if (name.Length > 0 && number != 0) causes.Add(Metadata.Invalid($"{at}.service.port", name, "cannot set both port name & port number"));
         else if (name.Length > 0 && PodValidation.PortNameError(name) is { } nameError) causes.Add(Metadata.Invalid($"{at}.service.port.name", name, nameError));
-        else if (name.Length == 0 && number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.service.port.number", number.ToString(CultureInfo.InvariantCulture), "must be between 1 and 65535, inclusive"));
+        else if (name.Length == 0 && number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.service.port.number", number, "must be between 1 and 65535, inclusive"));
     }
 
     private static void Host(string host, string at, List<StatusCause> causes)

@@ -38,7 +38,7 @@ internal readonly record struct Part(JsonObject Json, string Path, List<StatusCa
         for (var i = 0; i < items.Count; i++) yield return (Rules.Text(items[i]), $"{At(name)}[{i}]");
     }
 
-    public void Invalid(string name, string why) => Causes.Add(Metadata.Invalid(At(name), Json[name] is null ? "" : Rules.Text(Json[name]), why));
+    public void Invalid(string name, string why) => Causes.Add(Json[name] is { } value ? Metadata.InvalidJson(At(name), value, why) : Metadata.Invalid(At(name), "", why));
 
     public void Forbidden(string name, string why) => Causes.Add(Rules.Forbidden(At(name), why));
 

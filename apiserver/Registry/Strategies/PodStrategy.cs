@@ -47,20 +47,7 @@ internal sealed class PodStrategy : Strategy
             if (spec.Text("nodeName").Length > 0 && spec.List("schedulingGates") is { Count: > 0 }) part.Forbidden("nodeName", "cannot be set until all schedulingGates have been cleared");
             return;
         }
-        var (wanted, present) = ((JsonObject)spec.DeepClone(), (JsonObject)(old.Object("spec")?.DeepClone() ?? new JsonObject()));
-        foreach (var part in (ReadOnlySpan<JsonObject>)[wanted, present])
-        {
-            // What may change in a living pod (Kubernetes: ValidatePodUpdate).
-            foreach (var name in (ReadOnlySpan<string>)["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates"]) part.Remove(name);
-            foreach (var list in (ReadOnlySpan<string>)["containers", "initContainers"])
-            {
-                foreach (var container in part.List(list) ?? []) (container as JsonObject)?.Remove("image");
-            }
-        }
-        if (!JsonNode.DeepEquals(wanted, present))
-        {
-            causes.Add(new("FieldValueForbidden", "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds`", "spec"));
-        }
+        PodUpdateValidation.Check(spec, old.Object("spec") ?? [], causes);
     }
 
     public override void Warn(JsonObject json, JsonObject? old, ICollection<string> warnings)
@@ -74,6 +61,8 @@ internal sealed class PodStrategy : Strategy
         var spec = json.Object("spec");
         if (spec is null || spec.Text("nodeName").Length == 0) return 0;
         if (json.Object("status")?.Text("phase") is "Succeeded" or "Failed") return 0;
-        return Math.Max(0, asked ?? spec.Number("terminationGracePeriodSeconds") ?? DefaultGraceSeconds);
+        var seconds = asked ?? spec.Number("terminationGracePeriodSeconds") ?? DefaultGraceSeconds;
+        // As Kubernetes reads it (podStrategy, CheckGracefulDelete).
+        return seconds < 0 ? 1 : seconds;
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Declarative.Api.Objects;
 
@@ -38,7 +37,7 @@ internal static class PodValidation
             }
         }
         OneOf(spec.Text("restartPolicy"), RestartPolicies, $"{path}.restartPolicy", causes);
-        if (spec.Number("terminationGracePeriodSeconds") is < 0 and var grace) causes.Add(Metadata.Invalid($"{path}.terminationGracePeriodSeconds", Text(grace), "must be greater than or equal to 0"));
+        if (spec.Number("terminationGracePeriodSeconds") is < 0 and var grace) causes.Add(Metadata.Invalid($"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"));
         HostPorts(containers, path, causes);
         HostValidation.Spec(part);
         SecurityValidation.Pod(part);
@@ -110,8 +109,8 @@ internal static class PodValidation
         {
             if (ports[i] is not JsonObject port) continue;
             var number = port.Number("containerPort") ?? 0;
-            if (number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.ports[{i}].containerPort", Text(number), "must be between 1 and 65535, inclusive"));
-            if (port.Number("hostPort") is { } host and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.ports[{i}].hostPort", Text(host), "must be between 1 and 65535, inclusive"));
+            if (number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.ports[{i}].containerPort", number, "must be between 1 and 65535, inclusive"));
+            if (port.Number("hostPort") is { } host and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.ports[{i}].hostPort", host, "must be between 1 and 65535, inclusive"));
             OneOf(port.Text("protocol"), Protocols, $"{at}.ports[{i}].protocol", causes);
             if (port.Text("name") is not { Length: > 0 } name) continue;
             if (PortNameError(name) is { } error) causes.Add(Metadata.Invalid($"{at}.ports[{i}].name", name, error));
@@ -128,7 +127,7 @@ internal static class PodValidation
             for (var i = 0; i < ports.Count; i++)
             {
                 if (ports[i] is not JsonObject port || port.Number("hostPort") is not { } host) continue;
-                if (!taken.Add((host, port.Text("protocol")))) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{host}\"", $"{path}.containers[{c}].ports[{i}].hostPort"));
+                if (!taken.Add((host, port.Text("protocol")))) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{port.Text("protocol")}/{port.Text("hostIP")}/{host}\"", $"{path}.containers[{c}].ports[{i}].hostPort"));
             }
         }
     }
@@ -175,14 +174,14 @@ internal static class PodValidation
         if (handlers > 1) causes.Add(new("FieldValueForbidden", "Forbidden: may not specify more than 1 handler type", at));
         foreach (var (name, least) in new[] { ("initialDelaySeconds", 0), ("timeoutSeconds", 1), ("periodSeconds", 1), ("successThreshold", 1), ("failureThreshold", 1) })
         {
-            if (probe.Number(name) is { } value && value < least) causes.Add(Metadata.Invalid($"{at}.{name}", Text(value), $"must be greater than or equal to {least}"));
+            if (probe.Number(name) is { } value && value < least) causes.Add(Metadata.Invalid($"{at}.{name}", value, $"must be greater than or equal to {least}"));
         }
-        if (which != "readinessProbe" && probe.Number("successThreshold") is > 1 and var successes) causes.Add(Metadata.Invalid($"{at}.successThreshold", Text(successes), "must be 1"));
+        if (which != "readinessProbe" && probe.Number("successThreshold") is > 1 and var successes) causes.Add(Metadata.Invalid($"{at}.successThreshold", successes, "must be 1"));
         foreach (var name in (ReadOnlySpan<string>)["httpGet", "tcpSocket"])
         {
             if (probe.Object(name) is not { } handler) continue;
             if (handler["port"] is null) causes.Add(Metadata.Required($"{at}.{name}.port"));
-            else if (handler.Number("port") is { } port and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.{name}.port", Text(port), "must be between 1 and 65535, inclusive"));
+            else if (handler.Number("port") is { } port and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.{name}.port", port, "must be between 1 and 65535, inclusive"));
         }
     }
 
@@ -200,6 +199,4 @@ internal static class PodValidation
         var nearest = Names.Nearest(value, allowed) is { } near ? $"; did you mean \"{near}\"?" : "";
         causes.Add(new("FieldValueNotSupported", $"Unsupported value: \"{value}\": supported values: {string.Join(", ", allowed.Select(x => $"\"{x}\""))}{nearest}", at));
     }
-
-    private static string Text(long? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "";
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
@@ -37,9 +36,9 @@ internal sealed class AutoscalerStrategy : Strategy
             if ((target?.Text(name) ?? "").Length == 0) causes.Add(Metadata.Required($"spec.scaleTargetRef.{name}"));
         }
         var (least, most) = (spec.Number("minReplicas") ?? 1, spec.Number("maxReplicas") ?? 0);
-        if (least < 1) causes.Add(Metadata.Invalid("spec.minReplicas", Text(least), "must be greater than or equal to 1"));
-        if (most < 1) causes.Add(Metadata.Invalid("spec.maxReplicas", Text(most), "must be greater than 0"));
-        if (most < least) causes.Add(Metadata.Invalid("spec.maxReplicas", Text(most), "must be greater than or equal to `minReplicas`"));
+        if (least < 1) causes.Add(Metadata.Invalid("spec.minReplicas", least, "must be greater than or equal to 1"));
+        if (most < 1) causes.Add(Metadata.Invalid("spec.maxReplicas", most, "must be greater than 0"));
+        if (most < least) causes.Add(Metadata.Invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
         var metrics = spec.List("metrics") ?? [];
         for (var i = 0; i < metrics.Count; i++)
         {
@@ -53,8 +52,6 @@ internal sealed class AutoscalerStrategy : Strategy
             }
         }
     }
-
-    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
 internal sealed class DisruptionBudgetStrategy : Strategy
@@ -113,7 +110,7 @@ internal sealed class LeaseStrategy : Strategy
     public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         if (json.Object("spec") is not { } spec) return;
-        if (spec.Number("leaseDurationSeconds") is <= 0 and var seconds) causes.Add(Metadata.Invalid("spec.leaseDurationSeconds", seconds.ToString(CultureInfo.InvariantCulture), "must be greater than 0"));
+        if (spec.Number("leaseDurationSeconds") is <= 0 and var seconds) causes.Add(Metadata.Invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"));
         Rules.NotNegative(spec, "spec", causes, "leaseTransitions");
     }
 }
@@ -149,10 +146,10 @@ internal sealed class RbacStrategy(Kind kind) : Strategy
             if (rule.List("verbs") is not { Count: > 0 }) causes.Add(Metadata.Required($"rules[{i}].verbs", "verbs must contain at least one value"));
             if (rule.List("nonResourceURLs") is { Count: > 0 })
             {
-                if (kind.Namespaced) causes.Add(Metadata.Invalid($"rules[{i}].nonResourceURLs", Rules.Text(rule["nonResourceURLs"]), "namespaced rules cannot apply to non-resource URLs"));
+                if (kind.Namespaced) causes.Add(Metadata.InvalidJson($"rules[{i}].nonResourceURLs", rule["nonResourceURLs"], "namespaced rules cannot apply to non-resource URLs"));
                 if (rule.List("resources") is { Count: > 0 } || rule.List("apiGroups") is { Count: > 0 } || rule.List("resourceNames") is { Count: > 0 })
                 {
-                    causes.Add(Metadata.Invalid($"rules[{i}].nonResourceURLs", Rules.Text(rule["nonResourceURLs"]), "rules cannot apply to both regular resources and non-resource URLs"));
+                    causes.Add(Metadata.InvalidJson($"rules[{i}].nonResourceURLs", rule["nonResourceURLs"], "rules cannot apply to both regular resources and non-resource URLs"));
                 }
                 continue;
             }
@@ -172,7 +169,7 @@ internal sealed class RbacStrategy(Kind kind) : Strategy
             PodValidation.OneOf(role.Text("kind"), kinds, "roleRef.kind", causes);
             if (role.Text("name").Length == 0) causes.Add(Metadata.Required("roleRef.name"));
         }
-        if (old is not null && !JsonNode.DeepEquals(role, old["roleRef"])) causes.Add(Metadata.Invalid("roleRef", role?.ToJsonString() ?? "", "cannot change roleRef"));
+        if (old is not null && !JsonNode.DeepEquals(role, old["roleRef"])) causes.Add(Metadata.InvalidJson("roleRef", role, "cannot change roleRef"));
         var subjects = json.List("subjects") ?? [];
         for (var i = 0; i < subjects.Count; i++)
         {

@@ -21,13 +21,13 @@ internal static class Rules
     {
         if (parent.Number(name) is { } value && value < least)
         {
-            causes.Add(Metadata.Invalid($"{path}.{name}", value.ToString(CultureInfo.InvariantCulture), $"must be greater than or equal to {least}"));
+            causes.Add(Metadata.Invalid($"{path}.{name}", value, $"must be greater than or equal to {least}"));
         }
     }
 
     public static void Required(JsonObject parent, string path, string name, List<StatusCause> causes, string why = "")
     {
-        if (parent[name] is null or JsonValue && parent.Text(name).Length == 0 && parent.Number(name) is null) causes.Add(Metadata.Required($"{path}.{name}", why));
+        if (parent[name] is null or JsonValue && parent.Text(name).Length == 0 && parent.Number(name) is null) causes.Add(Metadata.Required(path.Length == 0 ? name : $"{path}.{name}", why));
     }
 
     /// <summary>A whole number of at least 0, or a percentage.</summary>
@@ -36,7 +36,7 @@ internal static class Rules
         if (parent[name] is null) return;
         if (parent.Number(name) is { } number)
         {
-            if (number < 0) causes.Add(Metadata.Invalid($"{path}.{name}", number.ToString(CultureInfo.InvariantCulture), "must be greater than or equal to 0"));
+            if (number < 0) causes.Add(Metadata.Invalid($"{path}.{name}", number, "must be greater than or equal to 0"));
             return;
         }
         var text = parent.Text(name);
@@ -58,7 +58,7 @@ internal static class Rules
         {
             var (now, before) = (parent?[name], old[name]);
             if (JsonNode.DeepEquals(now, before)) continue;
-            causes.Add(Metadata.Invalid(path.Length == 0 ? name : $"{path}.{name}", Text(now), "field is immutable"));
+            causes.Add(Metadata.InvalidJson(path.Length == 0 ? name : $"{path}.{name}", now, "field is immutable"));
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Declarative.Api.Objects;
 
@@ -79,11 +78,15 @@ internal sealed class ServiceStrategy : Strategy
         }
         if (old?.Object("spec")?.Text("clusterIP") is { Length: > 0 } before && old.Object("spec")?.Text("type") != "ExternalName" && before != clusterIp)
         {
-            causes.Add(Metadata.Invalid("spec.clusterIP", clusterIp, "field is immutable"));
+            causes.Add(Metadata.InvalidJson("spec.clusterIPs[0]", new JsonArray(clusterIp), "may not change once set"));
         }
         if (clusterIp == "None" && type is "NodePort" or "LoadBalancer" && clusterIp == "None")
         {
             causes.Add(Metadata.Invalid("spec.clusterIP", "None", $"may not be set to 'None' for {type} services"));
+        }
+        if (old?.Object("spec") is { } was && was.Text("type") == "LoadBalancer" && type == "LoadBalancer" && was.Text("loadBalancerClass") != spec.Text("loadBalancerClass"))
+        {
+            causes.Add(Metadata.Invalid("spec.loadBalancerClass", spec.Text("loadBalancerClass"), "may not change once set"));
         }
         Ports(spec, clusterIp == "None", causes);
     }
@@ -109,8 +112,8 @@ internal sealed class ServiceStrategy : Strategy
             if (ports[i] is not JsonObject port) continue;
             var at = $"spec.ports[{i}]";
             var number = port.Number("port") ?? 0;
-            if (number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.port", number.ToString(CultureInfo.InvariantCulture), "must be between 1 and 65535, inclusive"));
-            if (port.Number("targetPort") is { } target and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.targetPort", target.ToString(CultureInfo.InvariantCulture), "must be between 1 and 65535, inclusive"));
+            if (number is < 1 or > 65535) causes.Add(Metadata.Invalid($"{at}.port", number, "must be between 1 and 65535, inclusive"));
+            if (port.Number("targetPort") is { } target and (< 1 or > 65535)) causes.Add(Metadata.Invalid($"{at}.targetPort", target, "must be between 1 and 65535, inclusive"));
             if (port.Text("targetPort") is { Length: > 0 } named && PodValidation.PortNameError(named) is { } nameError) causes.Add(Metadata.Invalid($"{at}.targetPort", named, nameError));
             PodValidation.OneOf(port.Text("protocol"), ["TCP", "UDP", "SCTP"], $"{at}.protocol", causes);
             var name = port.Text("name");

@@ -69,6 +69,20 @@ internal sealed class NodeStrategy : Strategy
 
     public override bool HasGeneration => false;
     public override IReadOnlyList<string> SelectableFields => ["spec.unschedulable"];
+
+    public override void Validate(JsonObject json, JsonObject? old, List<StatusCause> causes)
+    {
+        var spec = new Part(json.Object("spec") ?? [], "spec", causes);
+        var keys = new HashSet<(string, string)>();
+        foreach (var taint in spec.Items("taints"))
+        {
+            if (taint.Needs("key")) taint.Form("key", Names.QualifiedNameError);
+            taint.Form("value", Names.LabelValueError);
+            if (taint.Needs("effect")) taint.OneOf("effect", "NoExecute", "NoSchedule", "PreferNoSchedule");
+            if (!keys.Add((taint.Text("key"), taint.Text("effect")))) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{taint.Text("key")}={taint.Text("value")}:{taint.Text("effect")}\": taints must be unique by key and effect pair", taint.Path));
+        }
+        if (old?.Object("spec")?.Text("providerID") is { Length: > 0 } was && was != spec.Text("providerID")) spec.Forbidden("providerID", "node updates may not change providerID except from \"\" to valid");
+    }
 }
 
 internal sealed class EndpointSliceStrategy : Strategy

@@ -42,6 +42,7 @@ internal sealed class ClaimStrategy : VolumeStrategy
         base.Validate(json, old, causes);
         var spec = json.Need("spec");
         Storage(spec.Object("resources")?.Object("requests"), "spec.resources.requests", causes);
+        Shrinks(spec, old, causes);
         // The binder sets volumeName and storageClassName of a claim that has none.
         if (old?.Object("spec") is not { } before || !Rules.DiffersBeside(spec, before, "resources", "volumeAttributesClassName", "volumeName", "storageClassName")
             && !Changed("volumeName") && !Changed("storageClassName")) return;
@@ -49,10 +50,23 @@ internal sealed class ClaimStrategy : VolumeStrategy
 
         bool Changed(string name) => before.Text(name).Length > 0 && before.Text(name) != spec.Text(name);
     }
+
+    /// <summary>A claim may ask for less than before, but not for less than it has.</summary>
+    private static void Shrinks(JsonObject spec, JsonObject? old, List<StatusCause> causes)
+    {
+        if (Storage(old?.Object("spec")?.Object("resources")?.Object("requests")) is not { } before || Storage(spec.Object("resources")?.Object("requests")) is not { } now || now >= before) return;
+        if (now <= (Storage(old?.Object("status")?.Object("capacity")) ?? Quantity.Zero)) causes.Add(Rules.Forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"));
+
+        static Quantity? Storage(JsonObject? amounts) => amounts?["storage"] is { } text && Quantity.TryParse(Rules.Text(text), out var quantity) ? quantity : null;
+    }
 }
 
 internal sealed class PersistentVolumeStrategy : VolumeStrategy
 {
+    /// <summary>What describes a volume; the one member beside them says where it is.</summary>
+    private static readonly string[] Described =
+        ["accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy", "storageClassName", "volumeAttributesClassName", "volumeMode"];
+
     public override void Default(JsonObject json)
     {
         base.Default(json);
@@ -65,6 +79,9 @@ internal sealed class PersistentVolumeStrategy : VolumeStrategy
         var spec = json.Need("spec");
         Storage(spec.Object("capacity"), "spec.capacity", causes);
         PodValidation.OneOf(spec.Text("persistentVolumeReclaimPolicy"), ["Delete", "Recycle", "Retain"], "spec.persistentVolumeReclaimPolicy", causes);
+        if (old?.Object("spec") is not { } before) return;
+        if (Rules.DiffersBeside(spec, before, Described)) causes.Add(Rules.Forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
+        Rules.Immutable(spec, before, "spec", causes, "volumeMode");
     }
 }
 
@@ -81,6 +98,11 @@ internal sealed class StorageClassStrategy : Strategy
         if (json.Text("provisioner").Length == 0) causes.Add(Metadata.Required("provisioner"));
         PodValidation.OneOf(json.Text("reclaimPolicy"), ["Delete", "Retain"], "reclaimPolicy", causes);
         PodValidation.OneOf(json.Text("volumeBindingMode"), ["Immediate", "WaitForFirstConsumer"], "volumeBindingMode", causes);
-        Rules.Immutable(json, old, "", causes, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode");
+        if (old is null) return;
+        foreach (var name in (ReadOnlySpan<string>)["parameters", "provisioner", "reclaimPolicy"])
+        {
+            if (!JsonNode.DeepEquals(json[name], old[name])) causes.Add(Rules.Forbidden(name, $"updates to {name} are forbidden."));
+        }
+        Rules.Immutable(json, old, "", causes, "volumeBindingMode");
     }
 }

@@ -64,6 +64,10 @@ internal class Strategy
         (Find("networking.k8s.io", "networkpolicies"), new NetworkPolicyStrategy()),
         (Find("scheduling.k8s.io", "priorityclasses"), new PriorityClassStrategy()),
         (Find("storage.k8s.io", "storageclasses"), new StorageClassStrategy()),
+        (Find("storage.k8s.io", "volumeattachments"), new ImmutableStrategy("spec", "attacher", "attacher", "nodeName", "source") { WithStatus = true }),
+        (Find("storage.k8s.io", "csidrivers"), new ImmutableStrategy("spec", "", "attachRequired", "fsGroupPolicy", "volumeLifecycleModes")),
+        (Find("node.k8s.io", "runtimeclasses"), new ImmutableStrategy("", "handler", "handler")),
+        (Find("apps", "controllerrevisions"), new ImmutableStrategy("", "", "data")),
         (Kind.ResourceQuota, new Admission.Amounts.ResourceQuotaStrategy()),
         (Kind.LimitRange, new Admission.Amounts.LimitRangeStrategy()),
         (Kind.MutatingWebhookConfiguration, new Admission.Webhooks.WebhookConfigurationStrategy(mutating: true)),
@@ -86,6 +90,17 @@ internal class Strategy
     }
 
     public virtual void PrepareForCreate(JsonObject json, WriteContext context)
+    {
+    }
+
+    /// <summary>What an object says of who asked for it.</summary>
+    public virtual void Requested(JsonObject json, User user)
+    {
+    }
+
+    /// <summary>Throws 403 where a change needs a right beside that to write the object.</summary>
+    /// <param name="subresource">"" or the part that is written.</param>
+    public virtual void MayChange(User user, string subresource, JsonObject json, JsonObject old, WriteContext context)
     {
     }
 
@@ -151,6 +166,6 @@ internal class Strategy
     protected static void Immutable(JsonObject json, JsonObject? old, string parent, string field, List<StatusCause> causes)
     {
         if (old is null || JsonNode.DeepEquals(json.Object(parent)?[field], old.Object(parent)?[field])) return;
-        causes.Add(Metadata.Invalid($"{parent}.{field}", json.Object(parent)?[field]?.ToJsonString() ?? "", "field is immutable"));
+        causes.Add(Metadata.InvalidJson($"{parent}.{field}", json.Object(parent)?[field], "field is immutable"));
     }
 }

@@ -33,7 +33,7 @@ internal abstract class WorkloadStrategy : Strategy
     protected void Common(JsonObject json, JsonObject? old, List<StatusCause> causes)
     {
         var spec = json.Need("spec");
-        if (spec.Number("replicas") is < 0 and var replicas) causes.Add(Metadata.Invalid("spec.replicas", replicas.ToString(CultureInfo.InvariantCulture), "must be greater than or equal to 0"));
+        if (spec.Number("replicas") is < 0 and var replicas) causes.Add(Metadata.Invalid("spec.replicas", replicas, "must be greater than or equal to 0"));
         Rules.NotNegative(spec, "spec", causes, "minReadySeconds", "revisionHistoryLimit");
         var template = spec.Need("template");
         PodTemplateValidation.Check(spec, old?.Object("spec"), "spec", causes, KindName, Claims(spec));
@@ -94,7 +94,7 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
         Rules.NotNegative(spec, "spec", causes, "progressDeadlineSeconds");
         if (spec.Number("progressDeadlineSeconds") is { } deadline && deadline <= (spec.Number("minReadySeconds") ?? 0))
         {
-            causes.Add(Metadata.Invalid("spec.progressDeadlineSeconds", deadline.ToString(CultureInfo.InvariantCulture), "must be greater than minReadySeconds"));
+            causes.Add(Metadata.Invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"));
         }
         var strategy = spec.Need("strategy");
         var type = strategy.Text("type");
@@ -115,7 +115,7 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
         var node = rolling[name];
         if (rolling.Number(name) is { } number)
         {
-            if (number < 0) causes.Add(Metadata.Invalid($"spec.strategy.rollingUpdate.{name}", number.ToString(CultureInfo.InvariantCulture), "must be greater than or equal to 0"));
+            if (number < 0) causes.Add(Metadata.Invalid($"spec.strategy.rollingUpdate.{name}", number, "must be greater than or equal to 0"));
             return (int)number;
         }
         var text = rolling.Text(name);
@@ -208,7 +208,7 @@ internal sealed class DaemonSetStrategy : WorkloadStrategy
         Rules.Amount(rolling, "spec.updateStrategy.rollingUpdate", "maxSurge", causes);
         if (IsZero(rolling["maxUnavailable"]) == IsZero(rolling["maxSurge"]))
         {
-            causes.Add(Metadata.Invalid("spec.updateStrategy.rollingUpdate.maxUnavailable", Rules.Text(rolling["maxUnavailable"]), "exactly one of maxUnavailable and maxSurge must be above 0"));
+            causes.Add(Metadata.InvalidJson("spec.updateStrategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], "exactly one of maxUnavailable and maxSurge must be above 0"));
         }
     }
 
@@ -244,7 +244,7 @@ internal sealed class ReplicationControllerStrategy : Strategy
         var labels = spec.Need("template").Object("metadata")?.Object("labels") ?? [];
         if (selector.Any(x => !JsonNode.DeepEquals(labels[x.Key], x.Value)))
         {
-            causes.Add(Metadata.Invalid("spec.template.metadata.labels", labels.ToJsonString(), "`selector` does not match template `labels`"));
+            causes.Add(Metadata.InvalidJson("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
         }
         PodTemplateValidation.Check(spec, old?.Object("spec"), "spec", causes, "ReplicationController");
     }

@@ -30,6 +30,7 @@ internal static class EtcdBatch
                 Deleted = record.Json is null,
             };
             commit.Changes.Add(change);
+            if (record.Origin is { } origin) (change.At, change.User, change.Manager, change.Verb) = (origin.At.ToUnixTimeMilliseconds(), origin.User, origin.Manager, origin.Verb);
             if (record.Json is null) change.Json = Wrap(record.Last);
             else if (!isLast) change.Json = Wrap(record.Json.Value);
             if (!isLast) continue;
@@ -64,7 +65,11 @@ internal static class EtcdBatch
             if (KindName.Find(change.Kind) is not { } kind) continue;
             var key = new ResourceKey(kind, change.Namespace, change.Name);
             var json = change.Json.Length > 0 ? change.Json.Memory : PresentObject.Parser.ParseFrom(present[keys.Of(key)]).Json.Memory;
-            records.Add(new(change.Revision, key, change.Uid, change.Deleted ? default(ReadOnlyMemory<byte>?) : json) { Last = change.Deleted ? json : default });
+            records.Add(new(change.Revision, key, change.Uid, change.Deleted ? default(ReadOnlyMemory<byte>?) : json) 
+            {
+                Last = change.Deleted ? json : default,
+                Origin = change.Verb.Length == 0 ? null : new(DateTimeOffset.FromUnixTimeMilliseconds(change.At), change.User, change.Manager, change.Verb),
+            });
         }
         return new(commit.Revision, records);
     }

@@ -15,4 +15,7 @@ internal static partial class Log
 
     [LoggerMessage(4, LogLevel.Warning, "etcd was not compacted through {Revision}: {Reason}")]
     public static partial void NotCompacted(this ILogger log, long revision, string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "changes are missing in the history: {Reason}")]
+    public static partial void HistoryLost(this ILogger log, string reason);
 }

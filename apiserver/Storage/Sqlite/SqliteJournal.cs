@@ -123,6 +123,22 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     public IHistory History => this;
 
+    /// <summary>Notes changes of objects that are kept elsewhere: for a history beside another journal.</summary>
+    public Task Keep(IReadOnlyList<JournalRecord> changes) => OnThread(() =>
+    {
+        _begin!.ExecuteNonQuery();
+        try
+        {
+            foreach (var change in changes) Remember(change);
+            return _commit!.ExecuteNonQuery();
+        }
+        catch
+        {
+            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.ExecuteNonQuery();
+            throw;
+        }
+    });
+
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
     {
         using var select = Command("SELECT revision, at, user, manager, verb, json FROM history WHERE kind = $k AND namespace = $s AND name = $n AND revision < $b ORDER BY revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");

@@ -95,13 +95,62 @@ public sealed class PolicyTests
     [InlineData("int(params.data.most)", "int(params.data.most", "compilation failed")]
     [InlineData("reason: Forbidden", "reason: Because", "Unsupported value: \"Because\"")]
     [InlineData("operations: [CREATE, UPDATE]", "operations: []", "spec.matchConstraints.resourceRules[0].operations: Required value")]
-    [InlineData("request.operation == 'CREATE'", "authorizer.path('/x').check('get').allowed()", "undeclared reference to 'authorizer'")]
+    [InlineData("request.operation == 'CREATE'", "authorizer.path('/x').allowed()", "no matching overload for 'allowed'")]
+    [InlineData("request.operation == 'CREATE'", "math.greatest(1, 2) == 2", "undeclared reference to 'math'")]
     public async Task A_wrong_policy_is_refused(string right, string wrong, string says)
     {
         await using var api = await InProcessApi.Start();
         var refused = await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, Kind.ValidatingAdmissionPolicy, Replicas.Replace(right, wrong, StringComparison.Ordinal)));
         Assert.Equal(422, refused.Code);
         Assert.Contains(says, refused.Status.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("authorizer.group('').resource('secrets').namespace('default').name('x').check('get').allowed()", "secrets//default/x get by jane")]
+    [InlineData("authorizer.group('apps').resource('deployments').subresource('scale').check('patch').allowed()", "deployments/scale/ patch by jane")]
+    [InlineData("authorizer.requestResource.check('escalate').allowed()", "deployments//default/web escalate by jane")]
+    [InlineData("authorizer.path('/metrics').check('get').allowed()", "/metrics get by jane")]
+    [InlineData("authorizer.serviceAccount('ns', 'robot').group('').resource('pods').check('list').allowed()", "pods// list by system:serviceaccount:ns:robot")]
+    public async Task An_expression_asks_what_a_user_may(string expression, string asked)
+    {
+        var (questions, answer) = (new List<string>(), true);
+        await using var api = await InProcessApi.Start(options: new()
+        {
+            Allows = (user, x) =>
+            {
+                var about = x.Path.Length > 0 ? x.Path : $"{x.Resource}/{x.Subresource}/{x.Namespace}{(x.Namespace.Length > 0 ? "/" : "")}{x.Name}";
+                questions.Add($"{about} {x.Verb} by {user.Name}");
+                return answer;
+            },
+        });
+        await Create(api.Admin, Kind.ValidatingAdmissionPolicy, $$"""
+            metadata: {name: rights}
+            spec:
+              matchConstraints: {resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}]}
+              validations: [{expression: "{{expression}}", message: may not}]
+            """);
+        await Create(api.Admin, Kind.ValidatingAdmissionPolicyBinding, "metadata: {name: rights}\nspec: {policyName: rights, validationActions: [Deny]}");
+        var jane = api.Server.As(new User("jane"));
+        await Web(jane, "web", 1);
+        Assert.Equal([asked], questions);
+        answer = false;
+        Assert.EndsWith("denied request: may not", (await Assert.ThrowsAsync<ApiException>(() => Web(jane, "web", 1))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Parameters_that_are_not_there_deny_whatever_a_failure_does()
+    {
+        await using var api = await InProcessApi.Start();
+        await Create(api.Admin, Kind.ValidatingAdmissionPolicy, Replicas);
+        await Create(api.Admin, Kind.ValidatingAdmissionPolicyBinding, Binding("Warn"));
+        Assert.Contains("no params found for policy binding with `Deny` parameterNotFoundAction", (await Assert.ThrowsAsync<ApiException>(() => Web(api.Admin, "web", 3))).Message, StringComparison.Ordinal);
+        await api.Admin.Patch(ResourceKey.Of(Kind.ValidatingAdmissionPolicyBinding, "", "everywhere"), PatchKind.Merge, """{"spec":{"paramRef":{"parameterNotFoundAction":"Allow"}}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
+        await Web(api.Admin, "web", 3);
+        // A binding that names none leaves them null, which is an error of the variable that reads them.
+        await api.Admin.Patch(ResourceKey.Of(Kind.ValidatingAdmissionPolicyBinding, "", "everywhere"), PatchKind.Merge, """{"spec":{"paramRef":null}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
+        var warnings = new List<string>();
+        await Web(api.Admin, "second", 3, options: new() { Warnings = warnings });
+        Assert.Contains("variable 'most'", Assert.Single(warnings), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -56,6 +56,39 @@ public sealed class BootstrapPolicyTests
         Assert.NotNull(_authorizer.Check(User.Dns, "update", Kind.Lease, "", "kube-system", "x"));
     }
 
+    /// <summary>What software for Kubernetes binds to by name, and who is bound from the beginning.</summary>
+    [Theory]
+    [InlineData("system:kube-scheduler", "create", "pods", "binding", true)]
+    [InlineData("system:kube-scheduler", "create", "deployments", "", false)]
+    [InlineData("system:kube-proxy", "watch", "endpointslices", "", true)]
+    [InlineData("system:kube-controller-manager", "list", "secrets", "", true)]
+    [InlineData("system:serviceaccount:kube-system:deployment-controller", "update", "replicasets", "", true)]
+    [InlineData("system:serviceaccount:kube-system:deployment-controller", "update", "secrets", "", false)]
+    [InlineData("system:serviceaccount:default:deployment-controller", "update", "replicasets", "", false)]
+    [InlineData("system:serviceaccount:kube-system:generic-garbage-collector", "delete", "configmaps", "", true)]
+    public void The_roles_of_Kubernetes_are_there(string user, string verb, string plural, string subresource, bool may)
+    {
+        var kind = Kind.All.First(x => x.Plural == plural && x.Version == "v1");
+        Assert.Equal(may, _authorizer.Check(new User(user), verb, kind, subresource, "default", "x") is null);
+    }
+
+    [Fact]
+    public void Roles_that_are_found_by_name_and_label()
+    {
+        var names = BootstrapPolicy.Objects.Where(x => x.Key.Kind == Kind.ClusterRole).Select(x => x.Key.Name).ToList();
+        Assert.Equal(names.Count, names.Distinct().Count());
+        string[] known =
+        [
+            "cluster-admin", "admin", "edit", "view", "system:node", "system:node-proxier", "system:node-bootstrapper", "system:kube-scheduler", "system:kube-controller-manager", "system:volume-scheduler",
+            "system:persistent-volume-provisioner", "system:auth-delegator", "system:monitoring", "system:certificates.k8s.io:kubelet-serving-approver", "system:controller:job-controller", "system:controller:namespace-controller",
+        ];
+        Assert.Empty(known.Except(names));
+        Assert.InRange(names.Count(x => x.StartsWith("system:controller:", StringComparison.Ordinal)), 30, 50);
+        Assert.All(BootstrapPolicy.Objects, x => Assert.Contains("\"kubernetes.io/bootstrapping\":\"rbac-defaults\"", System.Text.Encoding.UTF8.GetString(x.Json.Span), StringComparison.Ordinal));
+        Assert.NotNull(_authorizer.Check(new User("system:kube-scheduler"), "get", Kind.ConfigMap, "", "kube-system", "other"));
+        Assert.Null(_authorizer.Check(new User("system:kube-scheduler"), "get", Kind.ConfigMap, "", "kube-system", "extension-apiserver-authentication"));
+    }
+
     [Fact]
     public void Every_part_reports_its_traffic_and_its_events()
     {

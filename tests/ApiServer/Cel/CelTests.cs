@@ -96,6 +96,43 @@ public sealed class CelTests
         { "'a' < 'b'", "true" },
         { "null == null", "true" },
         { "// c\n1", "1" },
+        { "optional.of(1).hasValue()", "true" },
+        { "optional.none().hasValue()", "false" },
+        { "optional.none().value()", "!" },
+        { "optional.ofNonZeroValue('').hasValue()", "false" },
+        { "optional.ofNonZeroValue([0]).hasValue()", "true" },
+        { "{'a':1}.?a.orValue(2)", "1" },
+        { "{'a':1}.?b.orValue(2)", "2" },
+        { "{'a':{'b':3}}.?a.b.orValue(0)", "3" },
+        { "{'a':{'b':3}}.?a.c.orValue(0)", "0" },
+        { "{'a':{'b':3}}.?x.b.hasValue()", "false" },
+        { "{'a':[7]}.?a[?0].value()", "7" },
+        { "{'a':[7]}.?a[1].hasValue()", "false" },
+        { "[1,2][?5].hasValue()", "false" },
+        { "[1,2][?1].value()", "2" },
+        { "{'a':1}[?'a'].value()", "1" },
+        { "has({'a':{'b':1}}.?a.b)", "true" },
+        { "optional.of(2).optMap(x, x * 3).value()", "6" },
+        { "optional.none().optMap(x, x).hasValue()", "false" },
+        { "optional.of(2).optFlatMap(x, x > 1 ? optional.of('y') : optional.none()).value()", "y" },
+        { "[1, ?optional.none(), ?optional.of(3)] == [1, 3]", "true" },
+        { "{?'a': optional.none(), 'b': 1} == {'b': 1}", "true" },
+        { "optional.none().or(optional.of(4)).value()", "4" },
+        { "optional.of(1).orValue(1/0)", "1" },
+        { "optional.of(1) == optional.of(1)", "true" },
+        { "optional.of(1) == optional.none()", "false" },
+        { "[1,2,3].all(i, v, v == i + 1)", "true" },
+        { "{'a':1}.exists(k, v, k == 'a' && v == 1)", "true" },
+        { "[5,5].existsOne(i, v, i == 0 && v == 5)", "true" },
+        { "[5,6].transformList(i, v, i + v) == [5, 7]", "true" },
+        { "{'a':1,'b':2}.transformMap(k, v, v > 1, v * 10) == {'b': 20}", "true" },
+        { "[1].transformMapEntry(i, v, {'k': v}) == {'k': 1}", "true" },
+        { "[1].all(i, i, true)", "!" },
+        { "format.dns1123Label().validate('a-b').hasValue()", "false" },
+        { "format.dns1123Label().validate('A').hasValue()", "true" },
+        { "format.dns1123LabelPrefix().validate('web-').hasValue()", "false" },
+        { "format.named('uuid').hasValue()", "true" },
+        { "format.named('nope').hasValue()", "false" },
     };
 
     [Theory]
@@ -107,6 +144,10 @@ public sealed class CelTests
     [InlineData("math.greatest(1, 2)", "'math' at 1")]
     [InlineData("[1].flatten()", "'flatten'")]
     [InlineData("1 + ", "found the end")]
+    [InlineData("optional.of(1).orValue('a')", "no matching overload for 'orValue'")]
+    [InlineData("[?1]", "must be an optional value, not a int")]
+    [InlineData("1.optMap(x, x)", "wants an optional value, not a int")]
+    [InlineData("authorizer.path('/x').check('get').allowed()", "undeclared reference to 'authorizer'")]
     [InlineData("1 + 'a'", "no matching overload for '_+_' applied to '(int, string)'")]
     [InlineData("'a'.matches('(?=a)')", "invalid regular expression")]
     public void What_is_wrong_is_said(string expression, string part) =>

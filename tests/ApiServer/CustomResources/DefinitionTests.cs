@@ -34,6 +34,69 @@ public sealed class DefinitionTests
         Assert.Contains(says, refused.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A definition whose list has items with a rule, and the bounds of both.</summary>
+    private static string Costly(string rule, string bounds, string inner = "") => $$"""
+        metadata: {name: lists.example.com}
+        spec:
+          group: example.com
+          scope: Namespaced
+          names: {plural: lists, kind: List1}
+          versions:
+          - name: v1
+            served: true
+            storage: true
+            schema:
+              openAPIV3Schema:
+                type: object
+                properties:
+                  names:
+                    type: array
+                    {{bounds}}
+                    items: {type: string, {{inner}} x-kubernetes-validations: [{rule: "{{rule}}"}]}
+        """;
+
+    [Theory]
+    [InlineData("self.startsWith('a')", "maxItems: 10", "maxLength: 10,", "")]
+    [InlineData("self.matches('^a+$')", "maxItems: 10", "maxLength: 100,", "")]
+    [InlineData("self.matches('^a+$')", "maxItems: 1000", "", "estimated rule cost exceeds budget by factor of 31.5x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared); without a bound: self (maxLength)")]
+    [InlineData("self.contains('aaaaaaaaaaaa')", "", "maxLength: 1000,", "without a bound: spec.versions[0].schema.openAPIV3Schema.properties[names] (maxItems)")]
+    [InlineData("self.split(',').all(x, self.split(',').all(y, size(x) >= size(y)))", "maxItems: 1", "maxLength: 2000,", "estimated rule cost exceeds budget")]
+    [InlineData("self.split(',').all(x, self.split(',').all(y, size(x) >= size(y)))", "maxItems: 1", "maxLength: 100,", "")]
+    public async Task A_rule_that_could_cost_too_much_is_refused(string rule, string bounds, string inner, string says)
+    {
+        await using var api = await InProcessApi.Start();
+        var made = Create(api.Admin, Kind.CustomResourceDefinition, Costly(rule, bounds, inner));
+        if (says.Length == 0)
+        {
+            await made;
+            return;
+        }
+        var refused = await Assert.ThrowsAsync<ApiException>(() => made);
+        var cause = refused.Status.Causes[0];
+        Assert.Equal(("spec.versions[0].schema.openAPIV3Schema.properties[names].items.x-kubernetes-validations[0].rule", "FieldValueForbidden"), (cause.Field, cause.Reason));
+        Assert.Contains(says, cause.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_optional_old_value_is_none_where_an_object_is_new()
+    {
+        await using var api = await InProcessApi.Start();
+        const string gold = "- {rule: \"self.tier != 'gold' ||";
+        await Create(api.Admin, Kind.CustomResourceDefinition, CronTab.Definition.Replace(gold, "- {rule: \"oldSelf.hasValue() || self.tier == 'silver'\", optionalOldSelf: true, message: begins in silver}\n            " + gold, StringComparison.Ordinal));
+        var golden = CronTab.Object.Replace("cronSpec:", "tier: gold\n  cronSpec:", StringComparison.Ordinal);
+        Assert.Contains("begins in silver", (await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, V1, golden, "default"))).Message, StringComparison.Ordinal);
+        await Create(api.Admin, V1, CronTab.Object, "default");
+        await api.Admin.Patch(ResourceKey.Of(V1, "default", "nightly"), PatchKind.Merge, """{"spec":{"tier":"gold"}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_rule_about_what_was_is_refused_where_nothing_says_what_an_element_was()
+    {
+        await using var api = await InProcessApi.Start();
+        var refused = await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, Kind.CustomResourceDefinition, Costly("self == oldSelf", "maxItems: 3", "maxLength: 5,")));
+        Assert.Contains("oldSelf cannot be used on the uncorrelatable portion of the schema within spec.versions[0].schema.openAPIV3Schema.properties[names]", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Objects_and_their_kind_outlive_a_restart()
     {

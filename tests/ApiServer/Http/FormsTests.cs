@@ -139,6 +139,84 @@ public sealed class FormsTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData(Maps + "/a", "application/yaml", 200, "kind: ConfigMap\nmetadata:\n")]
+    [InlineData(Maps, "application/yaml", 200, "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    k: v\n")]
+    [InlineData(Maps, "application/yaml;as=Table;v=v1;g=meta.k8s.io", 200, "kind: Table\n")]
+    [InlineData(Maps + "/none", "application/yaml", 404, "code: 404\ndetails:\n  kind: configmaps\n  name: none\nkind: Status\n")]
+    [InlineData(Maps + "?watch=true", "application/yaml", 406, "only the following media types are accepted: application/json;stream=watch")]
+    [InlineData(Maps, "text/html", 406, "only the following media types are accepted")]
+    [InlineData(Maps, "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", 406, "only the following media types are accepted")]
+    [InlineData(Maps, "application/json;as=Table;v=v9;g=meta.k8s.io", 406, "only the following media types are accepted")]
+    [InlineData(Maps, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", 406, "you requested PartialObjectMetadata, but the requested object is a list")]
+    [InlineData(Maps + "/a", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", 406, "you requested PartialObjectMetadataList, but the requested object is not a list")]
+    public async Task What_is_asked_for_is_what_comes_or_406(string path, string accept, int code, string part)
+    {
+        using var request = Ask(path, accept);
+        using var answer = await _admin.SendAsync(request, Stop);
+        var text = await answer.Content.ReadAsStringAsync(Stop);
+        Assert.True((int)answer.StatusCode == code, text);
+        Assert.Contains(part, text, StringComparison.Ordinal);
+        if (accept.StartsWith("application/yaml", StringComparison.Ordinal)) Assert.Equal("application/yaml", answer.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Fact]
+    public async Task A_watch_in_protobuf_is_a_stream_of_frames()
+    {
+        foreach (var (shape, kind) in ((string, string)[])[("", "ConfigMap"), (";as=PartialObjectMetadata;g=meta.k8s.io;v=v1", "PartialObjectMetadata")])
+        {
+            using var request = Ask(Maps + "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&fieldSelector=metadata.name%3Da", "application/vnd.kubernetes.protobuf" + shape);
+            using var answer = await _admin.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop);
+            Assert.Equal("application/vnd.kubernetes.protobuf; stream=watch", answer.Content.Headers.ContentType?.ToString().Replace(";stream", "; stream", StringComparison.Ordinal));
+            await using var stream = await answer.Content.ReadAsStreamAsync(Stop);
+            var added = await Frame(stream);
+            Assert.Equal(("ADDED", kind, "a"), (added.Type, (string?)added.Object["kind"], (string?)added.Object["metadata"]!["name"]));
+            Assert.Equal(shape.Length == 0, added.Object["data"] is not null);
+            var bookmark = await Frame(stream);
+            Assert.Equal(("BOOKMARK", "true"), (bookmark.Type, (string?)bookmark.Object["metadata"]!["annotations"]!["k8s.io/initial-events-end"]));
+            await _admin.PatchAsync(Maps + "/a", ("{\"metadata\":{\"labels\":{\"seen\":\"by" + kind + "\"}}}").Body("application/merge-patch+json"), Stop).Json();
+            Assert.Equal("MODIFIED", (await Frame(stream)).Type);
+        }
+    }
+
+    [Fact]
+    public async Task Metadata_of_a_list_comes_in_protobuf_too()
+    {
+        using var request = Ask(Maps, "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+        using var answer = await _admin.SendAsync(request, Stop);
+        var bytes = await answer.Content.ReadAsByteArrayAsync(Stop);
+        Assert.Equal(200, (int)answer.StatusCode);
+        var text = System.Text.Encoding.Latin1.GetString(bytes);
+        Assert.Contains("PartialObjectMetadataList", text, StringComparison.Ordinal);
+        Assert.Contains("default", text, StringComparison.Ordinal);
+    }
+
+    /// <summary>One event: its length, then { type = 1, object = 2 { raw = 1 } }, raw being an object in its envelope.</summary>
+    private static async Task<(string Type, System.Text.Json.Nodes.JsonNode Object)> Frame(Stream stream)
+    {
+        var head = new byte[4];
+        await stream.ReadExactlyAsync(head, Stop);
+        var frame = new byte[System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(head)];
+        await stream.ReadExactlyAsync(frame, Stop);
+        var (type, rest) = Field(frame, 1);
+        var (extension, _) = Field(rest, 2);
+        var (raw, _) = Field(extension, 1);
+        return (System.Text.Encoding.UTF8.GetString(type.Span), System.Text.Json.Nodes.JsonNode.Parse(Declarative.ApiServer.Protobuf.ProtobufCodec.ToJson(raw.Span))!);
+
+        static (ReadOnlyMemory<byte> Value, ReadOnlyMemory<byte> Others) Field(ReadOnlyMemory<byte> message, int number)
+        {
+            Assert.Equal((number << 3) | 2, message.Span[0]);
+            var (length, at) = (0, 1);
+            for (var shift = 0; ; shift += 7)
+            {
+                var b = message.Span[at++];
+                length |= (b & 0x7f) << shift;
+                if (b < 0x80) break;
+            }
+            return (message.Slice(at, length), message[(at + length)..]);
+        }
+    }
+
     [Fact]
     public async Task Health_tells_which_check_fails()
     {

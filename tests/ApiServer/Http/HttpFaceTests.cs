@@ -146,11 +146,11 @@ public sealed class HttpFaceTests : IAsyncLifetime
     [InlineData("POST", Maps, "", 400)]
     [InlineData("POST", Maps, "\"x\"", 400)]
     [InlineData("POST", Maps, """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"}}""", 400)]
-    [InlineData("POST", Maps + "?fieldValidation=Perhaps", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}""", 400)]
-    [InlineData("POST", Maps + "?dryRun=Some", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}""", 400)]
+    [InlineData("POST", Maps + "?fieldValidation=Perhaps", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}""", 422)]
+    [InlineData("POST", Maps + "?dryRun=Some", """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}""", 422)]
     [InlineData("GET", Maps + "?labelSelector=a%3D%3D%3Db", "", 400)]
     [InlineData("GET", Maps + "?resourceVersion=soon", "", 400)]
-    [InlineData("GET", Maps + "?limit=-1", "", 400)]
+    [InlineData("GET", Maps + "?limit=many", "", 400)]
     [InlineData("GET", Maps + "?continue=x", "", 400)]
     [InlineData("GET", Maps + "?resourceVersionMatch=Exact", "", 422)]
     [InlineData("GET", "/api/v1/namespaces/default/teapots", "", 404)]
@@ -159,7 +159,7 @@ public sealed class HttpFaceTests : IAsyncLifetime
     [InlineData("GET", "/apis/apps/v1/namespaces/default/deployments/x/brew", "", 404)]
     [InlineData("TRACE", Maps, "", 405)]
     [InlineData("PATCH", Maps + "/a", "{}", 415)]
-    [InlineData("DELETE", Maps + "/a?propagationPolicy=Sometimes", "", 400)]
+    [InlineData("DELETE", Maps + "/a?propagationPolicy=Sometimes", "", 422)]
     [InlineData("DELETE", Maps + "/a", """{"gracePeriodSeconds":"long"}""", 400)]
     public async Task What_is_malformed_is_refused_with_a_status(string method, string path, string body, int code)
     {

@@ -45,7 +45,7 @@ public sealed class RunningFace : IAsyncDisposable
         var directory = System.IO.Directory.CreateTempSubdirectory("declarative-http-").FullName;
         var authorizer = new Authorizer();
         InProcessApi? api = null;
-        api = await InProcessApi.Start(journal, new() { Hook = WebhookCaller.Over(user => api!.Server.As(user), TimeProvider.System), Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, BootstrapObjects = BootstrapPolicy.Objects });
+        api = await InProcessApi.Start(journal, new() { Hook = WebhookCaller.Over(user => api!.Server.As(user), TimeProvider.System), Authorize = authorizer.Check, CheckGrant = authorizer.CheckGrant, Allows = authorizer.Allows, BootstrapObjects = BootstrapPolicy.Objects });
         var options = new HttpOptions { Directory = directory, Port = 0, Kinds = api.Server.Kinds, History = api.Server.History, Connect = api.Server.Connect, Backup = (to, stop) => api.Server.Backup(to, "test", stop) };
         var face = await HttpFace.Start(api.Server.As, authorizer, change?.Invoke(options) ?? options, TimeProvider.System, CancellationToken.None);
         return new(api, authorizer, face, directory);

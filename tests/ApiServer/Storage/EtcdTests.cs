@@ -204,6 +204,44 @@ public sealed class EtcdTests(EtcdServer etcd) : IClassFixture<EtcdServer>, IAsy
     }
 
     [Fact]
+    public async Task Every_server_keeps_the_history_of_what_all_of_them_wrote()
+    {
+        var options = etcd.Options();
+        var files = Directory.CreateTempSubdirectory("declarative-test-");
+        try
+        {
+            await using var a = await InProcessApi.Start(await WithHistory("a"));
+            await using (var b = await InProcessApi.Start(await WithHistory("b"), seed: 2))
+            {
+                await a.Server.As(new User("jane")).Create(Key("m"), Map("m", "1"), new() { FieldManager = "editor" }, Stop);
+                await b.Server.As(new User("joe")).Update(Key("m"), Map("m", "2"), stop: Stop);
+                await a.Server.As(new User("jane")).Delete(Key("m"), stop: Stop);
+                foreach (var server in (InProcessApi[])[a, b]) Assert.Equal(["delete jane 2", "update joe 2", "create jane 1"], await Changes(server));
+            }
+            // The file outlives the server, and goes on where it comes back.
+            await using var again = await InProcessApi.Start(await WithHistory("b"), seed: 3);
+            Assert.Equal(3, (await Changes(again)).Count);
+            await again.Admin.Create(Key("m"), Map("m", "3"), stop: Stop);
+            Assert.Equal(4, (await Changes(again)).Count);
+            Assert.Equal(4, (await Changes(a)).Count);
+        }
+        finally
+        {
+            files.Delete(recursive: true);
+        }
+
+        async Task<IJournal> WithHistory(string name) => new JournalWithHistory(await etcd.Journal(options), await Declarative.ApiServer.Storage.Sqlite.SqliteJournal.Open(Path.Combine(files.FullName, name)), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+
+        async Task<List<string>> Changes(InProcessApi server)
+        {
+            // What the other has written is here when a read is answered.
+            await server.Admin.List(new(Kind.ConfigMap, "default"), Stop);
+            var changes = await server.Server.History(User.Admin, Key("m"), 10, 0, Stop);
+            return [.. changes.Select(x => $"{x.Origin.Verb} {x.Origin.User} {System.Text.Json.Nodes.JsonNode.Parse(x.Json.Span)!["data"]!["v"]}")];
+        }
+    }
+
+    [Fact]
     public async Task A_batch_is_refused_until_what_others_wrote_has_been_seen()
     {
         var options = etcd.Options();

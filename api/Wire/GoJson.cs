@@ -3,13 +3,13 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Declarative.Cli.Verbs;
+namespace Declarative.Api.Wire;
 
 /// <summary>
 /// JSON in the form that kubectl writes (Go's encoding/json of maps): keys in order, &lt; &gt; &amp; escaped. The last-applied annotation has to be
 /// the same to the byte, or each tool would see the other's as a change.
 /// </summary>
-internal static class GoJson
+public static class GoJson
 {
     /// <param name="indent">0 = on one line, else spaces per level.</param>
     public static string Write(JsonNode? node, int indent = 0)

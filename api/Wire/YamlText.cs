@@ -3,10 +3,10 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Declarative.Cli.Verbs;
+namespace Declarative.Api.Wire;
 
 /// <summary>JSON as YAML in the form that kubectl prints: keys in order, lists not indented, strings quoted only where they would be read as something else.</summary>
-internal static class YamlText
+public static class YamlText
 {
     private static readonly string[] Words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf"];
 
