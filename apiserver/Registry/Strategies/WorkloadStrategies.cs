@@ -56,14 +56,14 @@ internal abstract class WorkloadStrategy : Strategy
         var parsed = selector.Deserialize<LabelSelectorSpec>(JsonSerializerOptions.Web)!.ToSelector();
         if (parsed.IsEverything)
         {
-            causes.Add(Metadata.Invalid("spec.selector", "{}", "empty selector is invalid: it would select every pod"));
+            causes.Add(Metadata.InvalidJson("spec.selector", selector, "empty selector is invalid: it would select every pod"));
             return;
         }
         var labels = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in template.Need("metadata").Object("labels") ?? []) labels[name] = value?.GetValue<string>() ?? "";
         if (!parsed.Matches(labels))
         {
-            causes.Add(Metadata.Invalid("spec.template.metadata.labels", JsonSerializer.Serialize(labels), $"`selector` ({parsed}) does not match template `labels`"));
+            causes.Add(Metadata.InvalidJson("spec.template.metadata.labels", template.Need("metadata").Object("labels") ?? [], $"`selector` ({parsed}) does not match template `labels`"));
         }
     }
 }
@@ -106,7 +106,7 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
         }
         if (type == "RollingUpdate" && rolling is not null && Amount(rolling, "maxSurge", causes) == 0 && Amount(rolling, "maxUnavailable", causes) == 0)
         {
-            causes.Add(Metadata.Invalid("spec.strategy.rollingUpdate.maxUnavailable", "0", "may not be 0 when `maxSurge` is 0"));
+            causes.Add(Metadata.InvalidJson("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0"));
         }
     }
 

@@ -166,6 +166,7 @@ public sealed class CelTests
         [
             "1", "'a'", "[1,2]", "{'a':1}", "(", ")", "+", "-", "&&", "||", "?", ":", ".", "size()", "map(x,", "x", "all(x,", "[", "]", ",", "in", "==", "<", "'a'.matches('a')",
             "duration('1s')", "-1", "1u", "1.5", "b'a'", "has(x.y)", "!", "quantity('1')", "exists(y,", "%", "'x'.replace('x','xx')", "timestamp(0)", "null", "'%s'.format([1])",
+            ".?a", "[?0]", "optional.none()", "optional.of(1)", "orValue(1)", "optMap(z,", "all(i, v,", "format.uri()", "{?'a':",
         ];
         var random = new Random(1);
         var count = Environment.GetEnvironmentVariable("DECLARATIVE_TEST_ALL") == "1" ? 1_000_000 : 20_000;

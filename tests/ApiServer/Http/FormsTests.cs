@@ -144,6 +144,7 @@ public sealed class FormsTests : IAsyncLifetime
     [InlineData(Maps, "application/yaml", 200, "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    k: v\n")]
     [InlineData(Maps, "application/yaml;as=Table;v=v1;g=meta.k8s.io", 200, "kind: Table\n")]
     [InlineData(Maps + "/none", "application/yaml", 404, "code: 404\ndetails:\n  kind: configmaps\n  name: none\nkind: Status\n")]
+    [InlineData(Maps + "/none", "application/vnd.kubernetes.protobuf", 404, "configmaps \"none\" not found")]
     [InlineData(Maps + "?watch=true", "application/yaml", 406, "only the following media types are accepted: application/json;stream=watch")]
     [InlineData(Maps, "text/html", 406, "only the following media types are accepted")]
     [InlineData(Maps, "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", 406, "only the following media types are accepted")]
@@ -177,6 +178,17 @@ public sealed class FormsTests : IAsyncLifetime
             await _admin.PatchAsync(Maps + "/a", ("{\"metadata\":{\"labels\":{\"seen\":\"by" + kind + "\"}}}").Body("application/merge-patch+json"), Stop).Json();
             Assert.Equal("MODIFIED", (await Frame(stream)).Type);
         }
+    }
+
+    /// <summary>A deliberate difference: kube-apiserver takes whichever is named first.</summary>
+    [Fact]
+    public async Task Who_takes_protobuf_and_JSON_gets_JSON()
+    {
+        Assert.Equal("a", (await Get(Maps + "/a", "application/vnd.kubernetes.protobuf,application/json")).Text("metadata", "name"));
+        // Not where the JSON would be of another shape.
+        using var request = Ask(Maps + "/a", "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
+        using var answer = await _admin.SendAsync(request, Stop);
+        Assert.Equal("application/vnd.kubernetes.protobuf", answer.Content.Headers.ContentType?.MediaType);
     }
 
     [Fact]
