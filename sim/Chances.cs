@@ -14,6 +14,7 @@ internal sealed class Chances(World world, Tally tally)
         [Fault.JournalRefused] = 400,
         [Fault.MasterStreamLost] = 300,
         [Fault.MasterCallLost] = 60,
+        [Fault.UpdateRepeated] = 50,
     };
 
     /// <summary>False when the scenario is over and the world must come to rest.</summary>

@@ -33,6 +33,18 @@ public enum Fault
     /// <summary>A scheduler call never reaches the master.</summary>
     MasterCallLost,
 
+    /// <summary>An acknowledgement never reaches the master: the agent repeats the update.</summary>
+    AcknowledgementLost,
+
+    /// <summary>A status update arrives twice.</summary>
+    UpdateRepeated,
+
+    /// <summary>An offer is withdrawn before it is used.</summary>
+    OfferRescinded,
+
+    /// <summary>Placement stops without a farewell, and another subscribes as the same framework.</summary>
+    FrameworkFailover,
+
     /// <summary>The master dies and starts again with its registry.</summary>
     MasterCrash,
 

@@ -3,6 +3,7 @@ using Declarative.Api;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Declarative.Mesos.Scheduler;
+using EventType = Declarative.Mesos.Protocol.SchedulerApi.Event.Types.Type;
 using CallType = Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type;
 
 using Task = System.Threading.Tasks.Task;
@@ -28,7 +29,9 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
         while (await Next(events))
         {
             await Travel(stop);
+            if (events.Current.Type == EventType.Rescind) chances.Happened(Fault.OfferRescinded);
             yield return events.Current;
+            if (events.Current.Type == EventType.Update && chances.Take(Fault.UpdateRepeated)) yield return events.Current.Clone();
             if (chances.Take(Fault.MasterStreamLost)) throw new MasterUnavailable("simulated: the stream broke");
         }
     }
@@ -37,7 +40,11 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
     {
         await Travel(stop);
         witness.Calling(call);
-        if (chances.Take(Fault.MasterCallLost)) throw new MasterUnavailable("simulated: the call was lost");
+        if (chances.Take(Fault.MasterCallLost))
+        {
+            if (call.Type == CallType.Acknowledge) chances.Happened(Fault.AcknowledgementLost);
+            throw new MasterUnavailable("simulated: the call was lost");
+        }
         witness.Called(call);
         if (mutant == Mutant.AcceptTwice && call.Type == CallType.Accept) witness.Called(call);
         await (_master ?? client()).Call(mutant == Mutant.TwoTasksForOnePod && call.Type == CallType.Accept ? Doubled(call) : call, stop);

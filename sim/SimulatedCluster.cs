@@ -202,6 +202,7 @@ internal sealed class SimulatedCluster : IMasterDoor
     private async Task CrashProcess(Process process)
     {
         _chances.Happened(Fault.PartCrash);
+        if (process.Part.Name == "placement") _chances.Happened(Fault.FrameworkFailover);
         process.Api!.Cut();
         process.Time!.Die();
         process.Master!.Cut();

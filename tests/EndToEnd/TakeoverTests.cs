@@ -48,6 +48,8 @@ public sealed class TakeoverTests(ITestOutputHelper output)
             leader.Kill();
             var killed = Stopwatch.GetTimestamp();
             await leader.Ended();
+            await RunningPlatform.Until(async () => await Holder(platform) != holder, "the other holds the lease");
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"round {round}: {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.00} s from kill -9 until kubectl sees another holder"));
             (await platform.Kubectl("scale", "deployment/sleepers", $"--replicas={5 + round}")).Succeeds();
             await RunningPlatform.Until(async () => (await Running(platform)).Count == 5 + round, "a pod more runs");
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"round {round}: {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.00} s from kill -9 to the next pod seen running by kubectl"));
