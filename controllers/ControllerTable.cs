@@ -6,6 +6,7 @@ using Declarative.Controllers.GarbageCollection;
 using Declarative.Controllers.Namespaces;
 using Declarative.Controllers.Quotas;
 using Declarative.Controllers.ReplicaSets;
+using Declarative.Controllers.Volumes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -28,6 +29,7 @@ public static class ControllerTable
             Row(EndpointsObjectController.Name, EndpointsObjectController.Run),
             Row(DisruptionController.Name, DisruptionController.Run),
             Row(QuotaController.Name, QuotaController.Run),
+            Row(VolumeController.Name, VolumeController.Run),
             Row(GarbageController.Name, GarbageController.Run),
             Row(NamespaceController.Name, NamespaceController.Run),
         ];

@@ -74,6 +74,8 @@ public enum UserAction
     Create,
     CordonNode,
     UncordonNode,
+    DeleteClaim,
+    GrowClaim,
 
     /// <summary>More work of low priority than there is room for beside the rest.</summary>
     FillWithBatch,

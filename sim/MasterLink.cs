@@ -45,6 +45,7 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
             if (call.Type == CallType.Acknowledge) chances.Happened(Fault.AcknowledgementLost);
             throw new MasterUnavailable("simulated: the call was lost");
         }
+        if (call.Type == CallType.Accept && mutant is Mutant.LaunchWithoutVolume or Mutant.VolumeDestroyed) call = Mutated(call);
         witness.Called(call);
         if (mutant == Mutant.AcceptTwice && call.Type == CallType.Accept) witness.Called(call);
         await (_master ?? client()).Call(mutant == Mutant.TwoTasksForOnePod && call.Type == CallType.Accept ? Doubled(call) : call, stop);
@@ -72,6 +73,26 @@ internal sealed class MasterLink(World world, Chances chances, Func<IMaster> cli
     }
 
     private Task Gone() => _cut.IsCancellationRequested ? Completion.New().Task : Task.CompletedTask;
+
+    /// <summary>The seeded bugs: a task without its volume; a volume destroyed in the place of a launch with it.</summary>
+    private Call Mutated(Call call)
+    {
+        var mutated = call.Clone();
+        foreach (var operation in mutated.Accept.Operations)
+        {
+            foreach (var task in operation.Launch?.TaskInfos ?? [])
+            {
+                if (task.Resources.FirstOrDefault(x => x.Disk?.Persistence is not null) is not { } volume) continue;
+                task.Resources.Remove(volume);
+                if (mutant != Mutant.VolumeDestroyed) continue;
+                var destroy = new Mesos.Protocol.Offer.Types.Operation { Type = Mesos.Protocol.Offer.Types.Operation.Types.Type.Destroy, Destroy = new() };
+                destroy.Destroy.Volumes.Add(volume);
+                mutated.Accept.Operations.Insert(0, destroy);
+                return mutated;
+            }
+        }
+        return mutated;
+    }
 
     /// <summary>The seeded bug: each launched task a second time under the next attempt's id.</summary>
     private static Call Doubled(Call call)

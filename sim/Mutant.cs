@@ -35,6 +35,12 @@ public enum Mutant
     /// <summary>The DNS part returns though nobody stopped it.</summary>
     PartEnds,
 
+    /// <summary>Tasks are launched without their persistent volumes.</summary>
+    LaunchWithoutVolume,
+
+    /// <summary>With a launch goes the destruction of its volume's reservation.</summary>
+    VolumeDestroyed,
+
     /// <summary>A wait that is completed by the thread pool.</summary>
     OtherThread,
 }

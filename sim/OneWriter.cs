@@ -35,6 +35,10 @@ internal static class OneWriter
         new(Kind.ReplicaSet, "spec", Controllers),
         new(Kind.Service, "spec", User.Admin.Name),
         new(Kind.Service, "status", Lb),
+        new(Kind.PersistentVolumeClaim, "status", Controllers),
+        new(Kind.PersistentVolumeClaim, "spec.resources", User.Admin.Name),
+        new(Kind.PersistentVolume, "status", Controllers),
+        new(Kind.PersistentVolume, "spec.capacity", Placement),
     ];
 
     /// <param name="before">The revision before, of the same object; null where the object was made by this write.</param>

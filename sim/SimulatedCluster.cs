@@ -41,6 +41,13 @@ internal sealed class SimulatedCluster : IMasterDoor
     public IEnumerable<(string Agent, string Task, TaskState State)> Tasks() =>
         _agents.SelectMany(x => x.Agent.Tasks.Select(task => (x.Name, task.Id, task.State)));
 
+    /// <summary>What agents keep on disk of reservations: the persistence id, "" where there is no volume on it.</summary>
+    public IEnumerable<(string AgentId, string Volume)> Volumes() =>
+        _agents.SelectMany(x => x.Agent.Reserved.Select(kept => (x.Agent.Id ?? "", kept.Disk?.Persistence?.Id ?? "")));
+
+    /// <summary>Agents that are there under these ids, connected or not.</summary>
+    public IEnumerable<string> AgentIds() => _agents.Select(x => x.Agent.Id ?? "");
+
     public async Task Start()
     {
         await StartServer();

@@ -10,7 +10,12 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
 {
     private readonly IApi _api = connect(new("user", User.Admin, (_, _, _, _, _) => Task.CompletedTask));
     private const string SecondNamespace = "shop";
-    private static readonly (string Namespace, string Name)[] Workloads = [("default", "web"), ("default", "api"), (SecondNamespace, "cart")];
+
+    /// <summary>One pod at a time with a persistent volume.</summary>
+    private static readonly (string Namespace, string Name) Database = ("default", "db");
+    private static readonly ResourceKey DatabaseClaim = new(Kind.PersistentVolumeClaim, Database.Namespace, Database.Name);
+    private int _claimed = 64;
+    private static readonly (string Namespace, string Name)[] Workloads = [("default", "web"), ("default", "api"), (SecondNamespace, "cart"), Database];
     private static readonly Kind PriorityClass = Kind.FindByName("scheduling.k8s.io/v1", "PriorityClass")!;
     private static readonly ResourceKey Batch = new(Kind.Deployment, "default", "batch");
 
@@ -36,8 +41,10 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
     public async Task Settle()
     {
         while (await Exists(new(Kind.Namespace, "", SecondNamespace)) is { } ns && Namespace.Read(ns.Json).Metadata.IsDeleting) await Task.Delay(TimeSpan.FromSeconds(5), world.Time);
-        await Begin();
         foreach (var node in await Nodes()) await Cordon(node, false);
+        if (world.Random.Next(2) == 0 || await IsVolumeLost()) await EndDatabase();
+        await Begin();
+        await Scale(new(Kind.Deployment, Database.Namespace, Database.Name), 1);
         await Scale(Batch, world.Random.Next(2) * BatchFills);
     }
 
@@ -46,7 +53,7 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
         var random = world.Random;
         var (ns, name) = Workloads[random.Next(Workloads.Length)];
         var deployment = new ResourceKey(Kind.Deployment, ns, name);
-        switch (random.Next(18))
+        switch (random.Next(20))
         {
             case 0 or 1 or 2:
                 await Did(UserAction.ScaleUp, Scale(deployment, random.Next(4, 9)));
@@ -81,6 +88,12 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
             case 16:
                 if ((await Nodes()) is { Count: > 1 } open) await Did(UserAction.CordonNode, Cordon(open[random.Next(open.Count)], true));
                 break;
+            case 17:
+                await Did(UserAction.GrowClaim, Patch(DatabaseClaim, $"{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"{_claimed += random.Next(1, 64)}Mi\"}}}}}}}}"));
+                break;
+            case 18:
+                if (random.Next(2) == 0 || await IsVolumeLost()) await Did(UserAction.DeleteClaim, Delete(DatabaseClaim, null));
+                break;
             default:
                 foreach (var node in await Nodes()) await Did(UserAction.UncordonNode, Cordon(node, false));
                 break;
@@ -89,16 +102,44 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
 
     private async Task Create(string ns, string name)
     {
-        await Try(() => _api.Create(new(Kind.Deployment, ns, name), DeploymentJson(name, world.Random.Next(1, 5))));
+        if ((ns, name) == Database)
+        {
+            await Try(() => _api.Create(DatabaseClaim, Encoding.UTF8.GetBytes(
+                $$$"""{"metadata":{"name":"{{{name}}}"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"{{{_claimed}}}Mi"} } } }""")));
+        }
+        await Try(() => _api.Create(new(Kind.Deployment, ns, name), DeploymentJson(name, world.Random.Next(1, 5), (ns, name) == Database)));
         await Try(() => _api.Create(new(Kind.Service, ns, name), Encoding.UTF8.GetBytes($$"""{"metadata":{"name":"{{name}}"},"spec":{"type":"LoadBalancer","selector":{"app":"{{name}}"},"ports":[{"port":{{9001 + Array.FindIndex(Workloads, x => x.Name == name)}},"targetPort":"http"}] } }""")));
     }
 
-    private static byte[] DeploymentJson(string name, int replicas) => Encoding.UTF8.GetBytes(
+    /// <summary>The machine with the volume is there no more: its claim can only be given up.</summary>
+    private async Task<bool> IsVolumeLost()
+    {
+        if (await Exists(DatabaseClaim) is not { } claim || PersistentVolumeClaim.Read(claim.Json).Spec.VolumeName is not { Length: > 0 } name) return false;
+        if (await Exists(new(Kind.PersistentVolume, "", name)) is not { } volume) return true;
+        var agent = PersistentVolume.Read(volume.Json).Spec.Csi?.VolumeAttributes.GetValueOrDefault("agent");
+        return !(await List(new(Kind.Node))).Any(x => Node.Read(x.Json).Spec.ProviderID == "mesos://" + agent);
+    }
+
+    /// <summary>Claim and pods go; the volume is destroyed. What does not go is told by the rest that follows.</summary>
+    private async Task EndDatabase()
+    {
+        for (var until = world.Elapsed + TimeSpan.FromMinutes(20); world.Elapsed < until && await Exists(DatabaseClaim) is not null;)
+        {
+            await Delete(new(Kind.Deployment, Database.Namespace, Database.Name), null);
+            await Delete(DatabaseClaim, null);
+            await Task.Delay(TimeSpan.FromSeconds(5), world.Time);
+        }
+    }
+
+    private static byte[] DeploymentJson(string name, int replicas, bool claims) => Encoding.UTF8.GetBytes(
         """
-        {"metadata":{"name":"NAME"},"spec":{"replicas":REPLICAS,"revisionHistoryLimit":1,"selector":{"matchLabels":{"app":"NAME"}},"template":{"metadata":{"labels":{"app":"NAME"}},"spec":{
-        "containers":[{"name":"main","command":["serve"],"ports":[{"name":"http","containerPort":8080}],"resources":{"requests":{"cpu":"500m","memory":"64Mi"}},
+        {"metadata":{"name":"NAME"},"spec":{"replicas":REPLICAS,"revisionHistoryLimit":1,STRATEGY"selector":{"matchLabels":{"app":"NAME"}},"template":{"metadata":{"labels":{"app":"NAME"}},"spec":{
+        VOLUMES"containers":[{"name":"main",MOUNTS"command":["serve"],"ports":[{"name":"http","containerPort":8080}],"resources":{"requests":{"cpu":"500m","memory":"64Mi"}},
         "readinessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":2,"failureThreshold":1},"livenessProbe":{"httpGet":{"path":"/","port":"http"}}}]}}}}
-        """.Replace("NAME", name, StringComparison.Ordinal).Replace("REPLICAS", replicas.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
+        """.Replace("VOLUMES", claims ? "\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"NAME\"}}]," : "", StringComparison.Ordinal)
+            .Replace("MOUNTS", claims ? "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/data\"}]," : "", StringComparison.Ordinal)
+            .Replace("STRATEGY", claims ? "\"strategy\":{\"type\":\"Recreate\"}," : "", StringComparison.Ordinal)
+            .Replace("NAME", name, StringComparison.Ordinal).Replace("REPLICAS", replicas.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
 
     private Task<bool> Scale(ResourceKey key, int replicas) => Patch(key, $"{{\"spec\":{{\"replicas\":{replicas}}}}}");
 

@@ -79,6 +79,7 @@ public sealed class Simulation
     private async Task Live()
     {
         _witness.Tasks = _cluster.Tasks;
+        _witness.Volumes = new(_witness, _cluster.Volumes, _cluster.AgentIds);
         using var end = new CancellationTokenSource();
         await _cluster.Start();
         await _users.Begin();
@@ -149,6 +150,9 @@ public sealed class Simulation
             if (!endpoints.SequenceEqual(mine.Where(x => x.IsReady).Select(x => x.Uid).Order(StringComparer.Ordinal))) text.Append(CultureInfo.InvariantCulture, $"{stored.Key}: endpoints are not its ready pods. ");
         }
         foreach (var ns in (await api.List(new(Kind.Namespace))).Items.Select(x => Namespace.Read(x.Json)).Where(x => x.Metadata.IsDeleting)) text.Append(CultureInfo.InvariantCulture, $"namespace {ns.Name} is still there. ");
+        var volumes = (await api.List(new(Kind.PersistentVolume))).Items.Select(x => x.Key.Name).Order(StringComparer.Ordinal).ToList();
+        var kept = _cluster.Volumes().Select(x => x.Volume).Order(StringComparer.Ordinal).ToList();
+        if (!volumes.SequenceEqual(kept)) text.Append(CultureInfo.InvariantCulture, $"agents keep volumes [{string.Join(' ', kept)}], the API says [{string.Join(' ', volumes)}]. ");
         if (!live.SequenceEqual(expected)) text.Append(CultureInfo.InvariantCulture, $"tasks [{string.Join(' ', live.Except(expected))}] run for nobody, [{string.Join(' ', expected.Except(live))}] are missing. ");
         return text.ToString().TrimEnd();
 
@@ -160,6 +164,7 @@ public sealed class Simulation
         while (!end.IsCancellationRequested)
         {
             _witness.LookAtTasks();
+            _witness.Volumes!.Look();
             _witness.LookAtEndpoints();
             try
             {

@@ -53,6 +53,14 @@ internal sealed class Witness(World world, Tally tally)
     /// <summary>Live and ended tasks of every agent.</summary>
     public Func<IEnumerable<(string Agent, string Task, TaskState State)>> Tasks { get; set; } = null!;
 
+    /// <summary>The rules of persistent volumes.</summary>
+    public VolumeWitness? Volumes { get; set; }
+
+    /// <summary>An object as it is on disk.</summary>
+    public ReadOnlyMemory<byte>? Stored(ResourceKey key) => _store.GetValueOrDefault(key)?.Json;
+
+    public Pod? PodOfTask(string task) => _pods.TryGetValue(PodOf(task), out var seen) ? seen.Pod : null;
+
     public void Violated(string rule, string what)
     {
         var text = $"{rule}: {what}";
@@ -137,6 +145,7 @@ internal sealed class Witness(World world, Tally tally)
         if (call.Type != CallType.Accept) return;
         foreach (var operation in call.Accept.Operations)
         {
+            Volumes?.Called(operation);
             foreach (var task in operation.Launch?.TaskInfos ?? []) Launching(task.TaskId.Value);
             foreach (var task in operation.LaunchGroup?.TaskGroup.Tasks ?? []) Launching(task.TaskId.Value);
         }

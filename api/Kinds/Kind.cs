@@ -82,6 +82,9 @@ public class Kind : IEquatable<Kind>
     public static Kind MutatingWebhookConfiguration { get; } = Admission("mutatingwebhookconfigurations");
     public static Kind ValidatingAdmissionPolicy { get; } = Admission("validatingadmissionpolicies");
     public static Kind ValidatingAdmissionPolicyBinding { get; } = Admission("validatingadmissionpolicybindings");
+    public static Kind PersistentVolume { get; } = Core("persistentvolumes");
+    public static Kind PersistentVolumeClaim { get; } = Core("persistentvolumeclaims");
+    public static Kind StorageClass { get; } = ByPlural[("storage.k8s.io", "v1", "storageclasses")];
     public static Kind TrafficReport { get; } = ByPlural[("declarative.mesos", "v1", "trafficreports")];
 
     /// <summary>By the words of a URL: <c>/apis/GROUP/VERSION/PLURAL</c>.</summary>

@@ -193,6 +193,13 @@ public sealed record VolumeMount
 public sealed record Volume
 {
     public string Name { get; init; } = "";
+    public ClaimSource? PersistentVolumeClaim { get; init; }
+}
+
+public sealed record ClaimSource
+{
+    public string ClaimName { get; init; } = "";
+    public bool ReadOnly { get; init; }
 }
 
 public sealed record PodSecurityContext

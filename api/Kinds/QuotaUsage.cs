@@ -69,7 +69,7 @@ public static class QuotaUsage
     {
         var storage = claim.Spec.Resources.Requests.GetValueOrDefault("storage");
         add("requests.storage", storage);
-        if (claim.Spec.StorageClassName.Length == 0) return;
+        if (claim.Spec.StorageClassName is not { Length: > 0 }) return;
         add(claim.Spec.StorageClassName + ClassSuffix + "requests.storage", storage);
         add(claim.Spec.StorageClassName + ClassSuffix + "persistentvolumeclaims", One);
     }
@@ -131,17 +131,4 @@ public sealed record ResourceQuotaStatus
 {
     public IReadOnlyDictionary<string, Quantity> Hard { get; init; } = new Dictionary<string, Quantity>();
     public IReadOnlyDictionary<string, Quantity> Used { get; init; } = new Dictionary<string, Quantity>();
-}
-
-public sealed record PersistentVolumeClaim : ApiObject
-{
-    public PersistentVolumeClaimSpec Spec { get; init; } = new();
-
-    public static new PersistentVolumeClaim Read(ReadOnlyMemory<byte> json) => ViewJson.Read<PersistentVolumeClaim>(json);
-}
-
-public sealed record PersistentVolumeClaimSpec
-{
-    public string StorageClassName { get; init; } = "";
-    public ResourceRequirements Resources { get; init; } = new();
 }

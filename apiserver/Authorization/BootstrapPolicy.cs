@@ -46,6 +46,8 @@ public static class BootstrapPolicy
             Of("", "nodes", Read + ",create,delete,patch,update"),
             Of("", "nodes/status", "get,patch,update"),
             Of("", "configmaps,secrets,serviceaccounts,services,namespaces,persistentvolumeclaims,persistentvolumes,replicationcontrollers", Read),
+            Of("", "persistentvolumeclaims,persistentvolumes", "patch"), // the node of a claim's first pod; what Mesos has of a volume
+            Of("storage.k8s.io", "storageclasses", Read),
             Of("apps", "deployments,replicasets,statefulsets,daemonsets", Read),
             Of("batch", "jobs,cronjobs", Read),
             Of("scheduling.k8s.io", "priorityclasses", Read),
@@ -61,7 +63,8 @@ public static class BootstrapPolicy
             Of("*", "*", Read + ",delete,deletecollection"),
             .. Kind.All.Where(x => x.Support != KindSupport.Review && ControllersMayPatch(x.Plural)).GroupBy(x => x.Group).Select(x =>
                 new Rule(["patch", "update"], [x.Key], [.. x.Select(kind => kind.Plural).Distinct()], [], [])),
-            Of("", "pods,endpoints,serviceaccounts,configmaps,persistentvolumeclaims", "create"),
+            Of("", "pods,endpoints,serviceaccounts,configmaps,persistentvolumeclaims,persistentvolumes", "create"),
+            Of("storage.k8s.io", "storageclasses", "create"),
             Of("", "pods/eviction,serviceaccounts/token", "create"),
             Of("", "namespaces/finalize", "update"),
             Of("", "namespaces/status,replicationcontrollers/status,resourcequotas/status,persistentvolumeclaims/status,persistentvolumes/status", "patch,update"),

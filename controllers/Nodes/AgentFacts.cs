@@ -15,6 +15,10 @@ public enum AgentPresence
     Gone,
 }
 
+/// <summary>What one Mesos role has of an agent, in thousandths.</summary>
+/// <param name="IsReservation">The agent keeps it for the role; else its frameworks use it of what nobody has reserved.</param>
+public readonly record struct RoleHolding(string Role, bool IsReservation, long Cpus, long Mem, long Disk, long Gpus);
+
 /// <summary>What is known of one Mesos agent.</summary>
 /// <param name="Port">Of its API; 5051 by default.</param>
 public sealed record AgentFacts(string AgentId, string Hostname, string Address, int Port)
@@ -33,6 +37,13 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
     public string Version { get; init; } = "";
     public string Region { get; init; } = "";
     public string Zone { get; init; } = "";
+
+    /// <summary>By role; empty where only offers tell.</summary>
+    public IReadOnlyList<RoleHolding> Held { get; init; } = [];
+
+    /// <summary>The master offers nothing of it to anybody: DEACTIVATE_AGENT or DRAIN_AGENT.</summary>
+    public bool IsDeactivated { get; init; }
+    public bool IsDraining { get; init; }
 
     /// <summary>Attributes as text, by name.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Attributes { get; init; } = [];
@@ -59,8 +70,38 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
         {
             Presence = agent.Active ? AgentPresence.Active : AgentPresence.Unreachable,
             Version = agent.Version,
+            Held = HoldingsOf(agent),
+            IsDeactivated = agent.Deactivated,
+            IsDraining = agent.DrainInfo is not null,
         };
         return facts.With(agent.TotalResources.Count > 0 ? agent.TotalResources : info.Resources).With(info.Attributes, info.Domain);
+    }
+
+    private static List<RoleHolding> HoldingsOf(Response.Types.GetAgents.Types.Agent agent)
+    {
+        var sums = new SortedDictionary<(string Role, bool IsReservation), (long Cpus, long Mem, long Disk, long Gpus)>();
+        foreach (var resource in agent.TotalResources)
+        {
+            if (resource.Reservations is [.., { Role: { Length: > 0 } role }]) Add(role, isReservation: true, resource);
+        }
+        foreach (var resource in agent.AllocatedResources)
+        {
+            if (resource.Reservations.Count == 0 && resource.AllocationInfo?.Role is { Length: > 0 } role) Add(role, isReservation: false, resource);
+        }
+        return [.. sums.Select(x => new RoleHolding(x.Key.Role, x.Key.IsReservation, x.Value.Cpus, x.Value.Mem, x.Value.Disk, x.Value.Gpus))];
+
+        void Add(string role, bool isReservation, Resource resource)
+        {
+            var (milli, sum) = (Mesos.Resources.Milli.Of(resource.Scalar?.Value ?? 0), sums.GetValueOrDefault((role, isReservation)));
+            sums[(role, isReservation)] = resource.Name switch
+            {
+                "cpus" => sum with { Cpus = sum.Cpus + milli },
+                "mem" => sum with { Mem = sum.Mem + milli },
+                "disk" => sum with { Disk = sum.Disk + milli },
+                "gpus" => sum with { Gpus = sum.Gpus + milli },
+                _ => sum,
+            };
+        }
     }
 
     private AgentFacts With(IEnumerable<Resource> resources)
@@ -68,7 +109,7 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
         var (cpus, mem, disk, ports, gpus) = (0L, 0L, 0L, 0L, 0L);
         foreach (var resource in resources)
         {
-            var milli = (long)Math.Round((resource.Scalar?.Value ?? 0) * 1000, MidpointRounding.AwayFromZero);
+            var milli = Mesos.Resources.Milli.Of(resource.Scalar?.Value ?? 0);
             switch (resource.Name)
             {
                 case "cpus": cpus += milli; break;
@@ -83,7 +124,8 @@ public sealed record AgentFacts(string AgentId, string Hostname, string Address,
 
     private AgentFacts With(IEnumerable<Mesos.Protocol.Attribute> attributes, DomainInfo? domain)
     {
-        var list = attributes.Select(x => new KeyValuePair<string, string>(x.Name, Text(x))).OrderBy(x => x.Key, StringComparer.Ordinal).ToList();
+        // Of several attributes of one name the first counts, as in Mesos' own offer constraints.
+        var list = attributes.DistinctBy(x => x.Name).Select(x => new KeyValuePair<string, string>(x.Name, Text(x))).OrderBy(x => x.Key, StringComparer.Ordinal).ToList();
         var images = list.FirstOrDefault(x => x.Key == "images").Value;
         return this with
         {

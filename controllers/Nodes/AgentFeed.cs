@@ -8,7 +8,29 @@ public sealed class AgentFeed
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, AgentFacts> _agents = new(StringComparer.Ordinal);
+
+    /// <summary>The agent that was last active at a host and port.</summary>
+    private readonly Dictionary<(string Hostname, int Port), string> _places = [];
+    private readonly SortedSet<string> _ownRoles = new(StringComparer.Ordinal);
     private Action<string>? _changed;
+
+    /// <summary>A Mesos role of this platform's framework.</summary>
+    public void OwnRole(string role)
+    {
+        List<string> present;
+        lock (_lock)
+        {
+            if (!_ownRoles.Add(role)) return;
+            present = [.. _agents.Keys];
+        }
+        foreach (var id in present) _changed?.Invoke(id);
+    }
+
+    /// <summary>What is reserved for the role, or used in it, is this platform's.</summary>
+    public bool IsOwn(string role)
+    {
+        lock (_lock) return _ownRoles.Any(x => x == role || x.StartsWith(role + "/", StringComparison.Ordinal));
+    }
 
     /// <summary>An agent in an offer: it is there, and has at least what is offered.</summary>
     public void Seen(AgentFacts facts)
@@ -23,6 +45,7 @@ public sealed class AgentFeed
             }
             _agents[facts.AgentId] = facts;
         }
+        Replaces(facts);
         _changed?.Invoke(facts.AgentId);
     }
 
@@ -34,7 +57,23 @@ public sealed class AgentFeed
             if (_agents.TryGetValue(facts.AgentId, out var known) && Same(known, facts)) return;
             _agents[facts.AgentId] = facts;
         }
+        if (facts.Presence is AgentPresence.Active) Replaces(facts);
         _changed?.Invoke(facts.AgentId);
+    }
+
+    /// <summary>A machine runs one agent at a port: one that was known there under another id is gone, and must not take its Node back.</summary>
+    private void Replaces(AgentFacts now)
+    {
+        string? former;
+        lock (_lock)
+        {
+            var place = (now.Hostname.ToLowerInvariant(), now.Port);
+            former = _places.GetValueOrDefault(place);
+            _places[place] = now.AgentId;
+            if (former is null || former == now.AgentId || _agents[former].Presence is AgentPresence.Gone) return;
+            _agents[former] = _agents[former] with { Presence = AgentPresence.Gone };
+        }
+        _changed?.Invoke(former);
     }
 
     /// <summary>The master has lost the agent (FAILURE without an executor).</summary>
@@ -83,7 +122,8 @@ public sealed class AgentFeed
         Mem = Math.Max(known.Mem, seen.Mem),
         Disk = Math.Max(known.Disk, seen.Disk),
         Ports = Math.Max(known.Ports, seen.Ports),
+        Gpus = Math.Max(known.Gpus, seen.Gpus),
     };
 
-    private static bool Same(AgentFacts a, AgentFacts b) => a.Attributes.SequenceEqual(b.Attributes) && a with { Attributes = b.Attributes } == b;
+    private static bool Same(AgentFacts a, AgentFacts b) => a.Attributes.SequenceEqual(b.Attributes) && a.Held.SequenceEqual(b.Held) && a with { Attributes = b.Attributes, Held = b.Held } == b;
 }

@@ -15,23 +15,32 @@ internal static class NodePlan
     private const string ZoneLabel = "topology.kubernetes.io/zone";
     private const string AttributePrefix = "mesos/";
 
+    /// <summary>True while the master offers nothing of the agent because an operator has said so.</summary>
+    private const string DeactivatedCondition = "MesosDeactivated";
+
+    private static readonly TimeSpan StatusFollows = TimeSpan.FromSeconds(1);
+
     public static string ProviderId(string agentId) => "mesos://" + agentId;
 
     /// <param name="own">The Node that bears this agent's id; null before there is one.</param>
     /// <param name="byName">Any Node by its name.</param>
-    public static Plan Compute(AgentFacts agent, Node? own, Func<string, Node?> byName, DateTimeOffset now)
+    /// <param name="isOwn">Whether a Mesos role is this platform's: what others have is not allocatable.</param>
+    public static Plan Compute(AgentFacts agent, Node? own, Func<string, Node?> byName, Func<string, bool> isOwn, DateTimeOffset now)
     {
-        if (own is not null) return new() { Changes = Updates(agent, own, now) };
+        var others = Others(agent, isOwn);
+        if (own is not null) return new() { Changes = Updates(agent, others, own, now) };
         if (agent.Presence is AgentPresence.Gone) return Plan.Nothing;
         var name = Name(agent.Hostname);
         if (name is not null && byName(name) is { } present)
         {
+            // One that was made a moment ago says only with its status what machine it is.
+            if (present.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal) && present.Status.Addresses.Count == 0) return new() { LookAgainIn = StatusFollows };
             // The same machine under a new agent id takes its Node over, as a new object.
-            if (IsSameMachine(present, agent)) return new() { Changes = [Change.Delete(Key(name), present.Uid), .. Creation(agent, name, now)] };
+            if (IsSameMachine(present, agent)) return new() { Changes = [Change.Delete(Key(name), present.Uid), .. Creation(agent, others, name, now)] };
             name = null;
         }
         name ??= Mangled(agent);
-        return byName(name) is null ? new() { Changes = Creation(agent, name, now) } : Plan.Nothing;
+        return byName(name) is null ? new() { Changes = Creation(agent, others, name, now) } : Plan.Nothing;
     }
 
     /// <summary>null where the hostname is no DNS subdomain.</summary>
@@ -59,7 +68,7 @@ internal static class NodePlan
 
     private static ResourceKey Key(string name) => ResourceKey.Of(Kind.Node, "", name);
 
-    private static List<Change> Creation(AgentFacts agent, string name, DateTimeOffset now)
+    private static List<Change> Creation(AgentFacts agent, Amounts others, string name, DateTimeOffset now)
     {
         var body = Body.Of(json =>
         {
@@ -72,10 +81,10 @@ internal static class NodePlan
             });
             json.Object("spec", x => x.WriteString("providerID"u8, ProviderId(agent.AgentId)));
         });
-        return [Change.Create(Key(name), body), Change.Merge(Key(name), Status(agent, null, now), "status")];
+        return [Change.Create(Key(name), body), Change.Merge(Key(name), Status(agent, others, null, now), "status")];
     }
 
-    private static List<Change> Updates(AgentFacts agent, Node node, DateTimeOffset now)
+    private static List<Change> Updates(AgentFacts agent, Amounts others, Node node, DateTimeOffset now)
     {
         var changes = new List<Change>();
         var wanted = Labels(agent, node.Name);
@@ -95,20 +104,22 @@ internal static class NodePlan
                 if (notes.Count > 0) x.Map("annotations", notes);
             }))));
         }
-        if (!IsCurrent(agent, node)) changes.Add(Change.Merge(Key(node.Name), Status(agent, node, now), "status"));
+        if (!IsCurrent(agent, others, node)) changes.Add(Change.Merge(Key(node.Name), Status(agent, others, node, now), "status"));
         return changes;
     }
 
-    private static bool IsCurrent(AgentFacts agent, Node node)
+    private static bool IsCurrent(AgentFacts agent, Amounts others, Node node)
     {
         var ready = node.Status.Conditions.FirstOrDefault(x => x.Type == "Ready");
         return ready?.Status == Ready(agent).Status
             && node.Status.DaemonEndpoints.KubeletEndpoint.Port == agent.Port
             && node.Status.Addresses.Any(x => x.Type == "InternalIP" && x.Address == agent.Address)
-            && Amounts(agent, node).All(x => node.Status.Capacity.TryGetValue(x.Key, out var has) && has == x.Value);
+            && Conditions(agent, node, default).All(x => node.Status.Conditions.Any(y => y.Type == x.Type && y.Status == x.Status && y.Reason == x.Reason))
+            && Capacity(agent, node).All(x => node.Status.Capacity.TryGetValue(x.Key, out var has) && has == x.Value
+                && node.Status.Allocatable.TryGetValue(x.Key, out var left) && left == Less(x, others));
     }
 
-    private static SortedDictionary<string, string> Labels(AgentFacts agent, string name)
+    internal static SortedDictionary<string, string> Labels(AgentFacts agent, string name)
     {
         var labels = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -146,8 +157,43 @@ internal static class NodePlan
         _ => ("False", "AgentGone", "the Mesos agent has left the cluster"),
     };
 
+    /// <summary>What other roles than ours have of the agent.</summary>
+    private static Amounts Others(AgentFacts agent, Func<string, bool> isOwn)
+    {
+        var sum = default(Amounts);
+        foreach (var held in agent.Held)
+        {
+            if (!isOwn(held.Role)) sum += new Amounts(held.Cpus, held.Mem, held.Disk, held.Gpus);
+        }
+        return sum;
+    }
+
+    private static Quantity Less(KeyValuePair<string, Quantity> amount, Amounts others) => new(Math.Max(0, amount.Value.Milli - amount.Key switch
+    {
+        "cpu" => others.Cpus,
+        "memory" => Bytes(others.Mem).Milli,
+        "ephemeral-storage" => Bytes(others.Disk).Milli,
+        Demand.GpuName => others.Gpus,
+        _ => 0,
+    }));
+
+    private static List<Condition> Conditions(AgentFacts agent, Node? node, DateTimeOffset now)
+    {
+        var (ready, reason, message) = Ready(agent);
+        List<Condition> conditions = [Since(new() { Type = "Ready", Status = ready, Reason = reason, Message = message })];
+        if (agent.IsDeactivated || agent.IsDraining) conditions.Add(Since(new() { Type = DeactivatedCondition, Status = "True", Reason = agent.IsDraining ? "Draining" : "Deactivated", Message = "the Mesos master offers nothing of this agent (DRAIN_AGENT or DEACTIVATE_AGENT)" }));
+        else if (node?.Status.Conditions.Any(x => x.Type == DeactivatedCondition) == true) conditions.Add(Since(new() { Type = DeactivatedCondition, Status = "False", Reason = "Reactivated", Message = "the Mesos master offers this agent" }));
+        return conditions;
+
+        Condition Since(Condition condition)
+        {
+            var old = node?.Status.Conditions.FirstOrDefault(x => x.Type == condition.Type);
+            return condition with { LastTransitionTime = old?.Status == condition.Status ? old.LastTransitionTime : now };
+        }
+    }
+
     /// <summary>An offer shows a part of the agent: what is stored already may be more.</summary>
-    private static List<KeyValuePair<string, Quantity>> Amounts(AgentFacts agent, Node? node)
+    private static List<KeyValuePair<string, Quantity>> Capacity(AgentFacts agent, Node? node)
     {
         return
         [
@@ -164,22 +210,16 @@ internal static class NodePlan
 
     private static Quantity Bytes(long milliMiB) => Quantity.FromBytes((long)((Int128)milliMiB * (1 << 20) / 1000));
 
-    private static byte[] Status(AgentFacts agent, Node? node, DateTimeOffset now) => Body.Of(json =>
+    private static byte[] Status(AgentFacts agent, Amounts others, Node? node, DateTimeOffset now) => Body.Of(json =>
     {
         if (node is not null) json.Object("metadata", x => x.WriteString("uid"u8, node.Uid));
         json.Object("status", status =>
         {
-            var amounts = Amounts(agent, node);
-            foreach (var name in (ReadOnlySpan<string>)["capacity", "allocatable"])
-            {
-                status.WriteStartObject(name);
-                foreach (var (key, value) in amounts) status.WriteString(key, value.ToString());
-                status.WriteEndObject();
-            }
-            var (ready, reason, message) = Ready(agent);
-            var old = node?.Status.Conditions.FirstOrDefault(x => x.Type == "Ready");
-            var condition = new Condition { Type = "Ready", Status = ready, Reason = reason, Message = message, LastTransitionTime = old?.Status == ready ? old.LastTransitionTime : now };
-            status.Conditions([condition, .. node?.Status.Conditions.Where(x => x.Type != "Ready") ?? []]);
+            var amounts = Capacity(agent, node);
+            status.Map("capacity", amounts.Select(x => new KeyValuePair<string, string>(x.Key, x.Value.ToString())));
+            status.Map("allocatable", amounts.Select(x => new KeyValuePair<string, string>(x.Key, Less(x, others).ToString())));
+            var conditions = Conditions(agent, node, now);
+            status.Conditions([.. conditions, .. node?.Status.Conditions.Where(x => !conditions.Exists(y => y.Type == x.Type)) ?? []]);
             status.WriteStartArray("addresses"u8);
             Address(status, "InternalIP", agent.Address);
             Address(status, "Hostname", agent.Hostname);

@@ -45,7 +45,7 @@ public sealed class NodesController(AgentFeed agents, Func<CancellationToken, IA
     {
         if (agents.Find(agentId) is not { } facts) return Client.Reconcile.Plan.Nothing;
         var own = nodes.ByIndex(ByProvider, NodePlan.ProviderId(agentId)).FirstOrDefault();
-        return NodePlan.Compute(facts, own, name => nodes.Get("", name), time.GetUtcNow());
+        return NodePlan.Compute(facts, own, name => nodes.Get("", name), agents.IsOwn, time.GetUtcNow());
     }
 
     private async Task Watch(Func<CancellationToken, IAsyncEnumerable<AgentFacts>> begin, TimeProvider time, Random random, CancellationToken stop)

@@ -35,6 +35,10 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
         var replicaSets = new Informer<Api.Objects.ApiObject>(api, Kind.ReplicaSet, Api.Objects.ApiObject.Read, time, random) { Logger = Logger };
         var reports = new Informer<TrafficReport>(api, Kind.TrafficReport, TrafficReport.Read, time, random) { Logger = Logger };
         var budgets = new Informer<PodDisruptionBudget>(api, Kind.PodDisruptionBudget, PodDisruptionBudget.Read, time, random) { Logger = Logger };
+        var namespaces = new Informer<Namespace>(api, Kind.Namespace, Namespace.Read, time, random) { Logger = Logger };
+        var claims = new Informer<PersistentVolumeClaim>(api, Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, time, random) { Logger = Logger };
+        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = Logger };
+        var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = Logger };
         var events = new EventRecorder(api, "placement", time, random) { Logger = Logger };
         var identity = new Identity(api, options);
         using var desk = new PlacementDesk(new(api, master, options, time, random, Logger)
@@ -47,10 +51,14 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             ReplicaSet = replicaSets.Get,
             Budgets = () => budgets.List(),
         });
+        namespaces.OnChange(desk.NamespaceChanged);
+        claims.OnChange(desk.ClaimChanged);
+        volumes.OnChange(desk.VolumeChanged);
+        classes.OnChange(desk.ClassChanged);
         pods.OnChange(desk.PodChanged);
         nodes.OnChange(desk.NodeChanged);
         reports.OnChange(desk.ReportChanged);
-        List<Informer> views = [nodes, replicaSets, reports, budgets, pods];
+        List<Informer> views = [nodes, namespaces, classes, volumes, claims, replicaSets, reports, budgets, pods];
         List<Task> running = [.. views.Select(x => x.Run(stop)), events.Run(stop)];
         if (await Ready(identity, views, time, stop)) await desk.Run(stop);
         foreach (var task in running) await task;

@@ -6,8 +6,14 @@ public sealed record PlacementOptions
     /// <summary>The framework's name; <c>marathon</c> makes DNS names of an existing cluster go on working (architecture.md, decision 9).</summary>
     public string FrameworkName { get; init; } = "declarative";
 
-    /// <summary>The Mesos role whose offers are used.</summary>
-    public string Role { get; init; } = "*";
+    /// <summary>
+    /// The Mesos role of namespaces that have none of their own (<see cref="MesosRoles"/>). Not <c>*</c> unless wanted: Mesos reserves nothing, and so
+    /// makes no persistent volumes, for <c>*</c>.
+    /// </summary>
+    public string Role { get; init; } = "declarative";
+
+    /// <summary>Roles by namespace; they go before the namespaces' own annotations.</summary>
+    public IReadOnlyDictionary<string, string> RoleOf { get; init; } = new Dictionary<string, string>();
 
     /// <summary>The user that tasks run as where they name none.</summary>
     public string User { get; init; } = Environment.UserName;

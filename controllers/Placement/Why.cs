@@ -89,6 +89,7 @@ public static class Why
         RefusalKind.Ports => "have too few ports",
         RefusalKind.PodAffinity => "miss a pod to be near",
         RefusalKind.PodAntiAffinity => "have a pod to stay away from",
+        RefusalKind.Volume => "do not offer the pod's volume",
         _ => "would break the topology spread",
     };
 }

@@ -18,7 +18,7 @@ internal sealed class ResourceIdentity : IEquatable<ResourceIdentity>
         Name = name;
         Type = type;
         this.template = template;
-        details = template?.ToByteString() ?? ByteString.Empty;
+        details = Details(template);
     }
 
     public string Name { get; }
@@ -76,6 +76,16 @@ internal sealed class ResourceIdentity : IEquatable<ResourceIdentity>
     public override bool Equals(object? other) => Equals(other as ResourceIdentity);
 
     public override int GetHashCode() => HashCode.Combine(Name, details);
+
+    // Where a task has a volume in its sandbox is said of the use, not of the volume: a task may name another path than CREATE did.
+    private static ByteString Details(Resource? template)
+    {
+        if (template?.Disk?.Volume is null)
+            return template?.ToByteString() ?? ByteString.Empty;
+        var bare = template.Clone();
+        bare.Disk.Volume = null;
+        return bare.ToByteString();
+    }
 
     /// <summary>Name and reservations as Mesos prints them in its messages.</summary>
     public void Print(StringBuilder text, string? allocatedTo)

@@ -20,7 +20,7 @@ public sealed class FrameworkOptionTests
     public void Nothing_said_is_the_default()
     {
         var options = Read("");
-        Assert.Equal(("declarative", "*", Environment.UserName, TimeSpan.FromDays(7)), (options.FrameworkName, options.Role, options.User, options.FailoverTimeout));
+        Assert.Equal(("declarative", "declarative", Environment.UserName, TimeSpan.FromDays(7)), (options.FrameworkName, options.Role, options.User, options.FailoverTimeout));
     }
 
     [Theory]

@@ -45,13 +45,13 @@ internal sealed class Cluster : IDisposable
     public PlacementOptions Options { get; init; } = new();
 
     /// <summary>Runs a scenario against a cluster in a world of its own.</summary>
-    public static void Run(Func<Cluster, Task> scenario, int agents = 1, int seed = 1, EmulatedAgentOptions? agent = null, Func<IApi, IApi>? wrap = null)
+    public static void Run(Func<Cluster, Task> scenario, int agents = 1, int seed = 1, EmulatedAgentOptions? agent = null, Func<IApi, IApi>? wrap = null, PlacementOptions? options = null)
     {
         var world = new World(seed);
         world.Run(async () =>
         {
             var server = await Declarative.ApiServer.ApiServer.Open(new MemoryJournal(), new ApiServerOptions(), world.Time, new Random(world.Random.Next()), CancellationToken.None);
-            using var cluster = new Cluster(world, server);
+            using var cluster = new Cluster(world, server) { Options = options ?? new() };
             cluster._running.Add(server.Run(cluster._stop.Token));
             await server.Bootstrap(cluster._stop.Token);
             for (var i = 0; i < agents; i++) cluster.AddAgent((agent ?? new() { Hostname = "" }) with { Hostname = $"agent-{i}", Port = 5051 + i });
@@ -105,6 +105,10 @@ internal sealed class Cluster : IDisposable
             Placement.Run(wrap?.Invoke(api) ?? api, Spy, World.Time, new Random(World.Random.Next()), _placementStop.Token),
             new NodesController(feed).Run(api, World.Time, new Random(World.Random.Next()), _placementStop.Token));
     }
+
+    /// <summary>The controller of claims and volumes.</summary>
+    public void StartVolumes() => _running.Add(Declarative.Controllers.Volumes.VolumeController.Run(
+        _server.Server.As(User.Controllers), World.Time, new Random(World.Random.Next()), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, _stop.Token));
 
     /// <summary>As kill -9: what was on its way is never answered to anyone.</summary>
     public async Task KillPlacement()
@@ -221,7 +225,7 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
         Log.Add(call.Type switch
         {
             Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type.Kill => $"KILL {call.Kill.TaskId.Value} {call.Kill.KillPolicy.GracePeriod.Nanoseconds / 1e9:0.###}",
-            Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type.Accept => $"ACCEPT {string.Join(',', call.Accept.Operations.SelectMany(x => x.Launch?.TaskInfos ?? x.LaunchGroup.TaskGroup.Tasks).Select(x => x.TaskId.Value))}",
+            Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type.Accept => $"ACCEPT {string.Join(',', call.Accept.Operations.SelectMany(x => x.Launch?.TaskInfos.Select(y => y.TaskId.Value) ?? x.LaunchGroup?.TaskGroup.Tasks.Select(y => y.TaskId.Value) ?? [x.Type.ToString().ToUpperInvariant()]))}",
             Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type.Acknowledge => $"ACKNOWLEDGE {call.Acknowledge.TaskId.Value}",
             _ => call.Type.ToString().ToUpperInvariant(),
         });

@@ -18,6 +18,8 @@ public sealed class MutantTests
     [InlineData(Mutant.SecondWriter, "one writer per field")]
     [InlineData(Mutant.ForgottenWrite, "nothing acknowledged is lost")]
     [InlineData(Mutant.StaleClient, "no request reaches a task that was told to stop")]
+    [InlineData(Mutant.LaunchWithoutVolume, "a claim's pod has its volume")]
+    [InlineData(Mutant.VolumeDestroyed, "a volume is destroyed only when nobody wants it")]
     [InlineData(Mutant.PartEnds, "parts go on")]
     [InlineData(Mutant.OtherThread, "the world goes on")]
     public void A_seeded_bug_is_found_by_its_checker(Mutant mutant, string rule)

@@ -4,9 +4,10 @@ using Declarative.Mesos.Protocol;
 namespace Declarative.Controllers.Placement.Desk;
 
 /// <summary>One ACCEPT in the making: all offers of one agent, and the pods whose intents are being stored.</summary>
-internal sealed class Launch(string agentId, IReadOnlyList<HeldOffer> offers, int epoch, int pending)
+internal sealed class Launch(string agentId, string role, IReadOnlyList<HeldOffer> offers, int epoch, int pending)
 {
     public string AgentId { get; } = agentId;
+    public string Role { get; } = role;
     public IReadOnlyList<HeldOffer> Offers { get; } = offers;
 
     /// <summary>The subscription that the offers belong to.</summary>

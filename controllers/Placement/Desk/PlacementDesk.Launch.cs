@@ -13,24 +13,30 @@ internal sealed partial class PlacementDesk
     private static readonly TimeSpan ConfigRetry = TimeSpan.FromSeconds(2);
     private readonly List<Launch> _launches = [];
 
-    private void Launch(IReadOnlyList<Match> matches, DateTimeOffset now)
+    private void Launch(string role, IReadOnlyList<Match> matches, DateTimeOffset now)
     {
         foreach (var (shape, at) in _launchedAt.Where(x => x.Value + LaunchesPauseMax <= now).ToList()) _launchedAt.Remove(shape);
         foreach (var match in matches) _launchedAt[match.Pod.Shape] = now;
         var byAgent = new Dictionary<string, List<Match>>(StringComparer.Ordinal);
         foreach (var match in matches)
         {
+            if (match.Pod.Volumes.NewDisk > 0)
+            {
+                // Its volumes are made first: the pod follows when the agent offers them.
+                SelectNode(_records[match.Pod.Pod.Uid], match);
+                if (_book.Agent(match.Agent.AgentId, role) is { } held) held.Slot = null;
+                continue;
+            }
             if (!byAgent.TryGetValue(match.Agent.AgentId, out var list)) byAgent.Add(match.Agent.AgentId, list = []);
             list.Add(match);
         }
         foreach (var (agent, list) in byAgent)
         {
-            var launch = new Launch(agent, _book.TakeAgent(agent), _epoch, list.Count);
+            var launch = new Launch(agent, role, _book.TakeAgent(agent, role), _epoch, list.Count);
             _launches.Add(launch);
             foreach (var match in list) StoreIntent(launch, _records[match.Pod.Pod.Uid], match, now);
         }
-        _reviveBackoff = ReviveFirst;
-        _reviveDue = null;
+        State(role).Hurry();
     }
 
     private void StoreIntent(Launch launch, PodRecord record, Match match, DateTimeOffset now)
@@ -47,6 +53,7 @@ internal sealed partial class PlacementDesk
             Name = TaskName.Of(record.Pod, _parts.ReplicaSet),
             FrameworkId = _frameworkId,
             SetLimits = !Ledger(launch.AgentId).RefusesLimits,
+            Volumes = VolumesOf(record, launch),
         };
         // An intent that stands with these very ports needs no second write.
         var isStored = before is LaunchPhase.Held && match.Ports.Count == record.Ports.Count && match.Ports.All(x => record.Ports.GetValueOrDefault(x.Key) == x.Value);
@@ -151,9 +158,11 @@ internal sealed partial class PlacementDesk
         var accept = new Call.Types.Accept { Filters = new() { RefuseSeconds = 0 } };
         foreach (var offer in launch.Offers) accept.OfferIds.Add(new OfferID { Value = offer.Id });
         var tasks = default(Offer.Types.Operation);
+        var reserved = launch.Offers.Any(x => x.Reserved.Count > 0) ? new ReservedFirst(launch.Offers.SelectMany(x => x.Reserved)) : null;
         var now = Now;
         foreach (var (record, operation) in launch.Ready)
         {
+            reserved?.Apply(operation);
             if (operation.Type is Offer.Types.Operation.Types.Type.Launch)
             {
                 if (tasks is null) accept.Operations.Add(tasks = operation);
@@ -167,6 +176,7 @@ internal sealed partial class PlacementDesk
             record.SentAt = now;
         }
         launch.Accepted = true;
+        Touch(launch.Offers);
         Send(new() { Type = Call.Types.Type.Accept, Accept = accept }, end => Accepted(launch, end));
         Count("accepts");
         Count("launches", launch.Ready.Count);

@@ -44,9 +44,9 @@ internal sealed partial class PlacementDesk
             try
             {
                 var id = _frameworkId.Length > 0 ? new FrameworkID { Value = _frameworkId } : null;
-                var call = new Call.Types.Subscribe { FrameworkInfo = Framework() };
-                var suppressed = _waiting.Count == 0;
-                if (suppressed) call.SuppressedRoles.Add(Options.Role);
+                var roles = _roleWish;
+                var call = new Call.Types.Subscribe { FrameworkInfo = Framework(roles.Roles) };
+                call.SuppressedRoles.Add(roles.Suppressed);
                 await foreach (var happened in _parts.Master.Subscribe(call, id, again.Token))
                 {
                     if (happened.Type is Event.Types.Type.Subscribed) backoff.Reset();
@@ -59,7 +59,7 @@ internal sealed partial class PlacementDesk
                             Log.FrameworkUnknown(_parts.Logger, _frameworkId, why, _parts.Identity.ConfigMapName);
                         }
                     }
-                    _inbox.Post(() => OnEvent(happened, suppressed));
+                    _inbox.Post(() => OnEvent(happened, roles));
                 }
             }
             catch (OperationCanceledException) when (again.IsCancellationRequested)
@@ -92,7 +92,7 @@ internal sealed partial class PlacementDesk
     private static bool IsUnknownFramework(string why) =>
         why.Contains("has been removed", StringComparison.Ordinal) || why.Contains("Framework has been", StringComparison.Ordinal) || why.Contains("completed framework", StringComparison.OrdinalIgnoreCase);
 
-    private FrameworkInfo Framework()
+    private FrameworkInfo Framework(IEnumerable<string> roles)
     {
         var framework = new FrameworkInfo
         {
@@ -101,7 +101,7 @@ internal sealed partial class PlacementDesk
             FailoverTimeout = Options.FailoverTimeout.TotalSeconds,
             Checkpoint = true,
         };
-        framework.Roles.Add(Options.Role);
+        framework.Roles.Add(roles);
         if (Options.Principal.Length > 0) framework.Principal = Options.Principal;
         foreach (var type in (ReadOnlySpan<FrameworkInfo.Types.Capability.Types.Type>)[
             FrameworkInfo.Types.Capability.Types.Type.PartitionAware,
@@ -110,6 +110,7 @@ internal sealed partial class PlacementDesk
             FrameworkInfo.Types.Capability.Types.Type.ReservationRefinement,
             FrameworkInfo.Types.Capability.Types.Type.RegionAware,
             FrameworkInfo.Types.Capability.Types.Type.GpuResources,
+            FrameworkInfo.Types.Capability.Types.Type.SharedResources,
         ])
         {
             framework.Capabilities.Add(new FrameworkInfo.Types.Capability { Type = type });
@@ -117,26 +118,28 @@ internal sealed partial class PlacementDesk
         return framework;
     }
 
-    private void OnEvent(Event happened, bool suppressed)
+    private void OnEvent(Event happened, RoleWish roles)
     {
         switch (happened.Type)
         {
-            case Event.Types.Type.Subscribed: OnSubscribed(happened.Subscribed, suppressed); break;
+            case Event.Types.Type.Subscribed: OnSubscribed(happened.Subscribed, roles); break;
             case Event.Types.Type.Offers: OnOffers(happened.Offers.Offers_); break;
             case Event.Types.Type.Rescind: OnRescind(happened.Rescind.OfferId.Value); break;
             case Event.Types.Type.InverseOffers: OnInverseOffers(happened.InverseOffers.InverseOffers_); break;
             case Event.Types.Type.RescindInverseOffer: OnInverseOfferRescinded(happened.RescindInverseOffer.InverseOfferId.Value); break;
             case Event.Types.Type.Update: OnUpdate(happened.Update.Status); break;
+            case Event.Types.Type.UpdateOperationStatus: OnOperation(happened.UpdateOperationStatus.Status); break;
             case Event.Types.Type.Failure when happened.Failure.AgentId is { } agent && happened.Failure.ExecutorId is null: _parts.Agents.Lost(agent.Value); break;
         }
     }
 
-    private void OnSubscribed(Event.Types.Subscribed subscribed, bool suppressed)
+    private void OnSubscribed(Event.Types.Subscribed subscribed, RoleWish roles)
     {
         _epoch++;
         _calls.Epoch = _acknowledgements.Epoch = _epoch;
         _subscribed = true;
-        _suppressed = suppressed;
+        OnMasterVersion(subscribed.MasterInfo?.Version ?? "");
+        SubscribedRoles(roles);
         _frameworkId = subscribed.FrameworkId.Value;
         var master = subscribed.MasterInfo?.Address is { } address ? $"{(address.Hostname.Length > 0 ? address.Hostname : address.Ip)}:{address.Port}" : "";
         Log.Subscribed(_parts.Logger, _frameworkId, master);
@@ -189,7 +192,7 @@ internal sealed partial class PlacementDesk
         _closings.Clear(); // made again for the next subscription
         _reconcileDue = null;
         _implicitDue = null;
-        _reviveDue = null;
+        ForgetOperations();
         Count("unsubscribed");
     }
 

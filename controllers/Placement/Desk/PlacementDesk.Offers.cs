@@ -5,15 +5,9 @@ using Declarative.Mesos.Protocol.SchedulerApi;
 
 namespace Declarative.Controllers.Placement.Desk;
 
-/// <summary>Offers: held, matched, declined; and the wish for them: REVIVE and SUPPRESS.</summary>
+/// <summary>Offers: held, matched, declined.</summary>
 internal sealed partial class PlacementDesk
 {
-    private static readonly TimeSpan ReviveFirst = TimeSpan.FromMilliseconds(50);
-
-    /// <summary>REVIVE lifts every filter, so it is sent when something has changed; this often only in case a change was missed.</summary>
-    private static readonly TimeSpan ReviveMax = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan ReviveAfterChange = TimeSpan.FromSeconds(1);
-
     /// <summary>Of an offer that something may want soon, as pods come, move and end.</summary>
     private const double RefuseSecondsShort = 5;
 
@@ -32,19 +26,16 @@ internal sealed partial class PlacementDesk
     private bool _news;
     private DateTimeOffset _roundNext;
     private DateTimeOffset? _roundDue;
-    private bool _suppressed;
-    private DateTimeOffset? _suppressDue;
-    private DateTimeOffset? _reviveDue;
-    private TimeSpan _reviveBackoff = ReviveFirst;
 
     private void OnOffers(IEnumerable<Offer> offers)
     {
-        var until = Now + Options.OfferHold;
+        var now = Now;
+        var until = now + Options.OfferHold;
         foreach (var offer in offers)
         {
             Count("offers");
             _parts.Agents.Seen(AgentFacts.Of(offer));
-            var held = HeldOffer.Of(offer, until);
+            var held = HeldOffer.Of(offer, Options.Role, now, until);
             Ledger(held.AgentId).Address = held.Address;
             if (offer.Unavailability is not null)
             {
@@ -72,31 +63,22 @@ internal sealed partial class PlacementDesk
     {
         var expired = _book.TakeExpired(now);
         if (expired.Count == 0) return;
-        var wanted = new Dictionary<string, WaitingPod>(StringComparer.Ordinal);
+        var wanted = new Dictionary<(string Role, string Class), (string Role, WaitingPod Pod)>();
         foreach (var record in _waiting)
         {
-            wanted.TryAdd(record.Waiting!.Class, record.Waiting);
+            wanted.TryAdd((record.Role, record.Waiting!.Class), (record.Role, record.Waiting));
             if (wanted.Count > RefusalClassesMax) break;
         }
-        foreach (var group in expired.GroupBy(x => MayBeWanted(x, wanted.Values))) Decline([.. group], group.Key ? RefuseSecondsShort : RefuseSecondsLong);
+        foreach (var group in expired.GroupBy(x => IsWished(x) || MayBeWanted(x, wanted.Values))) Decline([.. group], group.Key ? RefuseSecondsShort : RefuseSecondsLong);
     }
 
     /// <summary>Something that waits could run on this offer but for where other pods stand, or it cannot be said.</summary>
-    private bool MayBeWanted(HeldOffer offer, IReadOnlyCollection<WaitingPod> wanted)
+    private bool MayBeWanted(HeldOffer offer, IReadOnlyCollection<(string Role, WaitingPod Pod)> wanted)
     {
         if (wanted.Count == 0) return false;
         if (wanted.Count > RefusalClassesMax || !_nodes.TryGetValue(offer.AgentId, out var node)) return true;
-        var slot = new AgentSlot(offer.AgentId, node, offer.Free, new(offer.Ports));
-        return wanted.Any(x => AgentFilter.Fits(x, slot) && !AgentFilter.Fixed(x, slot).Any());
-    }
-
-    /// <summary>Something has changed that offers were refused for: what waits wants to see them again.</summary>
-    private void LookAgain()
-    {
-        if (_waiting.Count == 0 || !_subscribed) return;
-        _reviveBackoff = ReviveFirst;
-        var due = Now + ReviveAfterChange;
-        if (_reviveDue is null || _reviveDue > due) _reviveDue = due;
+        var slot = new AgentSlot(offer.AgentId, node, offer.Free, new(offer.Ports)) { Volumes = VolumesOf(offer) };
+        return wanted.Any(x => x.Role == offer.Role && AgentFilter.Fits(x.Pod, slot) && !AgentFilter.Fixed(x.Pod, slot).Any());
     }
 
     private void Decline(IReadOnlyList<HeldOffer> offers, double refuseSeconds)
@@ -108,6 +90,7 @@ internal sealed partial class PlacementDesk
         {
             if (end is CallEnd.Unknown) ForceResubscribe();
         });
+        Touch(offers);
         Count("declines", offers.Count);
     }
 
@@ -124,27 +107,32 @@ internal sealed partial class PlacementDesk
         {
             var begin = _parts.Time.GetTimestamp();
             _news = false;
-            var slots = Slots(now);
-            if (slots.Count > 0)
+            var tried = false;
+            // A pod is placed with the offers of its own role alone: each role is a round of its own.
+            foreach (var role in WaitingRoles())
             {
-                var result = new Matcher(slots, _nodesByName, _parts.Random, _placed).Run(_waiting.Select(x => x.Waiting!));
+                var slots = Slots(role, now);
+                if (slots.Count == 0) continue;
+                tried = true;
+                var result = new Matcher(slots, _nodesByName, _parts.Random, _placed).Run((_roles.Count == 1 ? _waiting : _waiting.Where(x => x.Role == role)).Select(x => x.Waiting!));
                 foreach (var pod in result.Refused)
                 {
                     // What was kept for it was kept for this round.
-                    if (pod.NominatedAgent.Length > 0 && _book.Agent(pod.NominatedAgent) is { } held) held.Slot = null;
+                    if (pod.NominatedAgent.Length > 0 && _book.Agent(pod.NominatedAgent, role) is { } held) held.Slot = null;
                 }
-                if (result.Matches.Count > 0) Launch(result.Matches, now);
-                _roundNext = now + _parts.Time.GetElapsedTime(begin) * RoundRest;
+                if (result.Matches.Count > 0) Launch(role, result.Matches, now);
             }
+            if (tried) _roundNext = now + _parts.Time.GetElapsedTime(begin) * RoundRest;
         }
         Explain(now);
     }
 
-    private List<AgentSlot> Slots(DateTimeOffset now)
+    private List<AgentSlot> Slots(string role, DateTimeOffset now)
     {
         var slots = new List<AgentSlot>();
         foreach (var held in _book.Agents)
         {
+            if (held.Role != role) continue;
             if (held.Slot is null && _nodes.TryGetValue(held.AgentId, out var node)) held.Slot = SlotOf(held, node, now);
             if (held.Slot is { } slot) slots.Add(slot);
         }
@@ -163,37 +151,6 @@ internal sealed partial class PlacementDesk
                 else ports.Take(port);
             }
         }
-        return new(held.AgentId, node, held.Free, ports) { Pods = ledger.Pods };
-    }
-
-    private void ReviveOrSuppress(DateTimeOffset now)
-    {
-        if (!_subscribed || _waiting.Count > 0 || _suppressed) _suppressDue = null;
-        if (!_subscribed || _waiting.Count == 0) _reviveDue = null;
-        if (!_subscribed) return;
-        if (_waiting.Count > 0)
-        {
-            if (_suppressed) Revive(now);
-            else if (_launches.Exists(x => !x.Accepted)) _reviveDue = null; // what comes back of these is matched first
-            else if (_reviveDue is { } due && due <= now) Revive(now);
-            else _reviveDue ??= now + _reviveBackoff; // what it wants may lie behind our own filters, or in a remainder that is offered only with the master's next round
-            return;
-        }
-        if (_suppressed) return;
-        _suppressDue ??= now + SuppressAfter;
-        if (_suppressDue > now) return;
-        _suppressDue = null;
-        _suppressed = true;
-        Send(new() { Type = Call.Types.Type.Suppress, Suppress = new() });
-        Count("suppresses");
-    }
-
-    private void Revive(DateTimeOffset now)
-    {
-        _suppressed = false;
-        Send(new() { Type = Call.Types.Type.Revive, Revive = new() });
-        Count("revives");
-        _reviveDue = now + _reviveBackoff;
-        _reviveBackoff = _reviveBackoff * 2 > ReviveMax ? ReviveMax : _reviveBackoff * 2;
+        return new(held.AgentId, node, held.Free, ports) { Pods = ledger.Pods, Volumes = held.Volumes };
     }
 }

@@ -3,6 +3,7 @@ using Declarative.Api.Kinds;
 using Declarative.Client.Informers;
 using Declarative.Controllers.Placement.Matching;
 using Declarative.Controllers.Placement.Status;
+using Declarative.Controllers.Placement.Volumes;
 
 namespace Declarative.Controllers.Placement.Desk;
 
@@ -22,6 +23,7 @@ internal sealed partial class PlacementDesk
             record = new(ResourceKey.Of(Kind.Pod, pod.Namespace, pod.Name), pod.Uid) { Pod = pod, Revision = change.Revision, Order = _order++ };
             _records.Add(pod.Uid, record);
             if (pod.Spec.NodeName.Length == 0) record.Nominated = pod.Status.NominatedNodeName;
+            NoteClaims(record);
             Adopt(record);
         }
         else if (change.Revision < record.Revision)
@@ -182,8 +184,18 @@ internal sealed partial class PlacementDesk
 
     private void Wait(PodRecord record, string agent, DateTimeOffset now)
     {
+        if (!record.IsWaiting) record.Role = RoleOf(record.Key.Namespace);
         var keep = record.Phase is LaunchPhase.Held ? record.Ports : null;
-        if (record.Waiting is null || record.Waiting.PinnedAgent != agent || record.Waiting.KeptPorts != keep) record.Waiting = new(record.Pod, agent, keep);
+        var volumes = record.Claims.Count == 0 ? VolumeNeeds.None : NeedsOf(record);
+        if (record.Waiting is null || record.Waiting.PinnedAgent != agent || record.Waiting.KeptPorts != keep || record.Waiting.Volumes.Key != volumes.Key)
+        {
+            record.Waiting = new(record.Pod, agent, keep, volumes);
+            if (record.IsWaiting)
+            {
+                _news = true;
+                Widen(State(record.Role), record.Waiting);
+            }
+        }
         record.Waiting.NominatedAgent = record.Nominated.Length > 0 ? _agentOfNode.GetValueOrDefault(record.Nominated) ?? "" : "";
         if (record.IsWaiting) return;
         record.IsWaiting = true;
@@ -193,8 +205,10 @@ internal sealed partial class PlacementDesk
         if (_explainDue is null || _explainDue > record.WhyNext) ExplainAt(record, record.WhyNext);
         _waiting.Add(record);
         _news = true;
-        _reviveBackoff = ReviveFirst;
-        _reviveDue = null;
+        var state = State(record.Role);
+        state.Waiting++;
+        state.Hurry();
+        Widen(state, record.Waiting);
     }
 
     private void StopWaiting(PodRecord record)
@@ -202,6 +216,7 @@ internal sealed partial class PlacementDesk
         if (!record.IsWaiting) return;
         record.IsWaiting = false;
         _waiting.Remove(record);
+        State(record.Role).Waiting--;
     }
 
     /// <summary>All tasks of the attempt have ended, or none will ever start.</summary>
@@ -256,6 +271,7 @@ internal sealed partial class PlacementDesk
         _records.Remove(record.Uid);
         _draining.Remove(record);
         _placed.Remove(record.Uid);
+        ForgetClaims(record);
     }
 
     /// <summary>

@@ -118,10 +118,10 @@ internal sealed partial class PlacementDesk
         var agents = new List<CrowdedAgent>(_nodes.Count);
         foreach (var (agent, node) in _nodes)
         {
-            var held = _book.Agent(agent);
-            var free = held is not null ? held.Free : trustAccount ? node.Capacity - Ledger(agent).Taken : default;
+            var held = _book.Agent(agent, record.Role);
+            var free = held is not null ? held.Free : trustAccount ? node.Allocatable - Ledger(agent).Taken : default;
             free = (free - kept.GetValueOrDefault(agent)).AtLeastZero();
-            var slot = new AgentSlot(agent, node, free, held is null ? new PortSet() : new PortSet(held.Offers.SelectMany(x => x.Ports)));
+            var slot = new AgentSlot(agent, node, free, held is null ? new PortSet() : new PortSet(held.Offers.SelectMany(x => x.Ports))) { Volumes = held?.Volumes };
             agents.Add(new(slot, holders.GetValueOrDefault(agent) ?? [], held is not null));
         }
         return agents;

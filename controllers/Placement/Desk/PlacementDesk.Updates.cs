@@ -83,7 +83,7 @@ internal sealed partial class PlacementDesk
     private void BadPort(PodRecord record, int port, DateTimeOffset now)
     {
         Ledger(record.Agent).BadPorts[port] = now + TimeSpan.FromMinutes(1);
-        if (_book.Agent(record.Agent) is { } held) held.Slot = null;
+        _book.Renew(record.Agent);
         Tell(record, warning: true, "PortInUse", $"port {port} of {record.Pod.Spec.NodeName} is taken by something else; another is tried");
         Count("ports-in-use");
     }

@@ -42,9 +42,10 @@ internal sealed partial class PlacementDesk
             record.WhyNext = now + WhyEvery;
             var waiting = record.Waiting!;
             byClass ??= new(StringComparer.Ordinal);
-            if (!byClass.TryGetValue(waiting.Class, out var refusal))
+            var key = $"{record.Role} {waiting.Class}";
+            if (!byClass.TryGetValue(key, out var refusal))
             {
-                byClass[waiting.Class] = refusal = new Matcher(ExplainedSlots(now), _nodesByName, _parts.Random, _placed).Explain(waiting);
+                byClass[key] = refusal = new Matcher(ExplainedSlots(record.Role, now), _nodesByName, _parts.Random, _placed).Explain(waiting);
             }
             Tell(record, refusal);
         }
@@ -77,15 +78,15 @@ internal sealed partial class PlacementDesk
     }
 
     /// <summary>All known agents: those with offers as they stand, the others by our own account of what runs there.</summary>
-    private List<AgentSlot> ExplainedSlots(DateTimeOffset now)
+    private List<AgentSlot> ExplainedSlots(string role, DateTimeOffset now)
     {
-        var slots = Slots(now);
+        var slots = Slots(role, now);
         var offered = slots.Select(x => x.AgentId).ToHashSet(StringComparer.Ordinal);
         foreach (var (agent, node) in _nodes)
         {
             if (offered.Contains(agent)) continue;
             var ledger = Ledger(agent);
-            slots.Add(new(agent, node, node.Capacity - ledger.Taken, new PortSet()) { Offered = false, Pods = ledger.Pods });
+            slots.Add(new(agent, node, node.Allocatable - ledger.Taken, new PortSet()) { Offered = false, Pods = ledger.Pods });
         }
         return slots;
     }

@@ -6,6 +6,7 @@ using Declarative.Client.Reconcile;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement.Matching;
 using Declarative.Controllers.Placement.Status;
+using Declarative.Controllers.Placement.Volumes;
 using Declarative.Mesos.Scheduler;
 using Microsoft.Extensions.Logging;
 
@@ -45,6 +46,7 @@ internal sealed partial class PlacementDesk : IDisposable
     private readonly CallLane _calls;
     private readonly CallLane _acknowledgements;
     private readonly OfferBook _book = new();
+    private readonly VolumeBook _volumes = new();
     private readonly Agenda _agenda = new();
     private readonly Dictionary<string, PodRecord> _records = new(StringComparer.Ordinal);
     private readonly SortedSet<PodRecord> _waiting = new(WaitingOrder.Instance);
@@ -63,6 +65,8 @@ internal sealed partial class PlacementDesk : IDisposable
         _writes = new(parts.Options.WritesMax, _inbox, parts.Logger);
         _calls = new(parts.Master, _inbox, parts.MayAct, parts.Logger);
         _acknowledgements = new(parts.Master, _inbox, parts.MayAct, parts.Logger, AcknowledgementsAtOnce);
+        State(parts.Options.Role);
+        foreach (var role in parts.Options.RoleOf.Values) State(role);
     }
 
     private DateTimeOffset Now => _parts.Time.GetUtcNow();
@@ -122,6 +126,14 @@ internal sealed partial class PlacementDesk : IDisposable
 
     public void NodeChanged(Change<Node> change) => _inbox.Post(() => OnNode(change));
 
+    public void NamespaceChanged(Change<Namespace> change) => _inbox.Post(() => OnNamespace(change));
+
+    public void ClaimChanged(Change<PersistentVolumeClaim> change) => _inbox.Post(() => OnClaim(change));
+
+    public void VolumeChanged(Change<PersistentVolume> change) => _inbox.Post(() => OnVolume(change));
+
+    public void ClassChanged(Change<StorageClass> change) => _inbox.Post(() => OnClass(change));
+
     public void ReportChanged(Change<TrafficReport> change) => _inbox.Post(() => OnReport(change));
 
     /// <summary>After each batch of news. Returns when to look again without news.</summary>
@@ -130,11 +142,12 @@ internal sealed partial class PlacementDesk : IDisposable
         var now = Now;
         while (_agenda.TryTake(now, out var record)) Guarded(record);
         DeclineExpired(now);
+        Operate(now);
         Place(now);
         Preempt(now);
         ReviveOrSuppress(now);
         Reconcile(now);
-        return Earliest(_agenda.Next, _book.NextExpiry, _roundDue, _preemptDue, _reviveDue, _suppressDue, _reconcileDue, _implicitDue);
+        return Earliest(_agenda.Next, _book.NextExpiry, _roundDue, _preemptDue, RolesDue, _wishesDue, _reconcileDue, _implicitDue);
     }
 
     private void Guarded(PodRecord record)
@@ -171,7 +184,7 @@ internal sealed partial class PlacementDesk : IDisposable
         {
             _nodes.Remove(before);
             _nodesByName.Remove(old.Name);
-            if (_book.Agent(before) is { } held) held.Slot = null;
+            _book.Renew(before);
         }
         if (change.New is not { } node) return; // what stands in _agentOfNode tells a new agent of that name from the former one
         var agent = AgentId(node);
@@ -180,11 +193,7 @@ internal sealed partial class PlacementDesk : IDisposable
         if (change.Old is null || !AgentNode.Of(change.Old).TakesTheSameAs(_nodes[agent])) LookAgain();
         if (_agentOfNode.TryGetValue(node.Name, out var former) && former != agent) Supersede(former);
         _agentOfNode[node.Name] = agent;
-        if (_book.Agent(agent) is { } slot)
-        {
-            slot.Slot = null;
-            _news = true; // what was offered before its node was known, or while it was closed, fits now
-        }
+        if (_book.Renew(agent)) _news = true; // what was offered before its node was known, or while it was closed, fits now
         if (Ledger(agent).Address.Length == 0)
         {
             Ledger(agent).Address = node.Status.Addresses.FirstOrDefault(x => x.Type == "InternalIP")?.Address ?? "";

@@ -44,6 +44,12 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     /// <summary>The attempt whose intent is stored (or being stored); −1 before the first.</summary>
     public int Attempt { get; set; } = -1;
     public string Agent { get; set; } = "";
+
+    /// <summary>The Mesos role in which it waits, or waited last; "" before.</summary>
+    public string Role { get; set; } = "";
+
+    /// <summary>The claims that it names.</summary>
+    public IReadOnlyList<string> Claims { get; set; } = [];
     public IReadOnlyDictionary<string, int> Ports { get; set; } = new Dictionary<string, int>();
     public AttemptTrack? Track { get; set; }
     public DateTimeOffset? SentAt { get; set; }

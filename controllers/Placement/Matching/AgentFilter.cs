@@ -1,5 +1,6 @@
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.Controllers.Placement.Volumes;
 
 namespace Declarative.Controllers.Placement.Matching;
 
@@ -18,6 +19,11 @@ internal static class AgentFilter
         {
             yield return new(RefusalKind.OtherAgent, "the pod restarts where it ran before", "wait for that agent, or delete the pod");
             yield break;
+        }
+        if (waiting.Volumes.Any)
+        {
+            foreach (var reason in OfVolumes(waiting.Volumes, agent)) yield return reason;
+            if (waiting.Volumes.Blocked.Length > 0) yield break;
         }
         if (!agent.Offered) yield return new(RefusalKind.NoOffer, $"{node.Name} offers nothing now", "free resources there, or wait for its next offer");
         if (waiting.IsBound) yield break; // what decided for the node is not asked again (a cordon, a taint or a label may have come since)
@@ -50,6 +56,7 @@ internal static class AgentFilter
     public static bool Allows(WaitingPod waiting, AgentSlot agent)
     {
         if (waiting.PinnedAgent.Length > 0 && waiting.PinnedAgent != agent.AgentId || !agent.Offered) return false;
+        if (waiting.Volumes.Any && OfVolumes(waiting.Volumes, agent).Any()) return false;
         if (waiting.IsBound) return true;
         var (spec, node) = (waiting.Pod.Spec, agent.Node);
         if (node.Unschedulable && !Tolerated(spec, Cordoned)) return false;
@@ -58,6 +65,22 @@ internal static class AgentFilter
             if (taint.Effect is "NoSchedule" or "NoExecute" && !Tolerated(spec, taint)) return false;
         }
         return Selects(spec, node) && (waiting.Demand.Image.Length == 0 || node.RunsImages);
+    }
+
+    private static IEnumerable<Reason> OfVolumes(VolumeNeeds needs, AgentSlot agent)
+    {
+        if (needs.Blocked.Length > 0)
+        {
+            yield return new(RefusalKind.Volume, needs.Blocked, "see kubectl describe persistentvolumeclaim");
+        }
+        else if (needs.Agent.Length > 0 && needs.Agent != agent.AgentId)
+        {
+            yield return new(RefusalKind.Volume, $"{agent.Node.Name} does not have the volume of {needs.Place}", "wait for the agent that has it");
+        }
+        else if (needs.Volumes.Count > 0 && !needs.Volumes.All(x => agent.Volumes?.Contains(x) == true))
+        {
+            yield return new(RefusalKind.Volume, $"{agent.Node.Name} has the volume of {needs.Place} and does not offer it: {(agent.Offered ? "another pod uses it" : "the agent is away, or another pod uses it")}", "wait for the agent or for that pod's end");
+        }
     }
 
     /// <summary>Reasons that grow as the round takes resources.</summary>
@@ -122,6 +145,8 @@ internal static class AgentFilter
         {
             if (taint.Effect == "PreferNoSchedule" && !Tolerated(waiting.Pod.Spec, taint)) preference -= 1;
         }
+        // What has gpus is kept for those that ask for them while anything else fits.
+        if (node.Capacity.Gpus > 0 && waiting.Demand.Total.Gpus == 0) preference -= 1;
         return preference;
     }
 

@@ -12,6 +12,9 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
     /// <summary>All that the agent has, for the relative load; zero where unknown.</summary>
     public Amounts Capacity { get; init; }
 
+    /// <summary>The same less what other Mesos roles have, as far as that is known.</summary>
+    public Amounts Allocatable { get; init; }
+
     /// <summary>False where the agent is known to run no images.</summary>
     public bool RunsImages { get; init; } = true;
 
@@ -22,7 +25,8 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
     {
         Taints = node.Spec.Taints,
         Unschedulable = node.Spec.Unschedulable,
-        Capacity = new(Milli(node, "cpu"), Amounts.MiB(Value(node, "memory")), Amounts.MiB(Value(node, "ephemeral-storage")), Milli(node, Demand.GpuName)),
+        Capacity = AmountsOf(node.Status.Capacity),
+        Allocatable = AmountsOf(node.Status.Allocatable.Count > 0 ? node.Status.Allocatable : node.Status.Capacity),
         RunsImages = node.Metadata.Annotations.GetValueOrDefault(ImagesAnnotation) != "none",
     };
 
@@ -31,9 +35,8 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
         Unschedulable == other.Unschedulable && RunsImages == other.RunsImages && Capacity == other.Capacity && Taints.SequenceEqual(other.Taints)
         && Labels.Count == other.Labels.Count && Labels.All(x => other.Labels.TryGetValue(x.Key, out var value) && value == x.Value);
 
-    private static long Milli(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Milli : 0;
-
-    private static long Value(Node node, string name) => node.Status.Capacity.TryGetValue(name, out var quantity) ? quantity.Value : 0;
+    private static Amounts AmountsOf(IReadOnlyDictionary<string, Quantity> of) =>
+        new(of.GetValueOrDefault("cpu").Milli, Amounts.MiB(of.GetValueOrDefault("memory").Value), Amounts.MiB(of.GetValueOrDefault("ephemeral-storage").Value), of.GetValueOrDefault(Demand.GpuName).Milli);
 }
 
 /// <summary>One agent in a matching round. The round takes what it places out of <see cref="Free"/> and <see cref="Ports"/>.</summary>
@@ -47,11 +50,14 @@ internal sealed class AgentSlot(string agentId, AgentNode node, Amounts free, Po
     /// <summary>False: the agent is known but nothing of it is offered now; it takes part in refusals only.</summary>
     public bool Offered { get; init; } = true;
 
+    /// <summary>Persistence ids of the volumes that it offers; null = none.</summary>
+    public IReadOnlySet<string>? Volumes { get; init; }
+
     /// <summary>Pods that this round or an earlier one has put there: breaks ties between equal loads.</summary>
     public int Pods { get; set; }
 
     /// <summary>The same agent for a trial: what is taken there is not taken here.</summary>
-    public AgentSlot Clone() => new(AgentId, Node, Free, Ports.Clone()) { Offered = Offered, Pods = Pods };
+    public AgentSlot Clone() => new(AgentId, Node, Free, Ports.Clone()) { Offered = Offered, Pods = Pods, Volumes = Volumes };
 
     /// <summary>0 = empty, <see cref="Score.One"/> = full: the scarcer of cpu and memory, after taking <paramref name="need"/>.</summary>
     public long LoadWith(Amounts need)

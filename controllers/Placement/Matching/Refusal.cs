@@ -18,6 +18,7 @@ internal enum RefusalKind
     PodAffinity,
     PodAntiAffinity,
     TopologySpread,
+    Volume,
 }
 
 /// <summary>One reason why one agent does not fit, in words with numbers, and what would change it.</summary>

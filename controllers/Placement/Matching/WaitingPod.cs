@@ -1,27 +1,33 @@
 using System.Text;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.Controllers.Placement.Volumes;
 
 namespace Declarative.Controllers.Placement.Matching;
 
 /// <summary>A pod that wants a place, with what the matcher needs of it worked out once.</summary>
 internal sealed class WaitingPod
 {
-    public WaitingPod(Pod pod, string pinnedAgent = "", IReadOnlyDictionary<string, int>? keptPorts = null)
+    public WaitingPod(Pod pod, string pinnedAgent = "", IReadOnlyDictionary<string, int>? keptPorts = null, VolumeNeeds? volumes = null)
     {
+        Volumes = volumes ?? VolumeNeeds.None;
         Pod = pod;
         PinnedAgent = pinnedAgent;
         KeptPorts = keptPorts;
         Demand = Demand.Of(pod.Spec);
+        if (Volumes.NewDisk > 0) Demand = Demand with { Total = Demand.Total + new Amounts(0, 0, Volumes.NewDisk) };
         Packs = pod.Metadata.Annotations.GetValueOrDefault(PolicyAnnotation) == "pack";
         if (pinnedAgent.Length == 0 && !IsBound) Gang = Gang.Of(pod);
-        Shape = ShapeOf(pod, Demand, pinnedAgent);
+        Shape = ShapeOf(pod, Demand, pinnedAgent) + Volumes.Key;
         Class = ClassOf(pod, Shape);
         IsAlone = IsBound || pod.Spec.TopologySpreadConstraints.Count == 0 && pod.Spec.Affinity is not { PodAffinity: not null } and not { PodAntiAffinity: not null };
     }
 
     public Pod Pod { get; }
     public Demand Demand { get; }
+
+    /// <summary>What its claims ask of the agent.</summary>
+    public VolumeNeeds Volumes { get; }
 
     /// <summary>Only this agent: the pod has run there before. "" = any.</summary>
     public string PinnedAgent { get; }

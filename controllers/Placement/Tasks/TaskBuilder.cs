@@ -22,7 +22,9 @@ internal static class TaskBuilder
         {
             var environment = ContainerEnvironment.Of(pod, container, context);
             missing.AddRange(environment.Missing);
-            tasks.Add(Task(pod, container, group, environment, context, warnings));
+            var task = Task(pod, container, group, environment, context, warnings);
+            missing.AddRange(Mounts.Add(pod, container, context.Volumes, task));
+            tasks.Add(task);
         }
         if (pod.Spec.InitContainers.Count > 0) missing.Add($"initContainers are not supported yet ({pod.Spec.InitContainers[0].Name})");
         if (tasks.Count == 0) missing.Add("the pod has no containers");

@@ -1,4 +1,5 @@
 using Declarative.Api.Kinds;
+using Declarative.Mesos.Protocol;
 
 namespace Declarative.Controllers.Placement.Tasks;
 
@@ -9,6 +10,11 @@ internal sealed record TaskContext(string AgentId, string NodeName, string HostA
     public string Name { get; init; } = "";
     public string FrameworkId { get; init; } = "";
     public EnvSources Sources { get; init; } = EnvSources.None;
+
+    /// <summary>The volumes as they are offered, by the pod's claims.</summary>
+    public IReadOnlyDictionary<string, Resource> Volumes { get; init; } = NoVolumes;
+
+    private static readonly Dictionary<string, Resource> NoVolumes = [];
 
     /// <summary>False where the agent has refused task limits (it has no cgroup isolators).</summary>
     public bool SetLimits { get; init; } = true;

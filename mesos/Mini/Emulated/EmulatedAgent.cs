@@ -57,6 +57,16 @@ public sealed class EmulatedAgent : IDisposable
         }
     }
 
+    /// <summary>The dynamic reservations and persistent volumes that it keeps.</summary>
+    public IReadOnlyList<Resource> Reserved
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _checkpoint.Resources];
+        }
+    }
+
     /// <summary>Ids and states of the tasks that the agent knows, in the order of their launch.</summary>
     public IReadOnlyList<(string Id, TaskState State)> Tasks
     {

@@ -1,0 +1,68 @@
+using System.Globalization;
+using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
+
+namespace Declarative.Controllers.Volumes;
+
+/// <summary>
+/// How a PersistentVolume says which persistent volume of which Mesos agent it is. The object is made before anything is asked of Mesos, and goes
+/// after the agent's disk is plain again: in between it is the record of what is to be done.
+/// </summary>
+internal static class MesosVolume
+{
+    /// <summary>Of storage classes; whoever names it gets volumes from Placement.</summary>
+    public const string Provisioner = "declarative.mesos/persistent-volume";
+
+    /// <summary>spec.csi.driver of the volumes.</summary>
+    public const string Driver = "declarative.mesos";
+
+    /// <summary>The class of claims that name none, and one whose volumes stay when their claims go.</summary>
+    public const string DefaultClass = "mesos";
+    public const string RetainClass = "mesos-retain";
+
+    /// <summary>Written by Placement on a claim: the node of the first pod that uses it (Kubernetes: delayed binding).</summary>
+    public const string SelectedNode = "volume.kubernetes.io/selected-node";
+
+    /// <summary>On a volume, written by Placement: <see cref="Created"/> from when Mesos has it.</summary>
+    public const string State = "declarative.mesos/volume";
+    public const string Created = "created";
+
+    /// <summary>On a volume, written by the volume controller: the size that its claim wants it to have.</summary>
+    public const string WantedSize = "declarative.mesos/wanted-size";
+
+    /// <summary>On a volume, written by Placement: why it is not made, enlarged or destroyed yet.</summary>
+    public const string Waits = "declarative.mesos/waits";
+
+    /// <summary>Taken from a claim when no pod uses it, from a volume when no claim does, and by Placement when Mesos has it no more.</summary>
+    public const string ClaimProtection = "kubernetes.io/pvc-protection";
+    public const string VolumeProtection = "kubernetes.io/pv-protection";
+    public const string Finalizer = "declarative.mesos/persistent-volume";
+
+    /// <summary>Labels of the reservation under a volume.</summary>
+    public const string FrameworkLabel = "declarative.mesos/framework";
+    public const string ClaimLabel = "declarative.mesos/claim";
+
+    private const string AgentAttribute = "agent";
+
+    public static string NameOf(string claimUid) => "pvc-" + claimUid;
+
+    public static bool IsOurs(PersistentVolume volume) => volume.Spec.Csi?.Driver == Driver;
+
+    public static bool IsCreated(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(State) == Created;
+
+    /// <summary>The Mesos agent that has it or is to have it.</summary>
+    public static string AgentOf(PersistentVolume volume) => volume.Spec.Csi?.VolumeAttributes.GetValueOrDefault(AgentAttribute) ?? "";
+
+    public static Quantity WantedOf(PersistentVolume volume) =>
+        volume.Metadata.Annotations.TryGetValue(WantedSize, out var text) && Quantity.TryParse(text, out var wanted) ? wanted : volume.Storage;
+
+    public static IEnumerable<KeyValuePair<string, string>> Attributes(string agentId) => [new(AgentAttribute, agentId)];
+
+    /// <summary>What is wrong with the claim for Mesos' volumes; null = nothing.</summary>
+    public static string? Fault(PersistentVolumeClaim claim)
+    {
+        if (claim.Spec.VolumeMode == "Block") return "volumeMode Block is not supported: a Mesos persistent volume is a directory (Filesystem)";
+        var mode = claim.Spec.AccessModes.FirstOrDefault(x => x is not ("ReadWriteOnce" or "ReadWriteOncePod"));
+        return mode is null ? null : string.Create(CultureInfo.InvariantCulture, $"access mode {mode} is not supported: a Mesos persistent volume is used by one pod at a time (ReadWriteOnce, ReadWriteOncePod)");
+    }
+}

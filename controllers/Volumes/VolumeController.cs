@@ -1,0 +1,83 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Informers;
+using Declarative.Client.Reconcile;
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.Controllers.Volumes;
+
+/// <summary>
+/// PersistentVolumeClaims, their PersistentVolumes and the storage classes, as far as the API goes. Placement selects the node of a claim and does
+/// at Mesos what the volumes say: RESERVE and CREATE, GROW_VOLUME, DESTROY and UNRESERVE.
+/// </summary>
+internal static class VolumeController
+{
+    public const string Name = "persistentvolume-controller";
+
+    private const string ByClaim = "claim";
+
+    public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
+    {
+        var claims = new Informer<PersistentVolumeClaim>(api, Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, time, random) { Logger = logger };
+        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = logger };
+        var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = logger };
+        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger };
+        var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }.AddIndex(ByClaim, ClaimsOf);
+        var controller = new Controller<ObjectName>(Name, api, time, (key, _) => ValueTask.FromResult(Compute(key)))
+        {
+            Views = [claims, volumes, classes, nodes, pods],
+            Events = new EventRecorder(api, Name, time, random) { Logger = logger },
+            Logger = logger,
+        };
+        claims.OnChange(change =>
+        {
+            controller.Queue.Add(ObjectName.Of(change.Object));
+            controller.Queue.Add(Cluster(MesosVolume.NameOf(change.Object.Uid)));
+            if (change.Object.Spec.VolumeName.Length > 0) controller.Queue.Add(Cluster(change.Object.Spec.VolumeName));
+        });
+        volumes.OnChange(change =>
+        {
+            controller.Queue.Add(Cluster(change.Object.Name));
+            if (change.Object.Spec.ClaimRef is { Name.Length: > 0 } claim) controller.Queue.Add(new(claim.Namespace, claim.Name));
+        });
+        classes.OnChange(_ =>
+        {
+            foreach (var claim in claims.List().Where(x => !x.IsBound)) controller.Queue.Add(ObjectName.Of(claim));
+        });
+        nodes.OnChange(change =>
+        {
+            if (change.Old is not null && change.New is not null && change.Old.Spec.ProviderID == change.New.Spec.ProviderID) return;
+            foreach (var claim in claims.List().Where(x => x.Metadata.Annotations.GetValueOrDefault(MesosVolume.SelectedNode) == change.Object.Name)) controller.Queue.Add(ObjectName.Of(claim));
+        });
+        pods.OnChange(change =>
+        {
+            foreach (var claim in ClaimsOf(change.Object)) controller.Queue.Add(new(change.Object.Namespace, claim[(claim.IndexOf('/', StringComparison.Ordinal) + 1)..]));
+        });
+        return Task.WhenAll(controller.Run(stop), StandardClasses.Make(api, time, logger, stop));
+
+        Plan Compute(ObjectName key)
+        {
+            if (key.Namespace.Length == 0)
+            {
+                if (volumes.Get("", key.Name) is not { } volume) return Plan.Nothing;
+                return VolumePlan.Compute(volume, volume.Spec.ClaimRef is { } of ? claims.Get(of.Namespace, of.Name) : null);
+            }
+            if (claims.Get(key.Namespace, key.Name) is not { } claim) return Plan.Nothing;
+            var view = new ClaimView(claim, classes.List(),
+                volumes.Get("", claim.Spec.VolumeName.Length > 0 ? claim.Spec.VolumeName : MesosVolume.NameOf(claim.Uid)),
+                claim.Metadata.Annotations.TryGetValue(MesosVolume.SelectedNode, out var node) ? nodes.Get("", node) : null,
+                pods.ByIndex(ByClaim, $"{claim.Namespace}/{claim.Name}").Any(x => x.Spec.NodeName.Length > 0 && !x.IsFinished));
+            return ClaimPlan.Compute(view, time.GetUtcNow());
+        }
+    }
+
+    private static ObjectName Cluster(string volume) => new("", volume);
+
+    private static IEnumerable<string> ClaimsOf(Pod pod)
+    {
+        foreach (var volume in pod.Spec.Volumes)
+        {
+            if (volume.PersistentVolumeClaim is { ClaimName.Length: > 0 } claim) yield return $"{pod.Namespace}/{claim.ClaimName}";
+        }
+    }
+}

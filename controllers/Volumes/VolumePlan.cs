@@ -1,0 +1,36 @@
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Reconcile;
+
+namespace Declarative.Controllers.Volumes;
+
+/// <summary>
+/// One step of a PersistentVolume of ours: its phase, its deletion by reclaim policy when its claim is gone, its protection while the claim is
+/// there. What Mesos has of it is Placement's: it takes the last finalizer. Pure.
+/// </summary>
+internal static class VolumePlan
+{
+    /// <param name="claim">The claim of the volume's claimRef by name; null where there is none.</param>
+    public static Plan Compute(PersistentVolume volume, PersistentVolumeClaim? claim)
+    {
+        if (!MesosVolume.IsOurs(volume)) return Plan.Nothing;
+        var isClaimed = claim is not null && claim.Uid == volume.Spec.ClaimRef?.Uid;
+        var key = ResourceKey.Of(Kind.PersistentVolume, "", volume.Name);
+        if (volume.Metadata.IsDeleting)
+        {
+            // A volume that no claim is bound to, or that was never made, needs no protection.
+            var isBound = isClaimed && claim!.Spec.VolumeName == volume.Name;
+            return !isBound && volume.Metadata.Finalizers.Contains(MesosVolume.VolumeProtection)
+                ? new() { Changes = [Finalizers.Without(Kind.PersistentVolume, volume.Metadata, MesosVolume.VolumeProtection)] } : Plan.Nothing;
+        }
+        var phase = !isClaimed ? "Released" : claim!.Spec.VolumeName == volume.Name ? "Bound" : MesosVolume.IsCreated(volume) ? "Available" : "Pending";
+        var changes = new List<Change>();
+        if (volume.Status.Phase != phase) changes.Add(Change.Merge(key, Body.Of(json =>
+        {
+            json.Object("metadata", x => x.WriteString("uid"u8, volume.Uid));
+            json.Object("status", x => x.WriteString("phase"u8, phase));
+        }), "status"));
+        if (!isClaimed && (volume.Spec.PersistentVolumeReclaimPolicy == "Delete" || !MesosVolume.IsCreated(volume))) changes.Add(Change.Delete(key, volume.Uid));
+        return new() { Changes = changes };
+    }
+}

@@ -1,0 +1,291 @@
+using System.Text;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Controllers.Volumes;
+using Declarative.Mesos.Mini.Emulated;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.SchedulerApi;
+using Xunit;
+using Event = Declarative.Mesos.Protocol.SchedulerApi.Event;
+using OperationType = Declarative.Mesos.Protocol.Offer.Types.Operation.Types.Type;
+
+namespace Declarative.Tests.Placement;
+
+/// <summary>Claims become persistent volumes of Mesos agents, and pods stay with them.</summary>
+public class VolumeTests
+{
+    private const string Claimed = ""","volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"data"}}]""";
+    private const string Mounted = ""","volumeMounts":[{"name":"v","mountPath":"/data"}]""";
+
+    private static Task<Stored> MakeClaim(Cluster x, string size = "100Mi", string more = "", string mode = "ReadWriteOnce") => x.Create(
+        $$$"""{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"default"},"spec":{"accessModes":["{{{mode}}}"],"resources":{"requests":{"storage":"{{{size}}}"} }{{{more}}} } }""");
+
+    private static Task<Stored> Pod(Cluster x, string name, string more = "") => x.CreatePod(name, Mounted, Claimed + more);
+
+    private static async Task<PersistentVolumeClaim?> Claim(Cluster x) => await Find(x, ResourceKey.Of(Kind.PersistentVolumeClaim, "default", "data")) is { } found ? PersistentVolumeClaim.Read(found.Json) : null;
+
+    private static async Task<PersistentVolume?> Volume(Cluster x) => (await x.Api.List(new(Kind.PersistentVolume))).Items.Select(y => PersistentVolume.Read(y.Json)).SingleOrDefault();
+
+    private static async Task<Stored?> Find(Cluster x, ResourceKey key)
+    {
+        try
+        {
+            return await x.Api.Get(key);
+        }
+        catch (ApiException e) when (e.IsNotFound)
+        {
+            return null;
+        }
+    }
+
+    private static List<(string Agent, Resource Volume)> VolumesAt(Cluster x) => [.. x.Agents.SelectMany(y => y.Reserved.Where(z => z.Disk?.Persistence is not null).Select(z => (y.Id!, z)))];
+
+    private static Task Delete(Cluster x, Kind kind, string name) => x.Api.Delete(ResourceKey.Of(kind, kind == Kind.PersistentVolume ? "" : "default", name), new());
+
+    private static Task Grow(Cluster x, string size) => x.Api.Patch(ResourceKey.Of(Kind.PersistentVolumeClaim, "default", "data"), PatchKind.Merge,
+        Encoding.UTF8.GetBytes($$$"""{"spec":{"resources":{"requests":{"storage":"{{{size}}}"} } } }"""));
+
+    private static void Run(Func<Cluster, Task> scenario, int agents = 3, EmulatedAgentOptions? agent = null) => Cluster.Run(async x =>
+    {
+        x.StartVolumes();
+        await x.WaitUntil(async () => await Find(x, ResourceKey.Of(Kind.StorageClass, "", MesosVolume.DefaultClass)) is not null, "the standard classes");
+        await scenario(x);
+    }, agents, agent: agent);
+
+    [Fact]
+    public void A_claim_becomes_a_volume_where_its_first_pod_goes_and_later_pods_follow_it() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await x.Sleep(3);
+        Assert.Equal("Pending", (await Claim(x))!.Status.Phase);
+        Assert.Null(await Volume(x));
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        var (claim, volume) = ((await Claim(x))!, (await Volume(x))!);
+        Assert.Equal(("Bound", volume.Name, "mesos", "100Mi"), (claim.Status.Phase, claim.Spec.VolumeName, claim.Spec.StorageClassName, claim.Status.Capacity["storage"].ToString()));
+        Assert.Equal((claim.Uid, one.Task!.Agent, "Delete"), (volume.Spec.ClaimRef!.Uid, MesosVolume.AgentOf(volume), volume.Spec.PersistentVolumeReclaimPolicy));
+        await x.WaitUntil(async () => (await Volume(x))!.Status.Phase == "Bound", "the volume says that it is bound");
+        var (agent, made) = Assert.Single(VolumesAt(x));
+        Assert.Equal((one.Task.Agent, 100.0, volume.Name, "declarative"), (agent, made.Scalar.Value, made.Disk.Persistence.Id, made.Reservations[^1].Role));
+        Assert.Equal(claim.Uid, made.Reservations[^1].Labels.Labels_.Single(y => y.Key == MesosVolume.ClaimLabel).Value);
+        Assert.Single(x.Spy.Log, y => y == "ACCEPT RESERVE,CREATE");
+        Assert.Contains("ACKNOWLEDGEOPERATIONSTATUS", x.Spy.Log);
+
+        // Fuller than the others, and it is gone to all the same.
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => !await x.Exists("one"), "the pod is gone");
+        for (var i = 0; i < 3; i++) await x.CreatePod($"more-{i}", ""","resources":{"requests":{"cpu":"2"}}""", $$""","nodeName":"{{one.Spec.NodeName}}" """);
+        await Pod(x, "two");
+        Assert.Equal(one.Spec.NodeName, (await x.WaitRunning("two")).Spec.NodeName);
+        Assert.Single(VolumesAt(x));
+    });
+
+    [Fact]
+    public void The_task_has_the_volume_at_its_path() => Run(async x =>
+    {
+        TaskInfo? task = null;
+        x.Spy.Before = call => task ??= call.Accept?.Operations.SelectMany(y => y.Launch?.TaskInfos ?? []).FirstOrDefault();
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitRunning("one");
+        var volume = task!.Resources.Single(y => y.Disk is not null);
+        Assert.Equal(("data", Declarative.Mesos.Protocol.Volume.Types.Mode.Rw, 100.0), (volume.Disk.Volume.ContainerPath, volume.Disk.Volume.Mode, volume.Scalar.Value));
+    });
+
+    [Fact]
+    public void A_second_pod_waits_for_the_first_and_says_so() => Run(async x =>
+    {
+        await MakeClaim(x, mode: "ReadWriteOncePod");
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        await Pod(x, "two");
+        var two = await x.WaitPod("two", y => y.Status.Conditions.Any(z => z is { Type: "PodScheduled", Status: "False" }));
+        Assert.Contains("does not have the volume of claim data", two.Metadata.Annotations["declarative.mesos/why"], StringComparison.Ordinal);
+        Assert.Contains($"{one.Spec.NodeName} has the volume of claim data and does not offer it", two.Metadata.Annotations["declarative.mesos/why"], StringComparison.Ordinal);
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitRunning("two");
+    });
+
+    [Fact]
+    public void A_pod_restarts_with_its_volume() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        var at = x.Agents.FindIndex(y => y.Id == one.Task!.Agent);
+        x.Agents[at].Exit($"{one.Uid}.0", 1);
+        Assert.Equal(one.Task!.Agent, (await x.WaitRunning("one", attempt: 1)).Task!.Agent);
+    });
+
+    [Fact]
+    public void A_claim_that_asks_for_more_is_grown_when_no_pod_has_it() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitRunning("one");
+        await Grow(x, "250Mi");
+        await x.WaitUntil(async () => (await Claim(x))!.Status.Conditions.Any(y => y.Type == "Resizing"), "the claim says that it is to grow");
+        await x.Sleep(5);
+        Assert.Equal(100.0, VolumesAt(x).Single().Volume.Scalar.Value);
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => (await Claim(x))!.Status is { Conditions.Count: 0 } status && status.Capacity["storage"].ToString() == "250Mi", "the claim has grown");
+        Assert.Equal(250.0, VolumesAt(x).Single().Volume.Scalar.Value);
+        Assert.Contains("ACCEPT RESERVE,GROWVOLUME", x.Spy.Log);
+        await Pod(x, "two");
+        await x.WaitRunning("two");
+    });
+
+    [Fact]
+    public void A_deleted_claim_waits_for_its_pod_and_leaves_the_agent_as_it_was() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitRunning("one");
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await x.Sleep(5);
+        Assert.True((await Claim(x))!.Metadata.IsDeleting);
+        Assert.Single(VolumesAt(x));
+        await Pod(x, "late");
+        await x.WaitPod("late", y => y.Status.Conditions.Any(z => z.Message.Contains("persistentvolumeclaim \"data\" is being deleted", StringComparison.Ordinal)));
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => await Claim(x) is null && await Volume(x) is null, "claim and volume are gone");
+        Assert.All(x.Agents, y => Assert.Empty(y.Reserved));
+        await x.WaitPod("late", y => y.Status.Conditions.Any(z => z.Message.Contains("persistentvolumeclaim \"data\" not found", StringComparison.Ordinal)));
+    });
+
+    [Fact]
+    public void A_retained_volume_stays_until_it_is_given_up() => Run(async x =>
+    {
+        await MakeClaim(x, more: ""","storageClassName":"mesos-retain" """);
+        await Pod(x, "one");
+        await x.WaitRunning("one");
+        await Delete(x, Kind.Pod, "one");
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await x.WaitUntil(async () => await Claim(x) is null && (await Volume(x))!.Status.Phase == "Released", "the volume is released");
+        await x.Sleep(10);
+        Assert.Single(VolumesAt(x));
+        var name = (await Volume(x))!.Name;
+        await x.Api.Patch(ResourceKey.Of(Kind.PersistentVolume, "", name), PatchKind.Merge, """{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}"""u8.ToArray());
+        await x.WaitUntil(async () => await Volume(x) is null, "it is destroyed under its new policy");
+        Assert.All(x.Agents, y => Assert.Empty(y.Reserved));
+    });
+
+    [Fact]
+    public void A_pod_whose_agent_is_away_waits_for_it() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => !await x.Exists("one"), "the pod is gone");
+        var at = x.Agents.FindIndex(y => y.Id == one.Task!.Agent);
+        x.StopAgent(at);
+        await x.Sleep(1);
+        await Pod(x, "two");
+        var two = await x.WaitPod("two", y => y.Metadata.Annotations.ContainsKey("declarative.mesos/why"));
+        Assert.Contains("the agent is away, or another pod uses it", two.Metadata.Annotations["declarative.mesos/why"], StringComparison.Ordinal);
+        x.RestartAgent(at);
+        Assert.Equal(one.Task!.Agent, (await x.WaitRunning("two")).Task!.Agent);
+    });
+
+    [Theory]
+    [InlineData("ReadWriteMany", "access mode ReadWriteMany is not supported")]
+    [InlineData("ReadOnlyMany", "access mode ReadOnlyMany is not supported")]
+    public void What_a_volume_cannot_do_is_said(string mode, string why) => Run(async x =>
+    {
+        await MakeClaim(x, mode: mode);
+        await Pod(x, "one");
+        await x.WaitPod("one", y => y.Status.Conditions.Any(z => z.Message.Contains(why, StringComparison.Ordinal)));
+    });
+
+    [Fact]
+    public void Nothing_is_reserved_for_the_role_of_all()
+    {
+        Cluster.Run(async x =>
+        {
+            x.StartVolumes();
+            await MakeClaim(x);
+            await Pod(x, "one");
+            await x.WaitPod("one", y => y.Status.Conditions.Any(z => z.Message.Contains("Mesos reserves no disk for role *", StringComparison.Ordinal)));
+        }, options: new() { Role = "*" });
+    }
+
+    /// <summary>The first of the operations is lost on its way, or its answer is, or the status, or Placement dies: each ends as if nothing had been.</summary>
+    [Theory]
+    [InlineData("call")]
+    [InlineData("status")]
+    [InlineData("placement")]
+    public void What_is_lost_is_made_up_for(string lost) => Run(async x =>
+    {
+        var told = new List<OperationType>();
+        var kill = Completion.New();
+        x.Spy.Lose = call => lost == "call" && First(call);
+        x.Spy.Drop = happened => lost == "status" && happened.Type is Event.Types.Type.UpdateOperationStatus && told.Remove(OperationType.Create) | told.Remove(OperationType.Destroy);
+        x.Spy.Before = call =>
+        {
+            if (lost != "call") First(call);
+            if (lost == "placement" && call.Accept?.Operations.Any(y => y.Type is OperationType.Create) == true) kill.TrySetResult();
+        };
+        await MakeClaim(x);
+        await Pod(x, "one");
+        if (lost == "placement")
+        {
+            await kill.Task;
+            await x.KillPlacement();
+            await x.Sleep(1);
+            x.StartPlacement();
+        }
+        await x.WaitPod("one", y => y.IsReady, seconds: 90);
+        Assert.Single(VolumesAt(x));
+        await Delete(x, Kind.Pod, "one");
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await x.WaitUntil(async () => await Claim(x) is null && await Volume(x) is null, "claim and volume are gone", seconds: 90);
+        Assert.All(x.Agents, y => Assert.Empty(y.Reserved));
+
+        bool First(Call call)
+        {
+            var type = call.Accept?.Operations.FirstOrDefault(y => y.Type is OperationType.Create or OperationType.Destroy)?.Type;
+            if (type is not { } first || _seen.Contains(first)) return false;
+            _seen.Add(first);
+            told.Add(first);
+            return true;
+        }
+    });
+
+    private readonly HashSet<OperationType> _seen = [];
+
+    [Fact]
+    public void What_is_reserved_for_the_role_is_used_before_what_is_not() => Run(async x =>
+    {
+        var tasks = new List<TaskInfo>();
+        var operations = new List<OperationType>();
+        x.Spy.Before = call =>
+        {
+            foreach (var operation in call.Accept?.Operations ?? [])
+            {
+                operations.Add(operation.Type);
+                tasks.AddRange(operation.Launch?.TaskInfos ?? []);
+            }
+        };
+        await MakeClaim(x);
+        await x.CreatePod("one", Mounted + ""","ports":[{"containerPort":80}],"resources":{"requests":{"cpu":"3","memory":"64Mi"}}""", Claimed);
+        await x.WaitRunning("one");
+        var task = Assert.Single(tasks);
+        Assert.Equal([(2.0, true), (1.0, false)], task.Resources.Where(y => y.Name == "cpus").Select(y => (y.Scalar.Value, y.Reservations.Count > 0)));
+        Assert.Equal([(64.0, false)], task.Resources.Where(y => y.Name == "mem").Select(y => (y.Scalar.Value, y.Reservations.Count > 0)));
+        // The volume stands on the disk that the agent keeps for the role: nothing is reserved for it.
+        Assert.DoesNotContain(OperationType.Reserve, operations);
+        await Delete(x, Kind.Pod, "one");
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await x.WaitUntil(async () => await Volume(x) is null, "the volume is gone");
+        Assert.DoesNotContain(OperationType.Unreserve, operations);
+        Assert.Empty(VolumesAt(x));
+    }, agents: 1, agent: new() { Hostname = "", More = [Reserved("cpus", 2), Reserved("disk", 500)] });
+
+    private static Resource Reserved(string name, double amount)
+    {
+        var resource = new Resource { Name = name, Type = Value.Types.Type.Scalar, Scalar = new() { Value = amount } };
+        resource.Reservations.Add(new Resource.Types.ReservationInfo { Type = Resource.Types.ReservationInfo.Types.Type.Static, Role = "declarative" });
+        return resource;
+    }
+}
