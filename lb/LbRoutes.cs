@@ -81,6 +81,9 @@ public sealed class LbRoutes
 
     internal Action<ListenerKey> Unbind { get; init; } = static _ => { };
 
+    /// <summary>Is told of each endpoint that takes no requests any longer, once or more often.</summary>
+    internal Action<Destination> Closed { get; init; } = static _ => { };
+
     /// <summary>Where an Ingress is served, offset included.</summary>
     internal Func<Ingress, IReadOnlyList<int>> IngressPorts { get; init; } = static _ => [];
 
@@ -294,6 +297,8 @@ public sealed class LbRoutes
         var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options, _leaving.Contains), changes);
         Volatile.Write(ref _table, table);
         _drain.Apply(changes);
+        foreach (var destination in changes.Closed) Closed(destination);
+        foreach (var destination in changes.Gone) Closed(destination);
         foreach (var gone in changes.Removed)
         {
             _failures.Remove(gone);
