@@ -34,23 +34,23 @@ internal static class ShowServer
         });
         var serving = Task.WhenAll(Accept(Port("PORT_WEB"), x => Web(x, answer)), Accept(Port("PORT_TALK"), Talk));
         await Task.WhenAny(serving, told.Task);
-        while (Volatile.Read(ref _busy) > 0) await Task.Delay(50);
+        while (Volatile.Read(ref Inside) > 0) await Task.Delay(50);
         return 0;
     }
 
     /// <summary>Answers and streams that have begun.</summary>
-    private static int _busy;
+    private static int Inside;
 
     private static async Task Busy(Func<Task> one)
     {
-        Interlocked.Increment(ref _busy);
+        Interlocked.Increment(ref Inside);
         try
         {
             await one();
         }
         finally
         {
-            Interlocked.Decrement(ref _busy);
+            Interlocked.Decrement(ref Inside);
         }
     }
 
@@ -90,7 +90,7 @@ internal static class ShowServer
                 return;
             }
             if (head.StartsWith("GET /download?seconds=", StringComparison.Ordinal)) await Busy(() => Download(socket, int.Parse(head.AsSpan(22, head.IndexOf(' ', 22) - 22), NumberStyles.None, CultureInfo.InvariantCulture)));
-            else await Busy(() => socket.SendAsync(answer).AsTask());
+            else await Busy(() => socket.SendAsync(answer));
         }
     }
 
@@ -123,7 +123,7 @@ internal static class ShowServer
         }
         finally
         {
-            Interlocked.Add(ref _busy, -streams);
+            Interlocked.Add(ref Inside, -streams);
         }
     }
 
@@ -153,7 +153,7 @@ internal static class ShowServer
 
         void Count(int by)
         {
-            Interlocked.Add(ref _busy, by);
+            Interlocked.Add(ref Inside, by);
             begun(by);
         }
     }
