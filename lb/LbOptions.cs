@@ -60,6 +60,9 @@ public sealed record LbOptions
     /// <summary>Mail address that the authority may write to; "" = none.</summary>
     public string AcmeContact { get; init; } = "";
 
+    /// <summary>Of authorities that want to know whose the account is; null = none.</summary>
+    public AcmeBinding? AcmeBinding { get; init; }
+
     /// <summary>The authorities that the directory's own certificate is checked against; empty = the system's.</summary>
     public X509Certificate2Collection AcmeRoots { get; init; } = [];
 
@@ -74,4 +77,12 @@ public sealed record LbOptions
     /// protocols the server speaks first.
     /// </summary>
     public TimeSpan SniffTimeout { get; init; } = TimeSpan.FromMilliseconds(200);
+}
+
+/// <summary>A customer's account at a certificate authority, outside of ACME (RFC 8555 section 7.3.4).</summary>
+/// <param name="KeyId">As the authority has given it.</param>
+/// <param name="Key">For HMAC with SHA-256. A secret.</param>
+public sealed record AcmeBinding(string KeyId, byte[] Key)
+{
+    public override string ToString() => KeyId;
 }

@@ -33,13 +33,14 @@ public sealed class LbPart : IDisposable
             Bind = _sockets.Bind,
             Unbind = _sockets.Unbind,
             Leave = Leave,
+            Closed = destination => _plain?.Forget(destination),
             Start = Threads.Run,
             IngressPorts = ingress => [.. Shared(options.HttpPort), .. ingress.Spec.Tls.Count > 0 ? Shared(options.HttpsPort) : []],
         };
         if (options.AccessLog.Length > 0) _log = new(options.AccessLog, options.AccessLogLinesPerSecond);
         if (options.AcmeDirectory.Length > 0) _acme = new(options, loggers.CreateLogger("lb"));
         _http = new(options, Routes, context => Admin.Answer(context, Routes, _sockets), loggers) { Log = _log, Challenge = (host, path) => _acme?.Answer(host, path) };
-        if (EventLoop.IsSupported) _plain = new(options, Routes, loggers.CreateLogger("lb")) { Log = _log };
+        if (EventLoop.IsSupported) _plain = new(options, Routes, loggers.CreateLogger("lb")) { Log = _log, Certificate = _http.CertificateFor };
         (_sockets.Http, _sockets.Log, _sockets.Plain) = (_http, _log, _plain);
     }
 

@@ -30,6 +30,9 @@ public sealed class LbRoutes
     /// <summary>Counts that change without reaching zero, and revisions that nobody waits for, are brought up to date this often.</summary>
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
 
+    /// <summary>Objects of the start that are routed while the sockets of those before them are opened.</summary>
+    private const int FirstTogether = 500;
+
     private readonly LbOptions _options;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
@@ -80,6 +83,9 @@ public sealed class LbRoutes
     internal Func<Listener, BindFailure?> Bind { get; init; } = static _ => null;
 
     internal Action<ListenerKey> Unbind { get; init; } = static _ => { };
+
+    /// <summary>Is told of each endpoint that takes no requests any longer, once or more often.</summary>
+    internal Action<Destination> Closed { get; init; } = static _ => { };
 
     /// <summary>Where an Ingress is served, offset included.</summary>
     internal Func<Ingress, IReadOnlyList<int>> IngressPorts { get; init; } = static _ => [];
@@ -185,7 +191,8 @@ public sealed class LbRoutes
                     withSecrets = true;
                     foreach (var ingress in ingresses.List()) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
                 }
-                Apply(TakeDirty(), services, slices, ingresses, classes, secrets, statuses, time);
+                if (_serving) Apply(TakeDirty(), services, slices, ingresses, classes, secrets, statuses, time, null);
+                else await ApplyFirst(TakeDirty(), (keys, first) => Apply(keys, services, slices, ingresses, classes, secrets, statuses, time, first), statuses);
                 if (now >= bindAgain) BindAgain(statuses);
                 if (_failures.Count == 0) bindAgain = DateTimeOffset.MaxValue;
                 else if (now >= bindAgain || bindAgain == DateTimeOffset.MaxValue) bindAgain = now + BindAgainEvery;
@@ -265,9 +272,34 @@ public sealed class LbRoutes
         }
     }
 
+    /// <summary>Thousands may be there at the start: their sockets are opened beside the making of the routes, in the same order.</summary>
+    private async Task ApplyFirst(ResourceKey[] keys, Action<ResourceKey[], FirstLoad> apply, Controller<ResourceKey> statuses)
+    {
+        var binding = Task.CompletedTask;
+        var concerned = new SortedSet<ServiceKey>();
+        foreach (var some in keys.Chunk(FirstTogether))
+        {
+            var first = new FirstLoad([], concerned);
+            apply(some, first);
+            await binding;
+            binding = Start(() =>
+            {
+                foreach (var listener in first.Listeners) TryBind(listener);
+                return Task.CompletedTask;
+            });
+        }
+        await binding;
+        foreach (var service in concerned) Stand(service, statuses);
+    }
+
+    /// <param name="Listeners">To be opened.</param>
+    /// <param name="Concerned">Whose claims stand differently then.</param>
+    private sealed record FirstLoad(List<Listener> Listeners, SortedSet<ServiceKey> Concerned);
+
+    /// <param name="first">Is told what is left to do; null = nothing is.</param>
     private void Apply(
         ResourceKey[] keys, Informer<Service> services, Informer<EndpointSlice> slices, Informer<Ingress> ingresses, Informer<IngressClass> classes, Informer<Secret>? secrets,
-        Controller<ResourceKey> statuses, TimeProvider time)
+        Controller<ResourceKey> statuses, TimeProvider time, FirstLoad? first)
     {
         foreach (var key in keys)
         {
@@ -279,7 +311,7 @@ public sealed class LbRoutes
                     ApplyIngress(service, ingresses.Get(key.Namespace, key.Name), classes, secrets, time.GetUtcNow());
                     statuses.Queue.Add(key);
                 }
-                else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses, time);
+                else ApplyService(service, services.Get(key.Namespace, key.Name), slices.ByIndex("service", service.ToString()), statuses, time, first);
             }
             catch (Exception e) // the bulkhead of one object: the others go on
             {
@@ -288,12 +320,23 @@ public sealed class LbRoutes
         }
     }
 
-    private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses, TimeProvider time)
+    private void ApplyService(ServiceKey key, Service? service, IReadOnlyList<EndpointSlice> slices, Controller<ResourceKey> statuses, TimeProvider time, FirstLoad? first)
     {
         var changes = new RouteChanges(Drained, time);
         var table = service is null ? Table.Without(key, changes) : Table.With(RouteBuilder.Build(service, slices, _options, _leaving.Contains), changes);
         Volatile.Write(ref _table, table);
         _drain.Apply(changes);
+        foreach (var destination in changes.Closed) Closed(destination);
+        foreach (var destination in changes.Gone) Closed(destination);
+        changes.StatusOf.Add(key);
+        if (first is not null)
+        {
+            // Nothing is open yet that could be closed.
+            Stands(service);
+            first.Listeners.AddRange(changes.Set);
+            first.Concerned.UnionWith(changes.StatusOf);
+            return;
+        }
         foreach (var gone in changes.Removed)
         {
             _failures.Remove(gone);
@@ -301,7 +344,6 @@ public sealed class LbRoutes
         }
         foreach (var listener in changes.Set) TryBind(listener);
         Stands(service);
-        changes.StatusOf.Add(key);
         foreach (var other in changes.StatusOf) Stand(other, statuses);
     }
 

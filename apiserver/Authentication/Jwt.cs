@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Declarative.Api.Wire;
 
 namespace Declarative.ApiServer.Authentication;
 
@@ -14,11 +15,15 @@ internal sealed class Jwt : IDisposable
     private readonly ECDsa _key;
     private readonly string _header;
 
+    /// <summary>As it stands in each token.</summary>
+    private readonly string _encodedHeader;
+
     public Jwt(ECDsa key)
     {
         _key = key;
         KeyId = Base64Url.EncodeToString(SHA256.HashData(key.ExportSubjectPublicKeyInfo()));
-        _header = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"alg":"{{Algorithm}}","kid":"{{KeyId}}"}"""));
+        _header = $$"""{"alg":"{{Algorithm}}","kid":"{{KeyId}}"}""";
+        _encodedHeader = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(_header));
     }
 
     public string KeyId { get; }
@@ -40,18 +45,14 @@ internal sealed class Jwt : IDisposable
     }
 
     /// <summary>A secret.</summary>
-    public string Sign(JsonObject claims)
-    {
-        var signed = _header + "." + Base64Url.EncodeToString(Encoding.UTF8.GetBytes(claims.ToJsonString()));
-        return signed + "." + Base64Url.EncodeToString(_key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256));
-    }
+    public string Sign(JsonObject claims) => Jws.Compact(_header, Encoding.UTF8.GetBytes(claims.ToJsonString()), x => _key.SignData(x, HashAlgorithmName.SHA256));
 
     /// <summary>The claims of a token that this key has signed; null for any other text. Times and audiences are the caller's to check.</summary>
     public JsonObject? Verify(string token)
     {
         if (token.Length > TokenCharsMax) return null;
         var parts = token.Split('.');
-        if (parts.Length != 3 || parts[0] != _header) return null;
+        if (parts.Length != 3 || parts[0] != _encodedHeader) return null;
         try
         {
             if (!_key.VerifyData(Encoding.ASCII.GetBytes(parts[0] + "." + parts[1]), Base64Url.DecodeFromChars(parts[2]), HashAlgorithmName.SHA256)) return null;

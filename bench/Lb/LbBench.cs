@@ -25,7 +25,7 @@ public static class LbBench
           --backends     nginx processes that answer (default 2)
           --cases        small: keep-alive, 13 bytes; close: a connection per request; tls: small over TLS; h2: small over HTTP/2 and TLS;
                          1mb: 1 MB answers; tcp: small, passed through as TCP; tcp1mb: 1 MB answers passed through as TCP; ws: messages on idle websockets; hostile: others' p99 while clients
-                         mean harm (10,000 idle connections, slowloris, header flood, rapid reset; not with nginx); "" = none
+                         mean harm (10,000 idle connections, slowloris, floods of headers and bodies, of resets and continuations over HTTP/2; not with nginx); "" = none
           --targets      what is measured, in turn (default all three)
           --sockets      websockets of ws (default 1000)
           --services     Services of the measurement of changes (default 10000, 0: none)

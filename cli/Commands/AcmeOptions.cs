@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.CommandLine;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -11,6 +12,9 @@ internal sealed class AcmeOptions
     private readonly Option<string> _directory = new("--acme-directory") { Description = "Order certificates here (ACME) for Ingresses that ask for it; its terms are agreed to", HelpName = "URL", DefaultValueFactory = _ => "" };
     private readonly Option<string> _contact = new("--acme-contact") { Description = "Mail address for the certificate authority", HelpName = "MAIL", DefaultValueFactory = _ => "" };
     private readonly Option<string> _roots = new("--acme-ca") { Description = "Authorities in PEM that the directory's own certificate is checked against", HelpName = "FILE", DefaultValueFactory = _ => "" };
+
+    private readonly Option<string> _keyId = new("--acme-eab-kid") { Description = "External account binding: the key's id that the authority has given", HelpName = "ID", DefaultValueFactory = _ => "" };
+    private readonly Option<string> _keyFile = new("--acme-eab-key") { Description = "External account binding: the key that the authority has given, in base64url", HelpName = "FILE", DefaultValueFactory = _ => "" };
 
     public AcmeOptions()
     {
@@ -29,9 +33,11 @@ internal sealed class AcmeOptions
         command.Options.Add(_directory);
         command.Options.Add(_contact);
         command.Options.Add(_roots);
+        command.Options.Add(_keyId);
+        command.Options.Add(_keyFile);
     }
 
-    /// <exception cref="UsageException">The file of authorities cannot be read.</exception>
+    /// <exception cref="UsageException">A file cannot be read, or one of two options is missing.</exception>
     public Func<LbOptions, LbOptions> Read(ParseResult parsed)
     {
         var roots = new X509Certificate2Collection();
@@ -47,6 +53,22 @@ internal sealed class AcmeOptions
             }
             if (roots.Count == 0) throw new UsageException($"--acme-ca {file}: expected certificates in PEM");
         }
-        return x => x with { AcmeDirectory = parsed.GetValue(_directory)!, AcmeContact = parsed.GetValue(_contact)!, AcmeRoots = roots };
+        var binding = Binding(parsed.GetValue(_keyId)!, parsed.GetValue(_keyFile)!);
+        return x => x with { AcmeDirectory = parsed.GetValue(_directory)!, AcmeContact = parsed.GetValue(_contact)!, AcmeBinding = binding, AcmeRoots = roots };
+    }
+
+    private static AcmeBinding? Binding(string keyId, string file)
+    {
+        if (keyId.Length == 0 && file.Length == 0) return null;
+        if (keyId.Length == 0 || file.Length == 0) throw new UsageException("--acme-eab-kid and --acme-eab-key belong together");
+        try
+        {
+            var key = Base64Url.DecodeFromChars(File.ReadAllText(file).Trim());
+            return key.Length > 0 ? new(keyId, key) : throw new UsageException($"--acme-eab-key {file}: expected a key in base64url, found nothing");
+        }
+        catch (Exception e) when (e is FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--acme-eab-key {file}: {(e is FormatException ? "expected a key in base64url" : e.Message)}");
+        }
     }
 }

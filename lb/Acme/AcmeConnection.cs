@@ -31,6 +31,9 @@ internal sealed class AcmeConnection(HttpClient http, Uri directory, AcmeKey key
     private JsonElement? _directory;
     private string _nonce = "";
 
+    /// <summary>The account's.</summary>
+    public AcmeKey Key => key;
+
     /// <summary>The account's URL, "" before it is known.</summary>
     public string Account { get; set; } = "";
 

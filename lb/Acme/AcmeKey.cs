@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using Declarative.Api.Wire;
 
 namespace Declarative.Lb.Acme;
 
@@ -56,15 +57,17 @@ internal sealed class AcmeKey : IDisposable
     public byte[] Sign(Uri url, string nonce, string account, string payload)
     {
         var signer = account.Length == 0 ? $"\"jwk\":{Jwk}" : $"\"kid\":{Quoted(account)}";
-        var head = Encode($$"""{"alg":"ES256","nonce":{{Quoted(nonce)}},"url":{{Quoted(url.AbsoluteUri)}},{{signer}}}""");
-        var body = Encode(payload);
-        var signature = _key.SignData(Encoding.ASCII.GetBytes($"{head}.{body}"), HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
-        return Encoding.ASCII.GetBytes($$"""{"protected":"{{head}}","payload":"{{body}}","signature":"{{Base64Url.EncodeToString(signature)}}"}""");
+        return Encoding.ASCII.GetBytes(Jws.Flattened(
+            $$"""{"alg":"ES256","nonce":{{Quoted(nonce)}},"url":{{Quoted(url.AbsoluteUri)}},{{signer}}}""", Encoding.UTF8.GetBytes(payload),
+            x => _key.SignData(x, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)));
     }
+
+    /// <summary>That whoever has this key is the customer whom the authority knows by another one (RFC 8555 section 7.3.4); JSON.</summary>
+    /// <param name="url">Of newAccount, where it is sent.</param>
+    public string Bind(Uri url, AcmeBinding binding) => Jws.Flattened(
+        $$"""{"alg":"HS256","kid":{{Quoted(binding.KeyId)}},"url":{{Quoted(url.AbsoluteUri)}}}""", Encoding.ASCII.GetBytes(Jwk), x => HMACSHA256.HashData(binding.Key, x));
 
     public void Dispose() => _key.Dispose();
 
     public static string Quoted(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";
-
-    private static string Encode(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
 }

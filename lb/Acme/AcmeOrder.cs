@@ -12,12 +12,19 @@ internal sealed class AcmeOrder(AcmeConnection connection, TimeProvider time)
 {
     /// <summary>Finds the account of the key, or makes it. To use this is to agree to the authority's terms.</summary>
     /// <param name="contact">A mail address, "" = none.</param>
+    /// <param name="binding">The account that the customer has there already; null = none is asked for.</param>
     /// <returns>The account's URL.</returns>
-    public async Task<string> Register(string contact, CancellationToken stop)
+    public async Task<string> Register(string contact, AcmeBinding? binding, CancellationToken stop)
     {
-        var payload = contact.Length == 0 ? """{"termsOfServiceAgreed":true}""" : $$"""{"termsOfServiceAgreed":true,"contact":[{{AcmeKey.Quoted("mailto:" + contact)}}]}""";
         connection.Account = "";
-        var answer = await connection.Post(await connection.Resource("newAccount", stop), payload, stop);
+        var url = await connection.Resource("newAccount", stop);
+        string[] members =
+        [
+            "\"termsOfServiceAgreed\":true",
+            .. contact.Length == 0 ? (string[])[] : [$"\"contact\":[{AcmeKey.Quoted("mailto:" + contact)}]"],
+            .. binding is null ? (string[])[] : [$"\"externalAccountBinding\":{connection.Key.Bind(url, binding)}"],
+        ];
+        var answer = await connection.Post(url, $"{{{string.Join(',', members)}}}", stop);
         if (answer.Url.Length == 0) throw new AcmeException("", "newAccount gave no account URL");
         return connection.Account = answer.Url;
     }

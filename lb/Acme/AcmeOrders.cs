@@ -110,7 +110,7 @@ internal sealed class AcmeOrders(IApi api, AcmeAccounts accounts, LbOptions opti
             // The authority may ask this balancer at once.
             await _keys!.WaitFor(revision, term);
             var order = new AcmeOrder(new(_http, new(options.AcmeDirectory), key, time) { Account = url }, time);
-            if (url.Length == 0) await accounts.Registered(await order.Register(options.AcmeContact, term), term);
+            if (url.Length == 0) await accounts.Registered(await order.Register(options.AcmeContact, options.AcmeBinding, term), term);
             (string Pem, string Key) certificate;
             try
             {
@@ -119,7 +119,7 @@ internal sealed class AcmeOrders(IApi api, AcmeAccounts accounts, LbOptions opti
             catch (AcmeException e) when (e.Type == "accountDoesNotExist" && url.Length > 0)
             {
                 // The authority has lost it; the same key has a new account.
-                await accounts.Registered(await order.Register(options.AcmeContact, term), term);
+                await accounts.Registered(await order.Register(options.AcmeContact, options.AcmeBinding, term), term);
                 certificate = await order.Certificate(wish.Hosts, term);
             }
             await Keep(wish, present, certificate.Pem, certificate.Key, term);

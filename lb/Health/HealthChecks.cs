@@ -13,6 +13,9 @@ internal sealed class HealthChecks(Func<RouteTable> table)
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>While there is nothing to check.</summary>
+    private static readonly TimeSpan IdleStep = TimeSpan.FromSeconds(1);
+
     /// <summary>Of one answer's first line: "HTTP/1.1 200".</summary>
     private const int StatusLineBytes = 12;
 
@@ -21,10 +24,13 @@ internal sealed class HealthChecks(Func<RouteTable> table)
     /// <summary>Returns when stopped and all checks have ended.</summary>
     public async Task Run(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Step);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop)) Start(stop);
+            while (true)
+            {
+                Start(stop);
+                await Task.Delay(_running.Count > 0 || table().CheckedClusters.Any() ? Step : IdleStep, stop);
+            }
         }
         catch (OperationCanceledException)
         {

@@ -69,7 +69,7 @@ internal sealed class AccessLog : IAsyncDisposable
             json.WriteString("client", client.ClientAddress);
             json.WriteString("listener", client.Listener.Key.ToString());
             json.WriteString("protocol", "HTTP/1.1");
-            json.WriteBoolean("tls", false);
+            json.WriteBoolean("tls", client.Listener.Target == ListenerTarget.IngressTls);
             json.WriteString("method", Short(note.Method));
             json.WriteString("host", Short(note.Host));
             json.WriteString("path", Short(note.Path));

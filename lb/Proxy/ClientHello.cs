@@ -28,12 +28,19 @@ internal static class ClientHello
     /// <returns>More = what has come so far is the beginning of one.</returns>
     internal static (string Name, bool More) Read(ReadOnlySpan<byte> bytes)
     {
+        var hello = Parse(bytes);
+        return (hello.Name, hello.IsPart);
+    }
+
+    public static Hello Parse(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes is not ([] or [22, ..])) return Hello.None;
         // One handshake message may lie in several records.
         var message = new byte[bytes.Length];
         var length = 0;
         while (bytes.Length >= 5)
         {
-            if (bytes[0] != 22) return ("", false);
+            if (bytes[0] != 22) return Hello.None;
             var record = BinaryPrimitives.ReadUInt16BigEndian(bytes[3..]);
             var here = Math.Min(record, bytes.Length - 5);
             bytes.Slice(5, here).CopyTo(message.AsSpan(length));
@@ -41,23 +48,37 @@ internal static class ClientHello
             bytes = bytes[(5 + here)..];
         }
         var hello = message.AsSpan(0, length);
-        if (length < 4) return ("", length == 0 || hello[0] == 1);
-        if (hello[0] != 1) return ("", false);
+        if (length < 4) return length == 0 || hello[0] == 1 ? Hello.Part : Hello.None;
+        if (hello[0] != 1) return Hello.None;
         var whole = hello[1] << 16 | hello[2] << 8 | hello[3];
-        if (length < 4 + whole) return ("", true);
+        if (length < 4 + whole) return Hello.Part;
         ReadOnlySpan<byte> rest = hello.Slice(4, whole);
         // Version, random, session id, cipher suites, compression methods.
-        if (!Skip(ref rest, 34) || !SkipVector(ref rest, 1) || !SkipVector(ref rest, 2) || !SkipVector(ref rest, 1) || rest.Length < 2) return ("", false);
+        if (!Skip(ref rest, 34) || !SkipVector(ref rest, 1) || !SkipVector(ref rest, 2) || !SkipVector(ref rest, 1) || rest.Length < 2) return Hello.None;
         rest = rest[2..];
+        var server = "";
+        var protocols = ReadOnlySpan<byte>.Empty;
         while (rest.Length >= 4)
         {
             var (type, size) = (BinaryPrimitives.ReadUInt16BigEndian(rest), BinaryPrimitives.ReadUInt16BigEndian(rest[2..]));
-            if (rest.Length < 4 + size) return ("", false);
+            if (rest.Length < 4 + size) return Hello.None;
             // server_name: a list with one entry of type host_name.
-            if (type == 0 && size >= 5 && rest[6] == 0 && BinaryPrimitives.ReadUInt16BigEndian(rest[7..]) is var name && name <= size - 5) return (Encoding.ASCII.GetString(rest.Slice(9, name)).ToLowerInvariant(), false);
+            if (type == 0 && size >= 5 && rest[6] == 0 && BinaryPrimitives.ReadUInt16BigEndian(rest[7..]) is var name && name <= size - 5) server = Encoding.ASCII.GetString(rest.Slice(9, name)).ToLowerInvariant();
+            // application_layer_protocol_negotiation (RFC 7301 section 3.1).
+            else if (type == 16 && size >= 2) protocols = rest.Slice(6, size - 2);
             rest = rest[(4 + size)..];
         }
-        return ("", false);
+        return new(server, IsPart: false, IsWhole: true, protocols.IsEmpty || Offers(protocols, "http/1.1"u8), Offers(protocols, "h2"u8));
+    }
+
+    private static bool Offers(ReadOnlySpan<byte> protocols, ReadOnlySpan<byte> wanted)
+    {
+        while (protocols is [var length, .. var names] && length <= names.Length)
+        {
+            if (names[..length].SequenceEqual(wanted)) return true;
+            protocols = names[length..];
+        }
+        return false;
     }
 
     private static bool Skip(ref ReadOnlySpan<byte> rest, int count)
@@ -74,4 +95,16 @@ internal static class ClientHello
         rest = rest[lengthBytes..];
         return Skip(ref rest, length);
     }
+}
+
+/// <summary>What a TLS client has said first.</summary>
+/// <param name="Name">The server name in lower case, "" = none.</param>
+/// <param name="IsPart">More has to come.</param>
+/// <param name="SpeaksHttp1">HTTP/1.1 may be chosen; so it may where no protocol is named.</param>
+internal readonly record struct Hello(string Name, bool IsPart, bool IsWhole, bool SpeaksHttp1, bool SpeaksHttp2)
+{
+    /// <summary>It is no TLS.</summary>
+    public static Hello None { get; } = new("", false, false, false, false);
+
+    public static Hello Part { get; } = new("", true, false, false, false);
 }

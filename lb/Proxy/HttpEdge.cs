@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
 using Declarative.Lb.Tls;
@@ -86,6 +87,15 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         var connection = _connections.Create(socket);
         connection.Features.Set(client);
         if (!_handoff.TryGive(connection, wire)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+    }
+
+    /// <summary>Takes over the socket of a connection whose TLS has begun.</summary>
+    public void Take(Socket socket, System.Net.IPAddress address, OpenListener listener, TlsHandoff tls)
+    {
+        var raw = _connections.Create(socket);
+        raw.Features.Set(new ClientConnection(listener, address, _httpsPort) { TlsVersion = tls.Session.Version });
+        var connection = new TlsConnection(raw, tls);
+        if (!_handoff.TryGive(connection, Wire.Http1)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
     }
 
     public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
@@ -174,9 +184,12 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         return options;
     }
 
+    /// <summary>For a server name, the default one where no Ingress has one.</summary>
+    public TlsCertificate CertificateFor(string name) => (_routes.Certificates.Find(name) ?? DefaultCertificate)!;
+
     private SslServerAuthenticationOptions Plain(string name) => new()
     {
-        ServerCertificateContext = (_routes.Certificates.Find(name) ?? DefaultCertificate)!.Context,
+        ServerCertificateContext = CertificateFor(name).Context,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
         ClientCertificateRequired = false,
@@ -232,10 +245,10 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
     /// </summary>
     private static bool IsMisdirected(HttpContext context, ClientConnection client, EdgeSettings policy)
     {
-        if (context.Features.Get<ITlsHandshakeFeature>() is not { } shake) return policy.Redirect is not { Https: true } && (policy.TlsClientCa is not null || policy.TlsPassthrough);
+        if ((client.TlsVersion ?? context.Features.Get<ITlsHandshakeFeature>()?.Protocol) is not { } version) return policy.Redirect is not { Https: true } && (policy.TlsClientCa is not null || policy.TlsPassthrough);
         if (policy.TlsPassthrough) return true;
         if (policy.TlsClientCa is { } secret && (!client.TlsClientCas.Contains(secret) || context.Connection.ClientCertificate is null)) return true;
-        return policy.Tls13Only && shake.Protocol != SslProtocols.Tls13;
+        return policy.Tls13Only && version != SslProtocols.Tls13;
     }
 
     private static Task Plain(HttpContext context, OpenListener listener)

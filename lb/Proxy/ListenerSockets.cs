@@ -218,10 +218,16 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var silent = false;
-        if (Plain is not null && mode is PortMode.Http or PortMode.Sniff && listener.Target is ListenerTarget.Service or ListenerTarget.Ingress)
+        if (Plain is not null && mode is PortMode.Http or PortMode.Sniff && listener.Target is not ListenerTarget.Admin)
         {
-            var end = await Plain!.Serve(socket, new ClientConnection(listener, client.Address, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
+            if (listener.Target == ListenerTarget.IngressTls) socket.Blocking = false; // OpenSSL reads as the socket has it
+            var (end, tls) = await Plain!.Serve(socket, new ClientConnection(listener, client.Address, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
             if (end == PlainEnd.Ended) return false;
+            if (tls is not null)
+            {
+                Http.Take(socket, client.Address, listener, tls);
+                return true;
+            }
             silent = end == PlainEnd.Silent;
         }
         var first = silent ? FirstBytes.Silent : mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);

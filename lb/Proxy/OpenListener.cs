@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 
@@ -80,4 +81,7 @@ internal sealed record ClientConnection(OpenListener Listener, IPAddress Client,
 
     /// <summary>The Secrets with authorities whose certificate the client has shown in the handshake; empty = it had to show none.</summary>
     public ImmutableArray<ServiceKey> TlsClientCas { get; set; } = [];
+
+    /// <summary>Of a handshake that an event loop has made; null = Kestrel knows, or there was none.</summary>
+    public SslProtocols? TlsVersion { get; init; }
 }

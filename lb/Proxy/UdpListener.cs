@@ -33,6 +33,9 @@ internal sealed class UdpListener : IDisposable
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<IPEndPoint, Flow> _flows = new();
     private readonly ConcurrentDictionary<Flow, Task> _answering = new();
+
+    /// <summary>There are flows to look after.</summary>
+    private readonly SemaphoreSlim _begun = new(0);
     private readonly Func<RouteTable> _table;
     private Cluster? _cluster;
 
@@ -89,6 +92,7 @@ internal sealed class UdpListener : IDisposable
         }
         ended.Cancel();
         await sweeping;
+        _begun.Dispose();
         // Those that their clients have left are in no table of clients any longer; the pod of one may never say anything again.
         foreach (var flow in _answering.Keys) End(flow);
         foreach (var answering in _answering.Values) await answering;
@@ -168,6 +172,7 @@ internal sealed class UdpListener : IDisposable
         var flow = new Flow(client, cluster, destination, socket, settings.IdleTimeout ?? IdleDefault);
         _flows[client] = flow;
         _answering[flow] = Task.CompletedTask;
+        if (_begun.CurrentCount == 0) _begun.Release();
         _answering.TryUpdate(flow, Answer(flow), Task.CompletedTask); // not where it has ended already and is gone
         return flow;
     }
@@ -220,11 +225,12 @@ internal sealed class UdpListener : IDisposable
 
     private async Task Sweep(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(SweepEvery);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop))
+            while (true)
             {
+                while (_answering.IsEmpty) await _begun.WaitAsync(stop);
+                await Task.Delay(SweepEvery, stop);
                 var now = Environment.TickCount64;
                 foreach (var flow in _answering.Keys)
                 {

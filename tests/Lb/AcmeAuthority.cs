@@ -54,6 +54,9 @@ internal sealed class AcmeAuthority : IAsyncDisposable
     /// <summary>What a client must not do (each one is refused, too).</summary>
     public ConcurrentQueue<string> Violations { get; } = new();
 
+    /// <summary>Customers by the ids of their keys; new accounts must be bound to one. Empty = nobody is asked.</summary>
+    public Dictionary<string, byte[]> Customers { get; } = [];
+
     /// <summary>So many nonces that were given are forgotten.</summary>
     public int NoncesToForget;
 
@@ -118,8 +121,25 @@ internal sealed class AcmeAuthority : IAsyncDisposable
         var jwk = isNew ? head["jwk"]! : _accounts[thumbprint];
         using var key = ECDsa.Create(new ECParameters { Curve = ECCurve.NamedCurves.nistP256, Q = new() { X = Base64Url.DecodeFromChars((string)jwk["x"]!), Y = Base64Url.DecodeFromChars((string)jwk["y"]!) } });
         if (!key.VerifyData(Encoding.ASCII.GetBytes($"{head64}.{payload64}"), Base64Url.DecodeFromChars((string)jws["signature"]!), HashAlgorithmName.SHA256)) return await Violation(context, "the signature is wrong");
+        var payload = payload64.Length == 0 ? null : JsonNode.Parse(Base64Url.DecodeFromChars(payload64))!.AsObject();
+        if (isNew && Customers.Count > 0 && !IsBound(payload!["externalAccountBinding"], jwk))
+        {
+            await Problem(context, 403, "externalAccountRequired", "who are you to us?");
+            return null;
+        }
         if (isNew) _accounts[thumbprint] = jwk.DeepClone();
-        return (thumbprint, payload64.Length == 0 ? null : JsonNode.Parse(Base64Url.DecodeFromChars(payload64))!.AsObject());
+        return (thumbprint, payload);
+    }
+
+    /// <summary>Section 7.3.4: a signature by the customer's key over the account's, for this URL, without a nonce.</summary>
+    private bool IsBound(JsonNode? binding, JsonNode jwk)
+    {
+        if (binding is null) return false;
+        var (head64, payload64) = ((string)binding["protected"]!, (string)binding["payload"]!);
+        var head = JsonNode.Parse(Base64Url.DecodeFromChars(head64))!;
+        return (string?)head["alg"] == "HS256" && head["nonce"] is null && (string?)head["url"] == Base + "/new-account" && Customers.TryGetValue((string)head["kid"]!, out var key)
+            && JsonNode.DeepEquals(JsonNode.Parse(Base64Url.DecodeFromChars(payload64)), jwk)
+            && CryptographicOperations.FixedTimeEquals(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{head64}.{payload64}")), Base64Url.DecodeFromChars((string)binding["signature"]!));
     }
 
     private async Task Resource(HttpContext context, string path, (string Account, JsonObject? Payload) signed)

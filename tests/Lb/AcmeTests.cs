@@ -128,6 +128,31 @@ public sealed class AcmeTests
         }
     }
 
+    [Fact]
+    public async Task AnAccountIsBoundToTheCustomerThatTheAuthorityKnows()
+    {
+        var http = LbWorld.FreePort();
+        await using var authority = await AcmeAuthority.Start(TimeProvider.System, http);
+        byte[] key = [1, 2, 3, 4, 5, 6, 7, 8];
+        authority.Customers["customer-1"] = key;
+        await using (var world = await LbWorld.Start(With(authority, http)))
+        {
+            await Site(world, "shop", """["shop.example"]""");
+            await Told(world, "shop", "CertificateNotIssued", "externalAccountRequired");
+        }
+        var second = LbWorld.FreePort();
+        await using (var authority2 = await AcmeAuthority.Start(TimeProvider.System, second))
+        {
+            authority2.Customers["customer-1"] = key;
+            await using var bound = await LbWorld.Start(x => With(authority2, second)(x) with { AcmeBinding = new("customer-1", key) });
+            using var client = new TlsClient(bound.Options.HttpsPort, authority2.Root);
+            await Site(bound, "shop", """["shop.example"]""");
+            await Shown(client, "shop.example");
+            Assert.Equal((1, 1), (authority2.Orders, authority2.Accounts));
+            Assert.Empty(authority2.Violations);
+        }
+    }
+
     private const string SecretType = "kubernetes.io/tls";
 
     private static Func<LbOptions, LbOptions> With(AcmeAuthority authority, int http) =>

@@ -1,62 +1,51 @@
-using System.Collections.Concurrent;
-using System.Globalization;
+using System.Diagnostics;
 using System.Net;
-using System.Net.WebSockets;
+using System.Net.Sockets;
+using System.Text;
 
 namespace Declarative.Bench.Lb.Show;
 
-/// <summary>What became of the requests and connections of one kind.</summary>
-internal sealed class Tally(string name)
-{
-    private long _done;
-    private long _failed;
+/// <summary>How many of each at once.</summary>
+internal sealed record ShowLoad(int RequestsPerSecond, int WebSockets, int Streams, int Downloads);
 
-    public string Name => name;
-    public long Done => Volatile.Read(ref _done);
-    public long Failed => Volatile.Read(ref _failed);
-
-    /// <summary>Of the first failures: when, and why.</summary>
-    public ConcurrentQueue<string> Why { get; } = new();
-
-    /// <summary>One request or connection, from its beginning to its end.</summary>
-    public async Task Count(Func<Task> one)
-    {
-        try
-        {
-            await one();
-            Interlocked.Increment(ref _done);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException or WebSocketException or OperationCanceledException or InvalidDataException)
-        {
-            Interlocked.Increment(ref _failed);
-            if (Why.Count < 10) Why.Enqueue(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} {e.Message} {e.InnerException?.Message}"));
-        }
-    }
-}
-
-/// <summary>The load of the show: requests at a rate, and websockets, streams and downloads that each live for a while and are begun again.</summary>
+/// <summary>
+/// The load of the show: requests at a rate, and websockets, streams and downloads that each live for a while and are begun again. On bare sockets. A request
+/// whose time has come waits for no other: those that are late are made up for.
+/// </summary>
 /// <param name="seconds">Life of a websocket, a stream and a download.</param>
-internal sealed class ShowClients(string name, int web, int talk, ShowLoad load, int seconds) : IDisposable
+internal sealed class ShowClients(string name, int web, int talk, ShowLoad load, int seconds)
 {
-    private const int RequestsPerWorker = 10;
+    /// <summary>Each on a connection of its own, so many a second.</summary>
+    private const int RequestsPerWorker = 5;
     private static readonly TimeSpan MessageEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
 
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(60) };
+    /// <summary>For an answer, of any kind.</summary>
+    private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(60);
+
+    private static readonly byte[] Request = "GET / HTTP/1.1\r\nHost: show.example\r\n\r\n"u8.ToArray();
+    private static readonly byte[] Message = "message"u8.ToArray();
+
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _running = [];
 
     public string Name => name;
 
-    public Tally[] Tallies { get; } = [new("requests"), new("websockets"), new("streams"), new("downloads")];
+    public Tally[] Tallies { get; } =
+    [
+        new("requests", load.RequestsPerSecond, isRate: true), new("websockets", load.WebSockets, isRate: false), new("streams", load.Streams, isRate: false), new("downloads", load.Downloads, isRate: false),
+    ];
 
     public long Failed => Tallies.Sum(x => x.Failed);
 
     public void Start()
     {
-        Start(load.RequestsPerSecond / RequestsPerWorker, Tallies[0], Ask, TimeSpan.FromSeconds(1.0 / RequestsPerWorker));
-        Start(load.WebSockets, Tallies[1], Socket, TimeSpan.Zero);
-        Start(load.Streams, Tallies[2], Stream, TimeSpan.Zero);
-        Start(load.Downloads, Tallies[3], Download, TimeSpan.Zero);
+        var workers = Math.Max(1, load.RequestsPerSecond / RequestsPerWorker);
+        for (var i = 0; i < workers; i++) Begin(() => Requests(TimeSpan.FromSeconds((double)workers / load.RequestsPerSecond)));
+        Begin(load.WebSockets, Tallies[1], Socket);
+        Begin(load.Streams, Tallies[2], Stream);
+        Begin(load.Downloads, Tallies[3], Download);
+        Begin(Looks);
     }
 
     /// <summary>Begins nothing new and waits until everything has ended by itself.</summary>
@@ -64,116 +53,218 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_running);
-    }
-
-    public void Dispose()
-    {
-        _http.Dispose();
         _stop.Dispose();
     }
 
-    private void Start(int count, Tally tally, Func<Task> one, TimeSpan every)
+    private void Begin(Func<Task> one) => _running.Add(Task.Run(one));
+
+    private void Begin(int count, Tally tally, Func<Tally, Task> one)
     {
-        for (var i = 0; i < count; i++) _running.Add(Task.Run(() => Repeat(tally, one, every)));
+        for (var i = 0; i < count; i++)
+        {
+            Begin(async () =>
+            {
+                await Task.Delay(Random.Shared.Next(1000));
+                while (!_stop.IsCancellationRequested)
+                {
+                    var failed = tally.Failed;
+                    await tally.Count(() => one(tally));
+                    if (tally.Failed > failed) await Task.Delay(100);
+                }
+            });
+        }
     }
 
-    private async Task Repeat(Tally tally, Func<Task> one, TimeSpan every)
+    private async Task Looks()
+    {
+        await Task.Delay(TimeSpan.FromSeconds(2)); // until all have begun
+        for (; !_stop.IsCancellationRequested; await Task.Delay(LookEvery))
+        {
+            foreach (var tally in Tallies) tally.Look();
+        }
+    }
+
+    private async Task Requests(TimeSpan every)
     {
         await Task.Delay(Random.Shared.Next(1000));
+        var connection = new Kept(web);
+        var due = Stopwatch.GetTimestamp();
         while (!_stop.IsCancellationRequested)
         {
-            var due = Task.Delay(every);
-            await tally.Count(one);
-            await due;
+            await Tallies[0].Count(connection.Ask);
+            due += (long)(every.TotalSeconds * Stopwatch.Frequency);
+            var wait = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due);
+            if (wait > TimeSpan.Zero) await Task.Delay(wait);
+        }
+        connection.Close();
+    }
+
+    private async Task Socket(Tally tally)
+    {
+        using var late = new CancellationTokenSource(AnswerMax + TimeSpan.FromSeconds(seconds));
+        using var socket = await Connect(web, late.Token);
+        var reader = new HeadReader(socket);
+        await Send(socket, "GET /ws HTTP/1.1\r\nHost: show.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvdyBzaG93IHNob3chIQ==\r\n\r\n"u8.ToArray(), late.Token);
+        Expect(await reader.Read(late.Token), 101);
+        await tally.WhileOpen(async () =>
+        {
+            for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery, late.Token)) await Said(WebSocketWire.Text, Message);
+        });
+        await Said(WebSocketWire.Close, [3, 232]); // 1000, normal closure
+
+        async Task Said(byte code, byte[] message)
+        {
+            await Send(socket, WebSocketWire.Of(code, message, mask: true), late.Token);
+            if (await WebSocketWire.Read(reader, late.Token) is not (var back, var got)) throw new InvalidDataException("cut");
+            if (back != code || !got.AsSpan().SequenceEqual(message)) throw new InvalidDataException("another message than was sent");
         }
     }
 
-    private async Task Ask()
+    private async Task Stream(Tally tally)
     {
-        using var answer = await _http.GetAsync($"http://127.0.0.1:{web}/");
-        var text = await answer.Content.ReadAsStringAsync();
-        if (answer.StatusCode != HttpStatusCode.OK) throw new InvalidDataException($"{(int)answer.StatusCode} {text}");
-    }
-
-    private async Task Socket()
-    {
-        using var socket = new ClientWebSocket();
-        using var late = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{web}/ws"), late.Token);
-        var buffer = new byte[16];
-        for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery))
+        using var late = new CancellationTokenSource(AnswerMax + TimeSpan.FromSeconds(seconds));
+        using var socket = await Connect(talk, late.Token);
+        var frames = new Frames(socket);
+        byte[] message = [0, 0, 0, 0, 3, 1, 2, 3];
+        (string, string)[] headers = [(":method", "POST"), (":scheme", "http"), (":path", "/show.Echo/Talk"), (":authority", "show.example"), ("content-type", "application/grpc"), ("te", "trailers")];
+        await Send(socket, [.. Frames.Preface, .. Frames.Of(Frames.Settings, 0, 0, []), .. Frames.Of(Frames.Headers, Frames.EndHeaders, 1, Frames.Block(headers))], late.Token);
+        while ((await Next()).Type != Frames.Headers)
         {
-            await socket.SendAsync("message"u8.ToArray(), WebSocketMessageType.Text, true, late.Token);
-            var got = await socket.ReceiveAsync(buffer, late.Token);
-            if (!buffer.AsSpan(0, got.Count).SequenceEqual("message"u8)) throw new InvalidDataException($"a websocket was closed: {got.CloseStatus}");
+            // Words about the connection come before it.
         }
-        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, late.Token);
-    }
-
-    private async Task Stream()
-    {
-        using var late = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        var content = new Spoken();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://127.0.0.1:{talk}/show.Echo/Talk") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = content };
-        request.Headers.TE.ParseAdd("trailers");
-        using var answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, late.Token);
-        if (answer.StatusCode != HttpStatusCode.OK) throw new InvalidDataException($"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(late.Token)}");
-        await using var back = await answer.Content.ReadAsStreamAsync(late.Token);
-        var said = await content.Stream;
-        var message = new byte[] { 0, 0, 0, 0, 3, 1, 2, 3 };
-        var got = new byte[message.Length];
-        for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery))
+        await tally.WhileOpen(async () =>
         {
-            await said.WriteAsync(message, late.Token);
-            await said.FlushAsync(late.Token);
-            await back.ReadExactlyAsync(got, late.Token);
-        }
-        content.End();
-        if (await back.ReadAsync(got, late.Token) != 0 || !answer.TrailingHeaders.TryGetValues("grpc-status", out var status) || status.Single() != "0") throw new InvalidDataException("a stream ended without its trailer");
-    }
-
-    private async Task Download()
-    {
-        using var answer = await _http.GetAsync($"http://127.0.0.1:{web}/download?seconds={seconds}", HttpCompletionOption.ResponseHeadersRead);
-        if (answer.StatusCode != HttpStatusCode.OK) throw new InvalidDataException($"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
-        await using var body = await answer.Content.ReadAsStreamAsync();
-        var (buffer, got) = (new byte[64 * 1024], 0L);
-        while (await body.ReadAsync(buffer) is > 0 and var count) got += count;
-        if (got != ShowServer.BytesOf(seconds)) throw new InvalidDataException($"{got} bytes of {ShowServer.BytesOf(seconds)}");
-    }
-
-    /// <summary>A body that is written while the answer is read.</summary>
-    private sealed class Spoken : HttpContent
-    {
-        private readonly TaskCompletionSource<Stream> _stream = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public Spoken() => Headers.ContentType = new("application/grpc");
-
-        public Task<Stream> Stream => _stream.Task;
-
-        public void End() => _end.TrySetResult();
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+            for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery, late.Token))
+            {
+                await Send(socket, Frames.Of(Frames.Data, 0, 1, message), late.Token);
+                for (var got = 0; got < message.Length;)
+                {
+                    var frame = await Next();
+                    if (frame.Type == Frames.Headers || frame.Has(Frames.EndStream) && frame.Type == Frames.Data) throw new InvalidDataException("ended by the other side");
+                    if (frame.Type != Frames.Data || frame.Payload.Length == 0) continue;
+                    got += frame.Payload.Length;
+                    await Send(socket, Frames.Room(1, frame.Payload.Length), late.Token);
+                }
+            }
+        });
+        await Send(socket, Frames.Of(Frames.Data, Frames.EndStream, 1, []), late.Token);
+        while (await Next() is var last && !(last.Type == Frames.Headers && last.Has(Frames.EndStream)))
         {
-            await stream.FlushAsync();
-            _stream.TrySetResult(stream);
-            await _end.Task;
+            if (last.Type == Frames.Data && last.Has(Frames.EndStream)) throw new InvalidDataException("ended without its trailer");
         }
 
-        protected override bool TryComputeLength(out long length)
+        async Task<Frame> Next()
         {
-            length = 0;
-            return false;
+            while (true)
+            {
+                var frame = await frames.Read(late.Token) ?? throw new InvalidDataException("cut");
+                if (frame.Type == Frames.Reset) throw new InvalidDataException("reset");
+                if (frame.Type == Frames.Settings && !frame.Has(Frames.Ack)) await Send(socket, Frames.Of(Frames.Settings, Frames.Ack, 0, []), late.Token);
+                else if (frame.Type == Frames.Ping && !frame.Has(Frames.Ack)) await Send(socket, Frames.Of(Frames.Ping, Frames.Ack, 0, frame.Payload.Span), late.Token);
+                else if (frame.Stream == 1) return frame;
+            }
+        }
+    }
+
+    private async Task Download(Tally tally)
+    {
+        using var late = new CancellationTokenSource(AnswerMax + TimeSpan.FromSeconds(seconds));
+        using var socket = await Connect(web, late.Token);
+        var reader = new HeadReader(socket);
+        await Send(socket, Encoding.ASCII.GetBytes($"GET /download?seconds={seconds} HTTP/1.1\r\nHost: show.example\r\n\r\n"), late.Token);
+        Expect(await reader.Read(late.Token), 200);
+        await tally.WhileOpen(async () =>
+        {
+            var buffer = new byte[64 * 1024];
+            for (var left = ShowServer.BytesOf(seconds); left > 0;)
+            {
+                var got = await reader.Read(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), late.Token);
+                if (got == 0) throw new InvalidDataException("cut");
+                left -= got;
+            }
+        });
+    }
+
+    private static async Task<Socket> Connect(int port, CancellationToken stop)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), stop);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task Send(Socket socket, byte[] bytes, CancellationToken stop)
+    {
+        for (var sent = 0; sent < bytes.Length;) sent += await socket.SendAsync(bytes.AsMemory(sent), stop);
+    }
+
+    private static void Expect(string? head, int status)
+    {
+        if (head is null) throw new InvalidDataException("cut before an answer");
+        if (!head.StartsWith("HTTP/1.", StringComparison.Ordinal) || head.AsSpan(9, 3) is var got && got.ToString() != $"{status}") throw new InvalidDataException($"answered {head[..Math.Min(12, head.IndexOf('\r', StringComparison.Ordinal))]}");
+    }
+
+    /// <summary>A connection that is kept for the next request. One that was closed while nobody used it, or before any byte of an answer, is made again once: so do browsers.</summary>
+    private sealed class Kept(int port)
+    {
+        private Socket? _socket;
+        private HeadReader _reader = null!;
+
+        public async Task Ask()
+        {
+            using var late = new CancellationTokenSource(AnswerMax);
+            for (var isLast = _socket is null; ; isLast = true)
+            {
+                try
+                {
+                    if (await TryAsk(late.Token)) return;
+                    if (isLast) throw new InvalidDataException("cut before an answer");
+                }
+                catch (SocketException) when (!isLast && _reader.IsEmpty)
+                {
+                    Close();
+                }
+                catch
+                {
+                    Close();
+                    throw;
+                }
+            }
         }
 
-        protected override void Dispose(bool disposing)
+        public void Close()
         {
-            _end.TrySetResult();
-            base.Dispose(disposing);
+            _socket?.Dispose();
+            _socket = null;
+        }
+
+        /// <returns>False where the connection has ended without a byte.</returns>
+        private async Task<bool> TryAsk(CancellationToken stop)
+        {
+            if (_socket is null)
+            {
+                _socket = await Connect(port, stop);
+                _reader = new(_socket);
+            }
+            await Send(_socket, Request, stop);
+            if (await _reader.Read(stop) is not { } head)
+            {
+                Close();
+                return false;
+            }
+            Expect(head, 200);
+            var at = head.IndexOf("Content-Length: ", StringComparison.OrdinalIgnoreCase) + "Content-Length: ".Length;
+            var length = int.Parse(head.AsSpan(at, head.IndexOf('\r', at) - at), System.Globalization.CultureInfo.InvariantCulture);
+            if (await _reader.Take(length, stop) is null) throw new InvalidDataException("cut within an answer");
+            if (head.Contains("connection: close", StringComparison.OrdinalIgnoreCase)) Close();
+            return true;
         }
     }
 }
-
-/// <summary>How many of each at once.</summary>
-internal sealed record ShowLoad(int RequestsPerSecond, int WebSockets, int Streams, int Downloads);

@@ -11,7 +11,7 @@ namespace Declarative.Bench.Lb.Show;
 /// <summary>How much of everything.</summary>
 internal sealed record ShowOptions(int Replicas, int Rounds, int Changes, int Seconds, ShowLoad Load, bool Peer)
 {
-    public static ShowOptions Whole { get; } = new(10, 3, 1000, 5, new(500, 200, 50, 20), Peer: false);
+    public static ShowOptions Whole { get; } = new(10, 3, 1000, 10, new(500, 200, 50, 20), Peer: false);
 
     public static ShowOptions Short { get; } = new(2, 1, 100, 1, new(100, 20, 5, 4), Peer: false);
 }
@@ -73,33 +73,23 @@ internal static class ShowRun
         for (var round = 1; round <= options.Rounds; round++)
         {
             await Scale(api, 1);
-            Say(watch, $"round {round}: scaled to 1");
+            Say(watch, $"round {round}: scaled to 1", clients);
             await Scale(api, options.Replicas);
-            Say(watch, $"round {round}: scaled to {options.Replicas}");
+            Say(watch, $"round {round}: scaled to {options.Replicas}", clients);
             await Patch(api, Kind.Deployment, "default", Name, $$"""{"spec":{"template":{"metadata":{"annotations":{"round":"{{round}}"} } } } }""");
             await Settled(api, options.Replicas);
-            Say(watch, $"round {round}: rolled out");
+            Say(watch, $"round {round}: rolled out", clients);
             await Drain(api, options.Replicas);
-            Say(watch, $"round {round}: a node drained");
+            Say(watch, $"round {round}: a node drained", clients);
         }
         await enough.CancelAsync();
         var changed = await changes;
         Say(watch, $"{changed} changes of configuration");
+        var time = loaded.Elapsed;
         foreach (var one in clients) await one.Stop();
         if (peer is not null) await peer.Stop();
-        foreach (var one in clients) Tell(one, loaded.Elapsed, one.Name == "haproxy" ? $" ({peer!.Reloads} reloads)" : "");
-        var failed = clients[0].Failed > 0 || clients[0].Tallies.Any(x => x.Done == 0);
-        foreach (var one in clients) one.Dispose();
-        return failed;
-    }
-
-    private static void Tell(ShowClients clients, TimeSpan time, string more)
-    {
-        foreach (var tally in clients.Tallies)
-        {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{clients.Name,-11} {tally.Name,-10} {tally.Done,7} done, {tally.Failed,5} failed, {(tally.Done + tally.Failed) / time.TotalSeconds:F1}/s{more}"));
-            foreach (var why in tally.Why) Console.WriteLine("    " + why);
-        }
+        ShowTable.Write(clients, time, options, changed, peer?.Reloads);
+        return clients[0].Failed > 0 || clients[0].Tallies.Any(x => x.Done == 0);
     }
 
     /// <summary>Services, rules and settings that come, change and go; at least as many as asked for, and until the rest is done.</summary>
@@ -117,7 +107,8 @@ internal static class ShowRun
             await api.Delete(ingress);
             await api.Delete(service);
             count += 5;
-            if (count >= options.Changes) await Task.Delay(500, CancellationToken.None);
+            // Spread over the whole: the load shall meet them while pods come and go.
+            await Task.Delay(count < options.Changes ? 50 : 500, CancellationToken.None);
         }
         return count;
     }
@@ -163,7 +154,7 @@ internal static class ShowRun
          "strategy":{"rollingUpdate":{"maxSurge":"50%","maxUnavailable":0} },
          "template":{"metadata":{"labels":{"app":"{{Name}}"} },"spec":{"terminationGracePeriodSeconds":60,"containers":[{"name":"server","command":["{{Environment.ProcessPath}}","lb","show-server"],
            "ports":[{"name":"web","containerPort":8080},{"name":"talk","containerPort":8081}],
-           "env":[{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"} } }],
+           "env":[{"name":"DOTNET_TieredPGO","value":"0"},{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"} } }],
            "readinessProbe":{"httpGet":{"path":"/healthz","port":"web"},"periodSeconds":1},
            "resources":{"requests":{"cpu":"20m","memory":"64Mi"} } }]} } } }
         """);
@@ -177,6 +168,9 @@ internal static class ShowRun
         }
         throw new InvalidOperationException("no free port offset");
     }
+
+    private static void Say(Stopwatch watch, string what, IReadOnlyList<ShowClients> clients) =>
+        Say(watch, $"{what}; {string.Join("; ", clients.Select(x => $"{x.Name}: {x.Tallies[0].Done} requests, {string.Join(", ", x.Tallies.Skip(1).Select(y => $"{y.Open} {y.Name}"))}, {x.Failed} failed"))}");
 
     private static void Say(Stopwatch watch, string what) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,6:F1} s  {what}"));
 }

@@ -12,7 +12,9 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Bytes that are read at once; large enough that a transfer is not made of system calls, small enough for a processor's cache.</summary>
     public const int BufferBytes = 128 * 1024;
     private const int EventsMax = 256;
-    private const int TickMilliseconds = 100;
+
+    /// <summary>Deadlines are looked at no more often than this: all of them are.</summary>
+    private const int LookMilliseconds = 100;
 
     private readonly int _poll = Libc.NewPoll();
     private readonly int _bell = Libc.NewBell();
@@ -28,6 +30,9 @@ internal sealed unsafe class EventLoop : IDisposable
     private int _used = 1; // 0 is the bell
     private int _sleeping;
     private bool _ended;
+
+    /// <summary>No deadline is before it.</summary>
+    private long _due = long.MaxValue;
 
     /// <param name="failed">Is told of what a handler has thrown; its socket is closed.</param>
     public EventLoop(int number, Action<Exception> failed)
@@ -74,7 +79,8 @@ internal sealed unsafe class EventLoop : IDisposable
             slot = _used++;
         }
         _handlers[slot] = handler;
-        handler.Slot = slot;
+        (handler.Loop, handler.Slot) = (this, slot);
+        Due(handler.Deadline);
         if (Register(handler.Fd, slot, _generations[slot], events) == 0) return true;
         Free(handler);
         return false;
@@ -102,6 +108,12 @@ internal sealed unsafe class EventLoop : IDisposable
 
     /// <summary>Calls the handler again after the others have had their turn.</summary>
     public void Again(Handler handler) => _again.Enqueue(handler);
+
+    /// <summary>A deadline.</summary>
+    public void Due(long at)
+    {
+        if (at < _due) _due = at;
+    }
 
     /// <summary>Every handler; from the loop's thread.</summary>
     public IReadOnlyList<Handler> All() => [.. _handlers.Take(_used).OfType<Handler>()];
@@ -139,10 +151,11 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         var stride = DataOffset + sizeof(ulong);
         var events = stackalloc byte[EventsMax * 16];
-        var nextTick = Now + TickMilliseconds;
+        var nextLook = Now;
         while (!_ended)
         {
-            var wait = _again.Count > 0 ? 0 : _used - 1 == _free.Count ? -1 : TickMilliseconds;
+            // Asleep for as long as nothing is due.
+            var wait = _again.Count > 0 ? 0 : _due == long.MaxValue ? -1 : (int)Math.Clamp(Math.Max(_due, nextLook) - Now, 0, int.MaxValue);
             if (wait != 0)
             {
                 Volatile.Write(ref _sleeping, 1);
@@ -166,13 +179,20 @@ internal sealed unsafe class EventLoop : IDisposable
                 if (handler.Slot != 0) Call(handler, 0);
             }
             while (_posts.TryDequeue(out var post)) post();
-            if (Now < nextTick) continue;
-            nextTick = Now + TickMilliseconds;
-            for (var slot = 1; slot < _used; slot++)
-            {
-                if (_handlers[slot] is { } handler && handler.Deadline <= Now) Late(handler);
-            }
-            Pool.Tidy();
+            if (Now < _due || Now < nextLook) continue;
+            nextLook = Now + LookMilliseconds;
+            Look();
+        }
+    }
+
+    private void Look()
+    {
+        _due = long.MaxValue;
+        for (var slot = 1; slot < _used; slot++)
+        {
+            if (_handlers[slot] is not { } handler) continue;
+            if (handler.Deadline <= Now) Late(handler);
+            if (handler.Slot == slot) Due(handler.Deadline);
         }
     }
 
@@ -212,8 +232,19 @@ internal abstract class Handler
     /// <summary>Set by the loop; 0 = not there.</summary>
     public int Slot { get; set; }
 
+    /// <summary>Set by the loop, with the slot.</summary>
+    public EventLoop? Loop { private get; set; }
+
     /// <summary>In the loop's time; <see cref="Late"/> is called when it has passed.</summary>
-    public long Deadline { get; set; } = long.MaxValue;
+    public long Deadline
+    {
+        get;
+        set
+        {
+            field = value;
+            Loop?.Due(value);
+        }
+    } = long.MaxValue;
 
     /// <param name="events">Of epoll; 0 = called again as the handler has asked.</param>
     public abstract void News(uint events);

@@ -76,7 +76,7 @@ internal sealed unsafe partial class PlainConnection
             all = all[head.Bytes..]; // an interim answer that nobody has asked for
         }
         ReturnPart();
-        if (Libc.Discard(Fd, _requestBytes) != _requestBytes)
+        if (!TryTake(_requestBytes))
         {
             Gone();
             return;
@@ -171,7 +171,7 @@ internal sealed unsafe partial class PlainConnection
         var sent = 0;
         if (_pendingTo == 0)
         {
-            sent = Libc.Send(Fd, from, count, more);
+            sent = SendSome(from, count, more);
             if (sent == count) return;
             if (sent == -Libc.Again) sent = 0;
             if (sent < 0)
@@ -192,7 +192,7 @@ internal sealed unsafe partial class PlainConnection
         if (_pendingTo > 0)
         {
             int sent;
-            fixed (byte* from = _pending) sent = Libc.Send(Fd, from + _pendingFrom, _pendingTo - _pendingFrom);
+            fixed (byte* from = _pending) sent = SendSome(from + _pendingFrom, _pendingTo - _pendingFrom, more: false);
             if (sent == -Libc.Again) return;
             if (sent < 0)
             {

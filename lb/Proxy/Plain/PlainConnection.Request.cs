@@ -26,7 +26,7 @@ internal sealed unsafe partial class PlainConnection
     private void Ask()
     {
         _readable = _clientEnded;
-        var seen = Libc.Look(Fd, _loop.Buffer, LookBytes);
+        var seen = Look();
         if (seen <= 0)
         {
             if (seen == -Libc.Again && _state == State.Waiting) _readable = false;
@@ -42,7 +42,7 @@ internal sealed unsafe partial class PlainConnection
             return;
         }
         Write(to, ref written, head, forwardedFor);
-        _readable |= seen > head.Bytes; // of what lies behind it there will be no news
+        _readable |= _hasMore || seen > head.Bytes; // of what lies behind it there will be no news
         _requestBytes = head.Bytes;
         (_keepsAlive, _isHead, _isIdempotent, _isUpgrade) = (head.KeepsAlive && !_stopping && !_clientEnded, head.IsHead, head.IsIdempotent, head.IsUpgrade);
         if (_upstream is null && !TryUpstream()) return;
@@ -54,6 +54,7 @@ internal sealed unsafe partial class PlainConnection
 
     private bool Choose(in RequestHead head)
     {
+        if (_tls is not null && head.IsUpgrade) return false; // a tunnel passes bytes as they are
         if (Route(head) is not { Mode: PortMode.Http or PortMode.Sniff, Edge: null } cluster || !cluster.Settings.IsPlain) return false;
         var destination = cluster.Pick(but: null, cluster.Settings.Balance == Balance.Source ? Mixing.Hash(_client.Client) : 0);
         if (destination is null) return false;
@@ -69,7 +70,7 @@ internal sealed unsafe partial class PlainConnection
     {
         var listener = _client.Listener;
         if (listener.Target == ListenerTarget.Service) return listener.Cluster;
-        if (listener.Target != ListenerTarget.Ingress || !head.TryPath(out var bytes)) return null;
+        if (listener.Target is not (ListenerTarget.Ingress or ListenerTarget.IngressTls) || !head.TryPath(out var bytes)) return null;
         if (!Ascii.Equals(head.Host, _host)) _host = Encoding.Latin1.GetString(head.Host);
         Span<char> path = stackalloc char[bytes.Length];
         Encoding.Latin1.GetChars(bytes, path);

@@ -60,7 +60,7 @@ internal sealed unsafe partial class PlainConnection
             other.Release();
         }
         Interlocked.Increment(ref cluster.Counts.FailureCount);
-        Libc.Discard(Fd, _requestBytes);
+        TryTake(_requestBytes);
         var text = $"Endpoint {destination} of Service {cluster.Service} port {cluster.Number} did not answer: {why}\n";
         var head = string.Create(CultureInfo.InvariantCulture,
             $"HTTP/1.1 {status} {(status == StatusCodes504 ? "Gateway Timeout" : "Bad Gateway")}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\n{Encoding.Latin1.GetString(_proxy.DateLine())}{(_keepsAlive ? "" : "Connection: close\r\n")}\r\n");

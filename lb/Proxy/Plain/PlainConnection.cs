@@ -13,7 +13,7 @@ internal enum PlainEnd
     /// <summary>The client has not said anything in the time given.</summary>
     Silent,
 
-    /// <summary>What the client has sent last is not for the event loop; it is still in the socket.</summary>
+    /// <summary>What the client has sent last is not for the event loop; it is still in the socket, or in <see cref="PlainConnection.Handoff"/>.</summary>
     NotPlain,
 }
 
@@ -36,6 +36,7 @@ internal sealed partial class PlainConnection : Handler
     private bool _readable;
     private bool _clientEnded;
     private bool _stopping;
+    private bool _isBroken;
 
     // The request in hand.
     private Cluster? _cluster;
@@ -76,13 +77,18 @@ internal sealed partial class PlainConnection : Handler
     {
         (_loop, _proxy, _client, Fd) = (loop, proxy, client, (int)socket.SafeHandle.DangerousGetHandle());
         Deadline = Environment.TickCount64 + (long)wait.TotalMilliseconds;
-        _tail = Encoding.Latin1.GetBytes($"{client.ClientAddress}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: {client.Listener.PortText}\r\nX-Forwarded-Host: ");
+        if (IsTls) _state = State.Greeting;
+        _tail = Encoding.Latin1.GetBytes($"{client.ClientAddress}\r\nX-Forwarded-Proto: {(IsTls ? "https" : "http")}\r\nX-Forwarded-Port: {client.Listener.PortText}\r\nX-Forwarded-Host: ");
     }
 
     private enum State
     {
         /// <summary>For a request.</summary>
         Waiting,
+
+        /// <summary>For the first message of TLS.</summary>
+        Greeting,
+        Handshaking,
         Connecting,
 
         /// <summary>An endpoint.</summary>
@@ -105,7 +111,7 @@ internal sealed partial class PlainConnection : Handler
 
     public override void News(uint events)
     {
-        if ((events & (Libc.Error | Libc.HangUp)) != 0 && _state != State.Waiting)
+        if ((events & (Libc.Error | Libc.HangUp)) != 0 && _state is not (State.Waiting or State.Greeting))
         {
             Gone();
             return;
@@ -120,7 +126,9 @@ internal sealed partial class PlainConnection : Handler
                 return;
             }
         }
-        if (events == 0 || (events & Libc.Out) != 0) Flush();
+        if (_state == State.Greeting) Greet();
+        else if (_state == State.Handshaking) Handshake();
+        else if (events == 0 || (events & Libc.Out) != 0) Flush();
         Continue();
     }
 
@@ -145,7 +153,7 @@ internal sealed partial class PlainConnection : Handler
     {
         switch (_state)
         {
-            case State.Waiting:
+            case State.Waiting or State.Greeting:
                 Finish(_hasSpoken ? PlainEnd.Ended : PlainEnd.Silent);
                 break;
             case State.Connecting:
@@ -165,6 +173,7 @@ internal sealed partial class PlainConnection : Handler
     public override void Break()
     {
         if (_state == State.Over) return;
+        _isBroken = true;
         Libc.ResetOnClose(Fd);
         Gone();
     }
@@ -174,7 +183,7 @@ internal sealed partial class PlainConnection : Handler
     {
         _stopping = true;
         _keepsAlive = false;
-        if (_state == State.Waiting) Finish(PlainEnd.Ended);
+        if (_state is State.Waiting or State.Greeting or State.Handshaking) Finish(PlainEnd.Ended);
     }
 
     /// <summary>Gives the upstream back and counts what has become of the request.</summary>
@@ -208,6 +217,7 @@ internal sealed partial class PlainConnection : Handler
         _state = State.Over;
         LetGo(again: false, status);
         ReturnPending();
+        LeaveTls(end);
         _loop.Remove(this);
         if (end == PlainEnd.Ended) Libc.EndSending(Fd);
         _end.TrySetResult(end);

@@ -2,8 +2,11 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
+using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
+using Declarative.Lb.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Lb.Proxy.Plain;
@@ -18,6 +21,9 @@ internal sealed class PlainProxy : IDisposable
 
     /// <summary>Sockets that only a loop may touch.</summary>
     private readonly ConcurrentDictionary<Socket, byte> _held = new();
+
+    /// <summary>By certificate, for as long as that is there; null where OpenSSL refuses it.</summary>
+    private readonly ConditionalWeakTable<TlsCertificate, StrongBox<TlsContext?>> _contexts = [];
     private int _turn = -1;
     private byte[] _date = [];
     private long _dateSecond = -1;
@@ -35,6 +41,9 @@ internal sealed class PlainProxy : IDisposable
     /// <summary>null = nothing is logged.</summary>
     public AccessLog? Log { get; init; }
 
+    /// <summary>The certificate for a server name; null = TLS is somebody else's.</summary>
+    public Func<string, TlsCertificate?> Certificate { get; init; } = static _ => null;
+
     /// <summary>Takes connections until the listener is closed and <see cref="Acceptor.End"/> is called by what is returned.</summary>
     public Action Accept(Socket listener, Action<Socket> accepted, Action<SocketException> failed)
     {
@@ -44,9 +53,10 @@ internal sealed class PlainProxy : IDisposable
         return () => loop.Post(acceptor.End);
     }
 
-    /// <summary>Serves the plain requests of a connection.</summary>
+    /// <summary>Serves the plain requests of a connection; on a listener of TLS, those inside it.</summary>
     /// <param name="wait">For the first one.</param>
-    public async Task<PlainEnd> Serve(Socket socket, ClientConnection client, TimeSpan wait)
+    /// <returns>How it has ended, and where somebody else has to go on inside of TLS, with what.</returns>
+    public async Task<(PlainEnd End, TlsHandoff? Tls)> Serve(Socket socket, ClientConnection client, TimeSpan wait)
     {
         _held[socket] = 0;
         try
@@ -57,7 +67,7 @@ internal sealed class PlainProxy : IDisposable
             {
                 if (!loop.Add(connection)) connection.Break();
             });
-            return await connection.End;
+            return (await connection.End, connection.Handoff);
         }
         finally
         {
@@ -103,6 +113,12 @@ internal sealed class PlainProxy : IDisposable
         return socket;
     }
 
+    /// <summary>Of an endpoint that is closed: connections that wait for its next request end.</summary>
+    public void Forget(Destination destination)
+    {
+        foreach (var loop in _loops) loop.Post(() => loop.Pool.Forget(destination));
+    }
+
     public bool Holds(Socket socket) => _held.ContainsKey(socket);
 
     /// <summary>Requests in flight are the last ones of their connections; connections without one end.</summary>
@@ -130,6 +146,16 @@ internal sealed class PlainProxy : IDisposable
             Volatile.Write(ref _dateSecond, second);
         }
         return _date;
+    }
+
+    /// <summary>
+    /// For a handshake of which a loop knows everything; null = it is Kestrel's: HTTP/2, certificates of clients, passing through, a host that wants one version alone.
+    /// </summary>
+    public TlsContext? ContextFor(in Hello hello)
+    {
+        if (!OpenSsl.IsSupported || hello.SpeaksHttp2 || !hello.SpeaksHttp1) return null;
+        if (Routes.Table.Hosts.TlsOf(hello.Name, static x => x.TlsPassthrough || x.TlsClientCa is not null || x.Tls13Only) is not null) return null;
+        return Certificate(hello.Name) is { } certificate ? _contexts.GetValue(certificate, static x => new(TlsContext.Of(x))).Value : null;
     }
 
     private EventLoop NextLoop() => _loops[(uint)Interlocked.Increment(ref _turn) % (uint)_loops.Length];

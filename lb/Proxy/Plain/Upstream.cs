@@ -50,11 +50,9 @@ internal sealed class Upstream : Handler
 internal sealed class UpstreamPool(EventLoop loop)
 {
     private const int IdleMilliseconds = 90_000;
-    private const int TidyEvery = 1_000;
     private const int PerDestinationMax = 1024;
 
     private readonly Dictionary<Destination, List<Upstream>> _waiting = [];
-    private long _nextTidy;
 
     /// <summary>The one that waits for the shortest time; null = none waits.</summary>
     public Upstream? Take(Destination destination)
@@ -89,17 +87,11 @@ internal sealed class UpstreamPool(EventLoop loop)
         upstream.Close();
     }
 
-    /// <summary>Endpoints that have gone are forgotten.</summary>
-    public void Tidy()
+    /// <summary>The endpoint takes no requests any longer.</summary>
+    public void Forget(Destination destination)
     {
-        if (loop.Now < _nextTidy) return;
-        _nextTidy = loop.Now + TidyEvery;
-        foreach (var (destination, list) in _waiting)
-        {
-            if (!destination.IsClosed && list.Count > 0) continue;
-            foreach (var upstream in list) upstream.Close();
-            _waiting.Remove(destination);
-        }
+        if (!_waiting.Remove(destination, out var list)) return;
+        foreach (var upstream in list) upstream.Close();
     }
 
     /// <summary>At the end of the loop.</summary>
