@@ -36,6 +36,27 @@ public sealed class WorkQueueTests
     }
 
     [Fact]
+    public async Task A_key_that_rests_comes_back_once_for_all_that_was_added_meanwhile()
+    {
+        _queue.Add("a");
+        Assert.Equal("a", (await _queue.Take()).Key);
+        _queue.DoneAfter("a", TimeSpan.FromSeconds(1));
+        _queue.Add("a");
+        _queue.Add("a");
+        _time.Advance(TimeSpan.FromMilliseconds(999));
+        Assert.Equal(0, _queue.Count);
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(1, _queue.Count);
+        Assert.Equal("a", (await _queue.Take()).Key);
+        // Without news it is not handed out again.
+        _queue.DoneAfter("a", TimeSpan.FromSeconds(1));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(0, _queue.Count);
+        _queue.Add("a");
+        Assert.Equal(1, _queue.Count);
+    }
+
+    [Fact]
     public void A_later_key_appears_when_its_time_has_come()
     {
         _queue.AddAfter("late", TimeSpan.FromSeconds(10));
