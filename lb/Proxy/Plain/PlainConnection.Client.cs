@@ -10,7 +10,7 @@ internal sealed record TlsHandoff(TlsSession Session, byte[] Seen);
 /// <content>The client's side: bytes as they are, or in TLS. There what has been looked at is kept until it is taken, as a socket keeps it.</content>
 internal sealed unsafe partial class PlainConnection
 {
-    /// <summary>As Kestrel has it.</summary>
+    /// <summary>From the first byte, and for the rest once more; as Kestrel has it.</summary>
     private const int HandshakeMilliseconds = 10_000;
 
     private TlsSession? _tls;
@@ -35,6 +35,7 @@ internal sealed unsafe partial class PlainConnection
             Finish(PlainEnd.Ended);
             return;
         }
+        if (!_hasSpoken) Deadline = _loop.Now + HandshakeMilliseconds;
         _hasSpoken = true;
         var hello = ClientHello.Parse(new(_loop.Buffer, seen));
         if (hello.IsPart && seen < LookBytes && !_clientEnded) return;

@@ -26,6 +26,7 @@ internal sealed unsafe class TlsSession : SafeHandle
     {
         var session = new TlsSession();
         session.SetHandle(OpenSsl.SSL_new(context.Pointer));
+        GC.KeepAlive(context); // from here on the session holds what it needs of it
         if (!session.IsInvalid && OpenSsl.SSL_set_fd(session.handle, fd) == 1)
         {
             OpenSsl.SSL_set_accept_state(session.handle);
