@@ -44,7 +44,11 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         return next(connection);
     }
 
-    public void Dispose() => _proxy.Dispose();
+    public void Dispose()
+    {
+        _proxy.Dispose();
+        _inFlight.Dispose();
+    }
 
     public async Task Handle(HttpContext context)
     {

@@ -6,19 +6,30 @@ namespace Declarative.ApiServer.Http;
 /// <summary>
 /// Seats for requests of one kind. A user who is alone may have all; as soon as others ask too, each has at most
 /// <paramref name="share"/>, and who waits is served in turn: one request of each user, then the next of each, in the order in which
-/// they came. So a flood fills its own queue and nobody else's.
+/// they came. So a flood fills its own queue and nobody else's. Beside others a user also pays for the time in seats: at most
+/// <paramref name="pace"/> of them may be taken on average, so that a flood of small requests leaves the machine room to answer others at once.
 /// </summary>
 /// <param name="seats">Requests at the same time.</param>
 /// <param name="share">Of one user while there are others.</param>
-internal sealed class FairQueue(string what, int seats, int share, int queuedPerUserMax, int queuedMax, TimeProvider time)
+/// <param name="pace">Likewise, on average.</param>
+internal sealed class FairQueue(string what, int seats, int share, double pace, int queuedPerUserMax, int queuedMax, TimeProvider time) : IDisposable
 {
     /// <summary>For so long after their last request users count as there.</summary>
     private static readonly TimeSpan Lingers = TimeSpan.FromSeconds(1);
 
+    /// <summary>What a user has not used in so long may be used at once.</summary>
+    private static readonly TimeSpan Saved = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>What a request costs before and after its seat: TLS, HTTP, the way through the machine's network.</summary>
+    private static readonly TimeSpan Besides = TimeSpan.FromMilliseconds(0.2);
+    private static readonly TimeSpan TimerMin = TimeSpan.FromMilliseconds(1);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Flow> _flows = new(StringComparer.Ordinal);
     private readonly Queue<Flow> _turns = new(); // users with waiting requests, the next first
+    private ITimer? _timer; // for those who wait for nothing but time
     private long _looked = time.GetTimestamp();
+    private long _looksAt = long.MaxValue;
     private int _running;
     private int _queued;
 
@@ -34,7 +45,7 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
         {
             Forget();
             if (!_flows.TryGetValue(user, out var flow)) _flows[user] = flow = new Flow();
-            if (_running < seats && flow.Running < Most && flow.Waiting.Count == 0) return ValueTask.FromResult(Take(flow));
+            if (_running < seats && MayRun(flow) && flow.Waiting.Count == 0) return ValueTask.FromResult(Take(flow));
             if (flow.Waiting.Count >= queuedPerUserMax || _queued >= queuedMax)
             {
                 throw Status.TooManyRequests($"too many requests in flight ({what}: {flow.Running} of this user are being answered and {flow.Waiting.Count} wait), please try again later", retryAfterSeconds: 1);
@@ -43,9 +54,17 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
             waiter.Place = flow.Waiting.AddLast(waiter);
             _queued++;
             Queue(flow);
+            if (_running < seats && flow.Running < Most) LookAgain(flow);
         }
         return Wait(waiter, gone);
     }
+
+    public void Dispose()
+    {
+        lock (_gate) _timer?.Dispose();
+    }
+
+    private bool MayRun(Flow flow) => flow.Running < Most && (_flows.Count == 1 || flow.PaidUntil <= time.GetTimestamp());
 
     // While others are there a user has a share, which is all that keeps a flood's requests from running beside everybody's.
     private int Most => _flows.Count > 1 ? share : seats;
@@ -73,40 +92,77 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
 
     private Seat Take(Flow flow)
     {
+        var now = time.GetTimestamp();
+        flow.PaidUntil = Math.Max(flow.PaidUntil, now - Ticks(Saved));
         flow.Running++;
         _running++;
-        return new(this, flow);
+        return new(this, flow, now);
     }
 
-    private void Leave(Flow flow)
+    private void Leave(Flow flow, long since)
     {
-        var granted = new List<(Waiter Waiter, Seat Seat)>();
+        List<(Waiter Waiter, Seat Seat)> granted;
         lock (_gate)
         {
             flow.Running--;
             _running--;
             flow.LastAt = time.GetTimestamp();
-            // Each user once a round; a round that seats nobody is the last.
-            for (var unlucky = 0; _running < seats && _turns.Count > unlucky;)
-            {
-                var next = _turns.Dequeue();
-                next.IsInTurns = false;
-                if (next.Waiting.First is not { } place) continue;
-                if (next.Running >= Most)
-                {
-                    unlucky++;
-                    Queue(next);
-                    continue;
-                }
-                unlucky = 0;
-                next.Waiting.Remove(place);
-                _queued--;
-                if (next.Waiting.Count > 0) Queue(next);
-                granted.Add((place.Value, Take(next)));
-            }
+            // Who sends one after the other pays for the rest of a request by waiting for its answer.
+            var besides = flow.Running > 0 || flow.Waiting.Count > 0 ? Ticks(Besides) : 0;
+            flow.PaidUntil += (long)((flow.LastAt - since + besides) / pace);
+            granted = Grant();
         }
         foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
     }
+
+    private List<(Waiter Waiter, Seat Seat)> Grant()
+    {
+        var granted = new List<(Waiter Waiter, Seat Seat)>();
+        // Each user once a round; a round that seats nobody is the last.
+        for (var unlucky = 0; _running < seats && _turns.Count > unlucky;)
+        {
+            var next = _turns.Dequeue();
+            next.IsInTurns = false;
+            if (next.Waiting.First is not { } place) continue;
+            if (!MayRun(next))
+            {
+                unlucky++;
+                Queue(next);
+                if (next.Running < Most) LookAgain(next);
+                continue;
+            }
+            unlucky = 0;
+            next.Waiting.Remove(place);
+            _queued--;
+            if (next.Waiting.Count > 0) Queue(next);
+            granted.Add((place.Value, Take(next)));
+        }
+        return granted;
+    }
+
+    // Under the lock.
+    private void LookAgain(Flow flow)
+    {
+        var now = time.GetTimestamp();
+        if (flow.PaidUntil <= now || flow.PaidUntil >= _looksAt) return;
+        _looksAt = flow.PaidUntil;
+        var due = TimeSpan.FromSeconds((double)(_looksAt - now) / time.TimestampFrequency);
+        _timer ??= time.CreateTimer(static state => ((FairQueue)state!).Look(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer.Change(due > TimerMin ? due : TimerMin, Timeout.InfiniteTimeSpan);
+    }
+
+    private void Look()
+    {
+        List<(Waiter Waiter, Seat Seat)> granted;
+        lock (_gate)
+        {
+            _looksAt = long.MaxValue;
+            granted = Grant();
+        }
+        foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
+    }
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
     // Once, also where waiters of it have given up meanwhile.
     private void Queue(Flow flow)
@@ -127,13 +183,13 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
     }
 
     /// <summary>The right to be answered; given back once, whoever disposes it first.</summary>
-    internal sealed class Seat(FairQueue queue, Flow flow) : IDisposable
+    internal sealed class Seat(FairQueue queue, Flow flow, long since) : IDisposable
     {
         private int _left;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow);
+            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since);
         }
     }
 
@@ -142,6 +198,9 @@ internal sealed class FairQueue(string what, int seats, int share, int queuedPer
     {
         public int Running { get; set; }
         public long LastAt { get; set; }
+
+        /// <summary>Beside others nothing of it begins before this.</summary>
+        public long PaidUntil { get; set; }
         public bool IsInTurns { get; set; }
         public LinkedList<Waiter> Waiting { get; } = [];
     }

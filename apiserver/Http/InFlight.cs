@@ -16,10 +16,10 @@ internal enum RequestClass
 /// Bounds the requests that are being answered at the same time: fair queues for reads and for writes, of users and, in a lane of their own, of
 /// the platform's parts; watches and streams are counted, per user and together. Beyond it: 429 with Retry-After, which clients of Kubernetes obey.
 /// </summary>
-internal sealed class InFlight(TimeProvider time)
+internal sealed class InFlight(TimeProvider time) : IDisposable
 {
-    private readonly FairQueue[] _users = Lane("", time);
-    private readonly FairQueue[] _platform = Lane("platform ", time);
+    private readonly FairQueue[] _users = Lane("", time, isPaced: true);
+    private readonly FairQueue[] _platform = Lane("platform ", time, isPaced: false);
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _long = new(StringComparer.Ordinal);
     private int _longs;
@@ -50,11 +50,22 @@ internal sealed class InFlight(TimeProvider time)
 
     private static bool IsPlatform(User user) => user.Name == User.ApiServer.Name || user.Groups.Contains(User.Placement.Groups[0]);
 
-    private static FairQueue[] Lane(string whose, TimeProvider time) =>
-    [
-        new(whose + "reads", Limits.InFlightReadsMax, Limits.InFlightReadsMax / Limits.InFlightShare, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
-        new(whose + "writes", Limits.InFlightWritesMax, Limits.InFlightWritesMax / Limits.InFlightShare, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
-    ];
+    public void Dispose()
+    {
+        foreach (var queue in _users.Concat(_platform)) queue.Dispose();
+    }
+
+    // Reads take the processor and little else; writes wait for the disk together.
+    private static FairQueue[] Lane(string whose, TimeProvider time, bool isPaced)
+    {
+        const int reads = Limits.InFlightReadsMax / Limits.InFlightShare;
+        const int writes = Limits.InFlightWritesMax / Limits.InFlightShare;
+        return
+        [
+            new(whose + "reads", Limits.InFlightReadsMax, reads, isPaced ? Math.Max(1, Environment.ProcessorCount / 2) : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+            new(whose + "writes", Limits.InFlightWritesMax, writes, isPaced ? writes / 2 : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+        ];
+    }
 
     private void LeaveLong(string user)
     {

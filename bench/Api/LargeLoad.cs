@@ -16,7 +16,7 @@ internal static class LargeLoad
         {
             using (var server = await ProductServer.Start(directory))
             {
-                Console.WriteLine(Bar.AtMost("start to ready, empty", server.ReadySeconds, 1.2, "s"));
+                Console.WriteLine(Bar.AtMost("start to ready, empty", server.ReadySeconds, 1.2, "s") + Cpu(server));
                 using var target = Target.Read(server.Kubeconfig);
                 await target.Send(HttpMethod.Post, "/api/v1/namespaces", """{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"bench-pods"}}""");
                 await Task.Delay(2000);
@@ -32,7 +32,7 @@ internal static class LargeLoad
             }
             using (var again = await ProductServer.Start(directory))
             {
-                Console.WriteLine(Bar.AtMost($"start to ready, {Many} pods", again.ReadySeconds, 2.5, "s"));
+                Console.WriteLine(Bar.AtMost($"start to ready, {Many} pods", again.ReadySeconds, 2.5, "s") + Cpu(again));
                 await Task.Delay(2000);
                 Console.WriteLine(Bar.AtMost($"memory after a start with {Many} pods", again.ResidentMiB, 700, "MiB"));
             }
@@ -45,6 +45,8 @@ internal static class LargeLoad
         Task Fill(Target target, string prefix, int count) => ApiLoad.Run(target, "fill", 32, 3600, 201,
             (client, i) => ApiConnection.Request("POST", "/api/v1/namespaces/bench-pods/pods", pod($"{prefix}-{client}-{i}")), count);
     }
+
+    private static string Cpu(ProductServer server) => string.Create(CultureInfo.InvariantCulture, $", {server.ReadyCpuSeconds:F2} s of CPU");
 
     private static void Lists(ProductServer server, Target target, int pods, double bar, string accept, string form)
     {

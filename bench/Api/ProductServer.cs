@@ -10,12 +10,20 @@ internal sealed class ProductServer : IDisposable
 {
     private readonly Process _process;
 
-    private ProductServer(Process process, string directory, double readySeconds) => (_process, Kubeconfig, ReadySeconds) = (process, Path.Combine(directory, "kubeconfig"), readySeconds);
+    private ProductServer(Process process, string directory, double readySeconds)
+    {
+        (_process, Kubeconfig, ReadySeconds) = (process, Path.Combine(directory, "kubeconfig"), readySeconds);
+        process.Refresh();
+        ReadyCpuSeconds = process.TotalProcessorTime.TotalSeconds;
+    }
 
     public string Kubeconfig { get; }
 
     /// <summary>From the start of the process until <c>/readyz</c> answers 200.</summary>
     public double ReadySeconds { get; }
+
+    /// <summary>Processor time it had used then.</summary>
+    public double ReadyCpuSeconds { get; }
 
     public double ResidentMiB
     {

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Microsoft.Data.Sqlite;
@@ -13,6 +12,9 @@ public sealed class SqliteJournal : IJournal, IHistory
 {
     private const int TrimRowsMax = 500;
 
+    /// <summary>Names of history rows are put into order so many at a time: one by one, each would have a page of its own to write.</summary>
+    private const int IndexRowsMin = 1000;
+
     /// <summary>In order of revision, so that writes go to its end: an index of names would have a page to write for each object.</summary>
     private const string ObjectTable = "CREATE TABLE IF NOT EXISTS object (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB NOT NULL)";
     private const int SqliteBusy = 5;
@@ -21,10 +23,13 @@ public sealed class SqliteJournal : IJournal, IHistory
     private const int SqliteFull = 13;
     private const int SqliteNotADatabase = 26;
 
-    private readonly BlockingCollection<Action> _work = new(boundedCapacity: 64);
+    private readonly Queue<Action> _work = []; // its lock wakes the thread, which sleeps at once where there is nothing
+    private bool _ends;
     private readonly Thread _thread;
     private readonly string _path;
     private SqliteConnection? _connection;
+    private long _indexed; // the last history row whose name is in order
+    private int _unindexed; // rows after it
     private SqliteStatement? _begin;
     private SqliteStatement? _commit;
     private SqliteStatement? _rollback;
@@ -62,12 +67,15 @@ public sealed class SqliteJournal : IJournal, IHistory
     public Task<JournalState> Load(CancellationToken stop) => OnThread(() =>
     {
         var objects = new List<JournalRecord>();
+        var kinds = new Dictionary<string, Kind?>(StringComparer.Ordinal);
         using var select = Command("SELECT kind, namespace, name, uid, revision, json FROM object ORDER BY revision");
         using var rows = select.ExecuteReader();
         while (rows.Read())
         {
             // A kind that this version does not know stays in the file, untouched, for the version that does.
-            if (KindName.Find(rows.GetString(0)) is not { } kind) continue;
+            var name = rows.GetString(0);
+            if (!kinds.TryGetValue(name, out var known)) kinds[name] = known = KindName.Find(name);
+            if (known is not { } kind) continue;
             objects.Add(new(rows.GetInt64(4), new(kind, rows.GetString(1), rows.GetString(2)), rows.GetString(3), rows.GetFieldValue<byte[]>(5)));
         }
         using var revision = Command("SELECT value FROM meta WHERE key = 'revision'");
@@ -83,11 +91,13 @@ public sealed class SqliteJournal : IJournal, IHistory
             if (record.Json is { } json) _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(json.Span).Run();
             if (record.Origin is { } origin) Remember(record, kind, origin);
         }
+        if (_unindexed >= IndexRowsMin) Index();
         _setRevision!.With(batch[^1].Revision).Run();
     }));
 
     private int InTransaction(Action write)
     {
+        var before = (_indexed, _unindexed, _historyBytes);
         _begin!.Run();
         try
         {
@@ -97,6 +107,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         }
         catch
         {
+            (_indexed, _unindexed, _historyBytes) = before;
             // On a full disk or an I/O error SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html, 3.
             if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.Run();
             throw;
@@ -125,11 +136,13 @@ public sealed class SqliteJournal : IJournal, IHistory
         {
             if (change.Origin is { } origin) Remember(change, KindName.Of(change.Key.Kind), origin);
         }
+        if (_unindexed >= IndexRowsMin) Index();
     }));
 
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
     {
-        using var select = Command("SELECT revision, at, user, manager, verb, json FROM history WHERE kind = $k AND namespace = $s AND name = $n AND revision < $b ORDER BY revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
+        IndexAll();
+        using var select = Command("SELECT h.revision, at, user, manager, verb, json FROM history_name n JOIN history h ON h.revision = n.revision WHERE n.kind = $k AND n.namespace = $s AND n.name = $n AND n.revision < $b ORDER BY n.revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
         Set(select, KindName.Of(key.Kind), key.Namespace, key.Name, before > 0 ? before : long.MaxValue, limit);
         using var rows = select.ExecuteReader();
         var records = new List<HistoryRecord>();
@@ -182,10 +195,11 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     private int TrimSome(long oldest, long bytesMax)
     {
+        IndexAll();
         using var old = Command(
             $"""
             DELETE FROM history WHERE revision IN (SELECT h.revision FROM history h WHERE h.at < $a AND
-              (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history n WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND n.at < $a))
+              (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history_name n JOIN history l ON l.revision = n.revision WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND l.at < $a))
               LIMIT {TrimRowsMax})
             """, "$a");
         Set(old, oldest);
@@ -199,12 +213,28 @@ public sealed class SqliteJournal : IJournal, IHistory
         return large.ExecuteNonQuery();
     }
 
+    private void IndexAll()
+    {
+        if (_unindexed > 0) InTransaction(Index);
+    }
+
+    // Within a transaction.
+    private void Index()
+    {
+        using var names = Command("INSERT OR IGNORE INTO history_name SELECT kind, namespace, name, revision FROM history WHERE revision > $r ORDER BY 1, 2, 3, 4", "$r");
+        Set(names, _indexed);
+        names.ExecuteNonQuery();
+        using var last = Command("INSERT OR REPLACE INTO meta (key, value) SELECT 'indexed', coalesce(max(revision), 0) FROM history RETURNING value");
+        (_indexed, _unindexed) = ((long)last.ExecuteScalar()!, 0);
+    }
+
     private void Remember(JournalRecord record, string kind, Origin origin)
     {
         var json = record.Json ?? record.Last;
         _remember!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name)
             .With(origin.At.ToUnixTimeMilliseconds()).With(origin.User).With(origin.Manager).With(origin.Verb).With(_historyBytes).With(json.Span).Run();
         _historyBytes += json.Length;
+        _unindexed++;
     }
 
     private static void Set(SqliteCommand command, params ReadOnlySpan<object> values)
@@ -214,18 +244,19 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     public async ValueTask DisposeAsync()
     {
-        if (!_work.IsAddingCompleted)
+        if (!_thread.IsAlive) return;
+        await OnThread(() =>
         {
-            await OnThread(() =>
-            {
-                foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
-                _connection?.Dispose();
-                return 0;
-            });
-            _work.CompleteAdding();
-            _thread.Join();
-            _work.Dispose();
+            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
+            _connection?.Dispose();
+            return 0;
+        });
+        lock (_work)
+        {
+            _ends = true;
+            Monitor.Pulse(_work);
         }
+        _thread.Join();
     }
 
     private void Connect()
@@ -238,7 +269,9 @@ public sealed class SqliteJournal : IJournal, IHistory
             ObjectTable,
             "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)",
             "CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, user TEXT NOT NULL, manager TEXT NOT NULL, verb TEXT NOT NULL, before INTEGER NOT NULL, json BLOB NOT NULL)",
-            "CREATE INDEX IF NOT EXISTS history_of ON history (kind, namespace, name, revision)",
+            "DROP INDEX IF EXISTS history_of", // of earlier versions
+            "CREATE TABLE IF NOT EXISTS history_name (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (kind, namespace, name, revision)) WITHOUT ROWID",
+            "CREATE TRIGGER IF NOT EXISTS history_forgets AFTER DELETE ON history BEGIN DELETE FROM history_name WHERE kind = old.kind AND namespace = old.namespace AND name = old.name AND revision = old.revision; END",
             "CREATE INDEX IF NOT EXISTS history_at ON history (at)");
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         (_begin, _commit, _rollback) = (Statement("BEGIN IMMEDIATE"), Statement("COMMIT"), Statement("ROLLBACK"));
@@ -246,6 +279,12 @@ public sealed class SqliteJournal : IJournal, IHistory
         _remove = Statement("DELETE FROM object WHERE revision = ?");
         _remember = Statement("INSERT OR REPLACE INTO history (revision, kind, namespace, name, at, user, manager, verb, before, json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         using (var total = Command("SELECT before + length(json) FROM history ORDER BY revision DESC LIMIT 1")) _historyBytes = total.ExecuteScalar() as long? ?? 0;
+        using (var indexed = Command("SELECT value FROM meta WHERE key = 'indexed'")) _indexed = indexed.ExecuteScalar() as long? ?? 0;
+        using (var rest = Command("SELECT count(*) FROM history WHERE revision > $r", "$r"))
+        {
+            Set(rest, _indexed);
+            _unindexed = (int)(long)rest.ExecuteScalar()!;
+        }
         _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
     }
 
@@ -278,7 +317,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     private Task<T> OnThread<T>(Func<T> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _work.Add(() =>
+        Add(() =>
         {
             try
             {
@@ -296,9 +335,28 @@ public sealed class SqliteJournal : IJournal, IHistory
         return done.Task;
     }
 
+    private void Add(Action action)
+    {
+        lock (_work)
+        {
+            ObjectDisposedException.ThrowIf(_ends, this);
+            _work.Enqueue(action);
+            Monitor.Pulse(_work);
+        }
+    }
+
     private void Work()
     {
-        foreach (var action in _work.GetConsumingEnumerable()) action();
+        while (Next() is { } action) action();
+    }
+
+    private Action? Next()
+    {
+        lock (_work)
+        {
+            while (_work.Count == 0 && !_ends) Monitor.Wait(_work);
+            return _work.TryDequeue(out var action) ? action : null;
+        }
     }
 
     private string Explain(SqliteException e) => e.SqliteErrorCode switch

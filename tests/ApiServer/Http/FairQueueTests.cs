@@ -112,7 +112,34 @@ public sealed class FairQueueTests
         Assert.Equal((0, 0), (queue.Running, queue.Queued));
     }
 
-    private FairQueue Queue(int seats, int share, int perUser = 100) => new("reads", seats, share, perUser, 1000, _clock);
+    [Fact]
+    public async Task Beside_others_a_user_has_a_pace_and_alone_none()
+    {
+        using var queue = Queue(seats: 8, share: 4, pace: 1);
+        var seats = await Task.WhenAll(Enumerable.Range(0, 4).Select(i => Enter(queue, "flood", $"f{i}")));
+        _clock.Advance(TimeSpan.FromMilliseconds(100));
+        (await Enter(queue, "a", "a")).Dispose();
+        foreach (var seat in seats) seat.Dispose();
+        // Four seats of 100 ms, 50 ms of them saved before: the next begins 350 ms after the first.
+        var next = Enter(queue, "flood", "g0");
+        var behind = Enter(queue, "flood", "g1");
+        _clock.Advance(TimeSpan.FromMilliseconds(249));
+        Assert.False(next.IsCompleted);
+        Assert.True(Enter(queue, "a", "a1").IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(2));
+        await Task.WhenAll(next, behind);
+
+        // One request after the other is no flood, however long each takes.
+        for (var i = 0; i < 3; i++)
+        {
+            var one = Enter(queue, "b", "b");
+            Assert.True(one.IsCompleted);
+            _clock.Advance(TimeSpan.FromSeconds(0.9));
+            (await one).Dispose();
+        }
+    }
+
+    private FairQueue Queue(int seats, int share, int perUser = 100, double pace = double.PositiveInfinity) => new("reads", seats, share, pace, perUser, 1000, _clock);
 
     private async Task<FairQueue.Seat> Enter(FairQueue queue, string user, string name)
     {
