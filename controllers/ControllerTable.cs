@@ -1,11 +1,16 @@
 using Declarative.Api;
+using Declarative.Controllers.CronJobs;
+using Declarative.Controllers.DaemonSets;
 using Declarative.Controllers.Deployments;
 using Declarative.Controllers.Disruption;
 using Declarative.Controllers.Endpoints;
 using Declarative.Controllers.GarbageCollection;
+using Declarative.Controllers.Jobs;
 using Declarative.Controllers.Namespaces;
 using Declarative.Controllers.Quotas;
 using Declarative.Controllers.ReplicaSets;
+using Declarative.Controllers.ReplicationControllers;
+using Declarative.Controllers.StatefulSets;
 using Declarative.Controllers.Volumes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,6 +30,11 @@ public static class ControllerTable
         [
             Row(DeploymentController.Name, DeploymentController.Run),
             Row(ReplicaSetController.Name, ReplicaSetController.Run),
+            Row(JobController.Name, JobController.Run),
+            Row(ReplicationControllerController.Name, ReplicationControllerController.Run),
+            Row(StatefulSetController.Name, StatefulSetController.Run),
+            Row(DaemonSetController.Name, DaemonSetController.Run),
+            Row(CronJobController.Name, CronJobController.Run),
             Row(EndpointsController.Name, EndpointsController.Run),
             Row(EndpointsObjectController.Name, EndpointsObjectController.Run),
             Row(DisruptionController.Name, DisruptionController.Run),

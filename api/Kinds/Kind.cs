@@ -68,6 +68,14 @@ public class Kind : IEquatable<Kind>
     public static Kind LimitRange { get; } = Core("limitranges");
     public static Kind Deployment { get; } = ByPlural[("apps", "v1", "deployments")];
     public static Kind ReplicaSet { get; } = ByPlural[("apps", "v1", "replicasets")];
+    public static Kind StatefulSet { get; } = ByPlural[("apps", "v1", "statefulsets")];
+    public static Kind DaemonSet { get; } = ByPlural[("apps", "v1", "daemonsets")];
+    public static Kind ControllerRevision { get; } = ByPlural[("apps", "v1", "controllerrevisions")];
+    public static Kind ReplicationController { get; } = Core("replicationcontrollers");
+    public static Kind PersistentVolumeClaim { get; } = Core("persistentvolumeclaims");
+    public static Kind Job { get; } = ByPlural[("batch", "v1", "jobs")];
+    public static Kind CronJob { get; } = ByPlural[("batch", "v1", "cronjobs")];
+    public static Kind HorizontalPodAutoscaler { get; } = ByPlural[("autoscaling", "v2", "horizontalpodautoscalers")];
     public static Kind EndpointSlice { get; } = ByPlural[("discovery.k8s.io", "v1", "endpointslices")];
     public static Kind Ingress { get; } = ByPlural[("networking.k8s.io", "v1", "ingresses")];
     public static Kind IngressClass { get; } = ByPlural[("networking.k8s.io", "v1", "ingressclasses")];

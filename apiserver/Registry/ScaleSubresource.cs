@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Declarative.Api;
+using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Api.Schema;
 using Declarative.ApiServer.CustomResources;
@@ -35,7 +36,7 @@ internal static class ScaleSubresource
             writer.WriteEndObject();
             writer.WriteStartObject("status"u8);
             writer.WriteNumber("replicas"u8, paths is null ? json.Object("status")?.Number("replicas") ?? 0 : NumberAt(json, paths.StatusReplicas));
-            if ((paths is null ? SelectorText(json) : TextAt(json, paths.Selector)) is { Length: > 0 } selector) writer.WriteString("selector"u8, selector);
+            if ((paths is null ? SelectorText(workload.Key.Kind, json) : TextAt(json, paths.Selector)) is { Length: > 0 } selector) writer.WriteString("selector"u8, selector);
             writer.WriteEndObject();
             writer.WriteEndObject();
         }
@@ -87,10 +88,12 @@ internal static class ScaleSubresource
         json[names[^1]] = number;
     }
 
-    private static string SelectorText(JsonObject workload)
+    private static string SelectorText(Kind kind, JsonObject workload)
     {
         var selector = workload.Object("spec")?.Object("selector");
         if (selector is null) return "";
+        // A ReplicationController's selector is a map.
+        if (kind == Kind.ReplicationController) return LabelSelector.Of(selector.Deserialize<Dictionary<string, string>>() ?? []).ToString();
         var spec = selector.Deserialize<LabelSelectorSpec>(JsonSerializerOptions.Web);
         return spec?.ToSelector().ToString() ?? "";
     }

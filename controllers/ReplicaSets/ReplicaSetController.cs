@@ -12,16 +12,21 @@ internal static class ReplicaSetController
 {
     public const string Name = "replicaset-controller";
 
-    public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
+    public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop) =>
+        Run(Name, Kind.ReplicaSet, ReplicaSet.Read, api, time, random, logger, stop);
+
+    /// <summary>The same for another kind whose wishes are those of a ReplicaSet.</summary>
+    public static Task Run(
+        string name, Kind kind, Func<ReadOnlyMemory<byte>, ReplicaSet> read, IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
     {
-        var sets = new Informer<ReplicaSet>(api, Kind.ReplicaSet, ReplicaSet.Read, time, random) { KeepJson = true, Logger = logger };
+        var sets = new Informer<ReplicaSet>(api, kind, read, time, random) { KeepJson = true, Logger = logger };
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }
             .AddIndex(Ownership.ByController, Ownership.ControllerUid)
             .AddIndex(Ownership.Orphans, Ownership.OrphanNamespace);
-        var controller = new Controller<ObjectName>(Name, api, time, (key, _) => new(Compute(key)))
+        var controller = new Controller<ObjectName>(name, api, time, (key, _) => new(Compute(key)))
         {
             Views = [sets, pods],
-            Events = new(api, Name, time, random) { Logger = logger },
+            Events = new(api, name, time, random) { Logger = logger },
             Rest = key => Ownership.RestOf(sets.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
             Logger = logger,
         };
@@ -31,7 +36,7 @@ internal static class ReplicaSetController
             foreach (var pod in new[] { change.Old, change.New })
             {
                 if (pod is null) continue;
-                if (pod.Metadata.Controller is { Kind: "ReplicaSet" } owner) controller.Queue.Add(new(pod.Namespace, owner.Name));
+                if (pod.Metadata.Controller is { } owner && owner.Kind == kind.Name) controller.Queue.Add(new(pod.Namespace, owner.Name));
                 else if (pod.Metadata.Controller is null && !pod.Metadata.IsDeleting)
                 {
                     foreach (var set in sets.ListNamespace(pod.Namespace))
@@ -47,7 +52,7 @@ internal static class ReplicaSetController
         {
             if (sets.Entry(key.Namespace, key.Name) is not { } entry) return Plan.Nothing;
             return ReplicaSetPlan.Compute(
-                entry.Object, () => TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow());
+                kind, entry.Object, () => TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow());
         }
     }
 }

@@ -14,22 +14,23 @@ internal static class ReplicaSetPlan
 
     private const string ReplicaFailure = "ReplicaFailure";
 
+    /// <param name="kind">ReplicaSet, or ReplicationController that is read as one.</param>
     /// <param name="template">Asked for only where pods are to be made.</param>
     /// <param name="owned">Pods that name this set as their controller.</param>
     /// <param name="orphans">Pods of the namespace without a controller.</param>
-    public static Plan Compute(ReplicaSet set, Func<TemplateJson> template, IReadOnlyList<Pod> owned, IReadOnlyList<Pod> orphans, DateTimeOffset now)
+    public static Plan Compute(Kind kind, ReplicaSet set, Func<TemplateJson> template, IReadOnlyList<Pod> owned, IReadOnlyList<Pod> orphans, DateTimeOffset now)
     {
-        var claim = Ownership.Claim(Kind.ReplicaSet, set, set.Spec.Selector.ToSelector(), Kind.Pod, owned, orphans);
+        var claim = Ownership.Claim(kind, set, set.Spec.Selector.ToSelector(), Kind.Pod, owned, orphans);
         var active = claim.Mine.Where(x => x.IsActive()).ToList();
         // Adopted pods count once they are ours: they come back through the view.
         var missing = claim.Changes.Count > 0 || set.Metadata.IsDeleting ? 0 : set.Spec.Replicas - active.Count;
         var changes = new List<Change>(claim.Changes);
-        var status = Status(set, active, missing, now, out var lookAgainIn);
+        var status = Status(kind, set, active, missing, now, out var lookAgainIn);
         if (status is not null) changes.Add(status);
         if (missing > 0)
         {
             var count = Math.Min(missing, BurstPodsMax);
-            var pod = template().Pod(set.Name + "-", set.Namespace, Kind.ReplicaSet, set);
+            var pod = template().Pod(set.Name + "-", set.Namespace, kind, set);
             for (var i = 0; i < count; i++) changes.Add(Change.Create(ResourceKey.Of(Kind.Pod, set.Namespace, ""), pod));
         }
         else if (missing < 0)
@@ -41,12 +42,12 @@ internal static class ReplicaSetPlan
         {
             Changes = changes,
             LookAgainIn = lookAgainIn,
-            Tell = applied => Told(set, applied),
-            OnRefused = applied => Refused(set, applied, now),
+            Tell = applied => Told(kind, set, applied),
+            OnRefused = applied => Refused(kind, set, applied, now),
         };
     }
 
-    private static Patch? Status(ReplicaSet set, List<Pod> active, int missing, DateTimeOffset now, out TimeSpan? lookAgainIn)
+    private static Patch? Status(Kind kind, ReplicaSet set, List<Pod> active, int missing, DateTimeOffset now, out TimeSpan? lookAgainIn)
     {
         lookAgainIn = null;
         var template = LabelSelector.Of(set.Spec.Template.Metadata.Labels);
@@ -62,7 +63,7 @@ internal static class ReplicaSetPlan
         var conditions = missing == 0 ? old.Conditions.Without(ReplicaFailure) : old.Conditions;
         if (old.Replicas == active.Count && old.FullyLabeledReplicas == labelled && old.ReadyReplicas == ready && old.AvailableReplicas == available
             && old.ObservedGeneration == set.Metadata.Generation && ReferenceEquals(conditions, old.Conditions)) return null;
-        return Change.Merge(ResourceKey.Of(Kind.ReplicaSet, set.Namespace, set.Name), Body.Status(json =>
+        return Change.Merge(ResourceKey.Of(kind, set.Namespace, set.Name), Body.Status(json =>
         {
             json.WriteNumber("replicas"u8, active.Count);
             json.NumberOrNull("fullyLabeledReplicas", labelled);
@@ -73,14 +74,14 @@ internal static class ReplicaSetPlan
         }), "status");
     }
 
-    private static EventNote? Told(ReplicaSet set, Applied applied) => applied.Change switch
+    private static EventNote? Told(Kind kind, ReplicaSet set, Applied applied) => applied.Change switch
     {
-        Create => EventNote.Normal(Body.Reference(Kind.ReplicaSet, set), "SuccessfulCreate", $"Created pod: {applied.Written!.Key.Name}"),
-        Delete => EventNote.Normal(Body.Reference(Kind.ReplicaSet, set), "SuccessfulDelete", $"Deleted pod: {applied.Change.Key.Name}"),
+        Create => EventNote.Normal(Body.Reference(kind, set), "SuccessfulCreate", $"Created pod: {applied.Written!.Key.Name}"),
+        Delete => EventNote.Normal(Body.Reference(kind, set), "SuccessfulDelete", $"Deleted pod: {applied.Change.Key.Name}"),
         _ => null,
     };
 
-    private static Plan Refused(ReplicaSet set, Applied applied, DateTimeOffset now)
+    private static Plan Refused(Kind kind, ReplicaSet set, Applied applied, DateTimeOffset now)
     {
         var reason = applied.Change is Delete ? "FailedDelete" : "FailedCreate";
         var verb = applied.Change is Delete ? "deleting" : "creating";
@@ -89,8 +90,8 @@ internal static class ReplicaSetPlan
         return new()
         {
             Changes = ReferenceEquals(conditions, set.Status.Conditions)
-                ? [] : [Change.Merge(ResourceKey.Of(Kind.ReplicaSet, set.Namespace, set.Name), Body.Status(json => json.Conditions(conditions)), "status")],
-            Events = [EventNote.Warning(Body.Reference(Kind.ReplicaSet, set), reason, $"Error {verb}: {applied.Error.Message}")],
+                ? [] : [Change.Merge(ResourceKey.Of(kind, set.Namespace, set.Name), Body.Status(json => json.Conditions(conditions)), "status")],
+            Events = [EventNote.Warning(Body.Reference(kind, set), reason, $"Error {verb}: {applied.Error.Message}")],
         };
     }
 }

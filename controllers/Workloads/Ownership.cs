@@ -25,7 +25,8 @@ internal static class Ownership
     /// <summary>
     /// Splits the owned from those to let go, and finds the orphans to take. A workload that is being deleted takes and lets go nothing.
     /// </summary>
-    public static Claim<T> Claim<T>(Kind ownerKind, ApiObject owner, LabelSelector selector, Kind kind, IReadOnlyList<T> owned, IReadOnlyList<T> orphans)
+    /// <param name="finalizer">What adopted objects are held by; "" = nothing.</param>
+    public static Claim<T> Claim<T>(Kind ownerKind, ApiObject owner, LabelSelector selector, Kind kind, IReadOnlyList<T> owned, IReadOnlyList<T> orphans, string finalizer = "")
         where T : ApiObject
     {
         if (owner.Metadata.IsDeleting) return new(owned, []);
@@ -38,17 +39,18 @@ internal static class Ownership
         }
         foreach (var x in orphans)
         {
-            if (!x.Metadata.IsDeleting && x.Metadata.Controller is null && selector.Matches(x.Metadata.Labels)) changes.Add(Adopt(kind, x, ownerKind, owner));
+            if (!x.Metadata.IsDeleting && x.Metadata.Controller is null && selector.Matches(x.Metadata.Labels)) changes.Add(Adopt(kind, x, ownerKind, owner, finalizer));
         }
         return new(mine, changes);
     }
 
     // Strategic merge patches, because ownerReferences are merged by uid; metadata.uid in the patch is the precondition.
-    private static Patch Adopt(Kind kind, ApiObject x, Kind ownerKind, ApiObject owner) => new(
+    private static Patch Adopt(Kind kind, ApiObject x, Kind ownerKind, ApiObject owner, string finalizer) => new(
         ResourceKey.Of(kind, x.Namespace, x.Name), PatchKind.Strategic, Body.Of(json => json.Object("metadata", meta =>
         {
             meta.WriteString("uid"u8, x.Uid);
             meta.Owner(ownerKind, owner);
+            if (finalizer.Length > 0) meta.Strings("finalizers", [finalizer]);
         })));
 
     private static Patch Release(Kind kind, ApiObject x, string ownerUid) => new(

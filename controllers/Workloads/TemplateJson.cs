@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Client.Reconcile;
@@ -10,6 +11,7 @@ namespace Declarative.Controllers.Workloads;
 internal sealed class TemplateJson
 {
     public const string HashLabel = "pod-template-hash";
+    private const string Directive = "$patch";
 
     private readonly JsonElement _template;
 
@@ -20,6 +22,22 @@ internal sealed class TemplateJson
     {
         using var document = JsonDocument.Parse(workload);
         return new(document.RootElement.TryGetProperty("spec", out var spec) && spec.TryGetProperty("template", out var template) ? template.Clone() : default);
+    }
+
+    /// <summary>A template that stands by itself, for example in a ControllerRevision.</summary>
+    public static TemplateJson Of(JsonElement template) => new(template.Clone());
+
+    /// <summary>A pod of the template that its controller goes on to write.</summary>
+    public PodDraft Draft(string ns, Kind ownerKind, ApiObject owner) =>
+        new(_template.ValueKind == JsonValueKind.Object ? JsonObject.Create(_template)! : [], ns, ownerKind, owner);
+
+    /// <summary>Writes the template as a part of a strategic merge patch that puts it in the place of another.</summary>
+    public void WriteReplacing(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        foreach (var property in _template.EnumerateObject()) property.WriteTo(json);
+        json.WriteString(Directive, "replace"u8);
+        json.WriteEndObject();
     }
 
     /// <summary>A new pod: the template's metadata and spec, a name that the server makes from <paramref name="generateName"/>, and the owner.</summary>
@@ -93,7 +111,7 @@ internal sealed class TemplateJson
                 json.WriteStartObject();
                 foreach (var property in element.EnumerateObject().OrderBy(x => x.Name, StringComparer.Ordinal))
                 {
-                    if (property.Value.ValueKind == JsonValueKind.Null) continue;
+                    if (property.Value.ValueKind == JsonValueKind.Null || (path.Length == 0 && property.Name == Directive)) continue;
                     if (path == "/metadata/labels" && property.Name == HashLabel) continue;
                     json.WritePropertyName(property.Name);
                     WriteCanonical(json, property.Value, path.Length > 32 ? path : $"{path}/{property.Name}");

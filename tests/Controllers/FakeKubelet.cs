@@ -3,6 +3,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Client.Informers;
 using Declarative.Client.Reconcile;
+using Declarative.Controllers.DaemonSets;
 
 namespace Declarative.Tests.Controllers;
 
@@ -86,7 +87,7 @@ internal sealed class FakeKubelet
         json.Object("target", target =>
         {
             target.WriteString("kind", "Node");
-            target.WriteString("name", "agent-0");
+            target.WriteString("name", NodeFit.Target(pod) is { Length: > 0 } pinned ? pinned : "agent-0");
         });
     });
 

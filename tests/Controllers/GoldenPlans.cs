@@ -56,7 +56,7 @@ public sealed class GoldenPlans
             case "ReplicaSet":
                 var replicaSet = ReplicaSet.Read(first);
                 return ReplicaSetPlan.Compute(
-                    replicaSet, () => TemplateJson.Of(first), [.. pods.Where(x => x.Metadata.Controller?.Uid == replicaSet.Uid)], [.. pods.Where(x => x.Metadata.Controller is null)], Now);
+                    Kind.ReplicaSet, replicaSet, () => TemplateJson.Of(first), [.. pods.Where(x => x.Metadata.Controller?.Uid == replicaSet.Uid)], [.. pods.Where(x => x.Metadata.Controller is null)], Now);
             case "Service":
                 return EndpointsPlan.Compute(Service.Read(first), pods, Of(objects, "EndpointSlice", EndpointSlice.Read));
             case "Namespace":
