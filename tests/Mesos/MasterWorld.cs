@@ -62,7 +62,7 @@ internal sealed class MasterWorld : IAsyncDisposable
     /// <summary>Waits until it is so; the clock runs meanwhile.</summary>
     public async Task Until(Func<bool> condition, string what, double stepSeconds = 0.05)
     {
-        var deadline = DateTime.UtcNow.AddSeconds(30);
+        var deadline = DateTime.UtcNow.AddSeconds(120);
         while (!condition())
         {
             if (DateTime.UtcNow > deadline)

@@ -64,6 +64,33 @@ public sealed class OperationTests
         Assert.Equal(OperationState.OperationUnknown, (await Status(framework, "x")).State);
     }
 
+    [Fact]
+    public async Task An_unacknowledged_status_survives_a_restart_of_the_master_until_it_is_acknowledged()
+    {
+        await using var world = new MasterWorld();
+        await using var framework = world.Framework();
+        await framework.Subscribe();
+        await Accept(framework, Reserve("r", Reserved("cpus", 1)));
+        var first = await Status(framework, "r");
+        world.RestartMaster();
+        world.Agents[0].Disconnect();
+        await using var again = world.Framework();
+        again.Id = framework.Id;
+        again.Info.Id = framework.Id;
+        await again.Subscribe();
+        var told = await Status(again, "r");
+        Assert.Equal((first.State, first.Uuid, first.AgentId), (told.State, told.Uuid, told.AgentId));
+        await again.Send(CallType.ReconcileOperations, call => call.ReconcileOperations = new());
+        await Status(again, "r", count: 2);
+        await again.Send(CallType.AcknowledgeOperationStatus, call => call.AcknowledgeOperationStatus = new() { AgentId = told.AgentId, OperationId = told.OperationId, Uuid = told.Uuid.Value });
+        await world.Until(() => world.Master.View(cluster => cluster.Frameworks.Values.All(one => one.Operations.Count == 0)), "the acknowledgement");
+        // The agent has forgotten it too: a third master hears nothing of it.
+        world.RestartMaster();
+        world.Agents[0].Disconnect();
+        await world.Until(() => world.Master.View(cluster => cluster.Agents.Count) == 1, "the agent");
+        Assert.Equal(0, world.Master.View(cluster => cluster.Frameworks.Count));
+    }
+
     [Theory]
     [InlineData("not reserved at all", "is not dynamically reserved")]
     [InlineData("another role", "the framework can only reserve resources with role 'test'")]

@@ -31,6 +31,9 @@ public sealed record AgentOptions
     public string Version { get; init; } = Mini.Version.Text;
     public bool UseCgroups { get; init; } = true;
 
+    /// <summary>For executors that frameworks bring.</summary>
+    public ExecutorTimes Executors { get; init; } = new();
+
     /// <summary>Asked at each start of a pod: where its processes look for names, where this agent may mount; null: as the machine does.</summary>
     public Func<PodResolver?> Resolver { get; init; } = () => null;
 

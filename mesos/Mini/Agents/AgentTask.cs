@@ -26,14 +26,15 @@ internal sealed class AgentTask
     private TaskStatus.Types.Reason? killedBecause;
     private bool settled;
 
-    public AgentTask(AgentWorld world, ExecutorRun run, TaskInfo info, ContainerID container, int group)
+    /// <param name="name">Its own among the tasks of the run; of its container too, where it has one.</param>
+    public AgentTask(AgentWorld world, ExecutorRun run, TaskInfo info, string name, int group)
     {
         this.world = world;
         this.run = run;
         Info = info;
-        Container = container;
+        Container = run.ContainerOf(name);
         Group = group;
-        RecordDirectory = Path.Combine(run.MetaDirectory, "tasks", $"{group}.{container.Value}");
+        RecordDirectory = Path.Combine(run.MetaDirectory, "tasks", $"{group}.{name}");
         updates = new UpdateLog(Path.Combine(RecordDirectory, UpdatesFile));
         record = TaskRecord.Of(info, run.FrameworkId, run.Executor?.ExecutorId);
         CheckStatus = info.Check is null ? null : TaskChecks.NoResult(info.Check);
@@ -49,11 +50,24 @@ internal sealed class AgentTask
     public string Sandbox => run.SandboxOf(this);
 
     /// <summary>What the agent gives, without the task's own.</summary>
-    public IReadOnlyList<(string Name, string Value)> Environment => run.EnvironmentOf(this, Sandbox);
+    public IReadOnlyList<(string Name, string Value)> Environment => ExecutorEnvironment.Of(world, run, this, Sandbox);
 
     public bool? Healthy { get; private set; }
     public CheckStatusInfo? CheckStatus { get; private set; }
     public RunningProcess? Process => process;
+
+    /// <summary>Its executor, one that the framework brings, was told to launch it.</summary>
+    public bool IsSent { get; set; }
+
+    /// <summary>Nothing was ever reported of it.</summary>
+    public bool IsStaging
+    {
+        get
+        {
+            lock (gate)
+                return record.State == TaskState.TaskStaging;
+        }
+    }
 
     /// <summary>A process of it in whose mounts others are to run, its resolv.conf among them; null where it sees the machine's.</summary>
     public int? Mounts => process is { } running && File.Exists(Path.Combine(RecordDirectory, PodResolver.FileName)) ? running.KeeperPid : null;
@@ -143,8 +157,17 @@ internal sealed class AgentTask
     }
 
     /// <summary>TERM, and KILL after the grace period of the policy, else of the task's own. A later call can only shorten it.</summary>
-    public void Kill(KillPolicy? policy, TimeSpan? defaultGrace = null) =>
+    public void Kill(KillPolicy? policy, TimeSpan? defaultGrace = null)
+    {
+        if (run.Own is { } own)
+        {
+            NoteKill();
+            own.Kill(this, policy);
+            return;
+        }
+
         Kill((policy ?? Info.KillPolicy)?.GracePeriod is { } given ? Duration(given) : defaultGrace ?? DefaultGrace);
+    }
 
     /// <summary>The agent drains: as a kill, with its own reason and a grace period that is cut to this one.</summary>
     public void Drain(DurationInfo? most)
@@ -156,7 +179,11 @@ internal sealed class AgentTask
                 killedBecause = TaskStatus.Types.Reason.AgentDraining;
         }
 
-        Kill(most is not null && Duration(most) < own ? Duration(most) : own);
+        var grace = most is not null && Duration(most) < own ? Duration(most) : own;
+        if (run.Own is not null)
+            Kill(new KillPolicy { GracePeriod = new() { Nanoseconds = grace.Ticks * TimeSpan.NanosecondsPerTick } });
+        else
+            Kill(grace);
     }
 
     private void Kill(TimeSpan grace)
@@ -172,13 +199,37 @@ internal sealed class AgentTask
 
         if (first)
         {
-            Checkpoint(() => File.WriteAllText(Path.Combine(RecordDirectory, KillFile), ""));
+            NoteKill();
             if (run.KnowsKilling && record.State != TaskState.TaskKilling)
                 Post(TaskState.TaskKilling, reason: killedBecause);
         }
 
         world.Own(End(process, first, grace));
     }
+
+    // A later agent goes on with the kill.
+    private void NoteKill() => Checkpoint(() => File.WriteAllText(Path.Combine(RecordDirectory, KillFile), ""));
+
+    /// <summary>An update of the framework's own executor, with its uuid. One that is known already is not taken twice.</summary>
+    /// <param name="again">It may have been sent before: the executor has subscribed anew.</param>
+    public void Take(TaskStatus given, bool again)
+    {
+        if (again && updates.Read().Updates.Exists(known => known.Uuid.Equals(given.Uuid)))
+            return;
+        var status = given.Clone();
+        status.Source = TaskStatus.Types.Source.Executor;
+        status.AgentId = world.Id;
+        status.ExecutorId = run.ExecutorId;
+        if (!status.HasTimestamp)
+            status.Timestamp = world.Now;
+        if (killedBecause is { } why && status.State == TaskState.TaskKilled)
+            status.Reason = why;
+        status.ContainerStatus ??= run.StatusOf(this, status.State.IsTerminal());
+        Keep(status);
+    }
+
+    /// <summary>The executor that the framework brought has ended before it told how the task did.</summary>
+    public void EndWithExecutor(string message, TaskStatus.Types.Reason reason) => Post(TaskState.TaskFailed, message, TaskStatus.Types.Source.Agent, reason);
 
     public void ReportHealth(bool healthy)
     {
@@ -222,7 +273,7 @@ internal sealed class AgentTask
         if (!File.Exists(file) || name.IndexOf('.', StringComparison.Ordinal) is not (> 0 and var dot))
             return null;
         var info = TaskInfo.Parser.ParseFrom(File.ReadAllBytes(file));
-        var task = new AgentTask(world, run, info, run.ContainerOf(name[(dot + 1)..]), int.Parse(name.AsSpan(0, dot), System.Globalization.CultureInfo.InvariantCulture));
+        var task = new AgentTask(world, run, info, name[(dot + 1)..], int.Parse(name.AsSpan(0, dot), System.Globalization.CultureInfo.InvariantCulture)) { IsSent = true };
         var (known, acknowledged) = task.updates.Read();
         for (var i = 0; i < known.Count; i++)
         {
@@ -232,7 +283,7 @@ internal sealed class AgentTask
         }
 
         task.settled = task.record.State.IsTerminal() && acknowledged >= known.Count;
-        if (!task.record.State.IsTerminal())
+        if (!task.record.State.IsTerminal() && run.Kind != ExecutorKind.Own)
             task.process = world.Runner.Adopt(task.Container.Value, task.RecordDirectory, TaskCommand.Input(info) == ProcessInput.Terminal ? Path.Combine(task.Sandbox, "stdout") : null);
         return task;
     }
@@ -351,12 +402,17 @@ internal sealed class AgentTask
             status.CheckStatus = CheckStatus;
         if (source == TaskStatus.Types.Source.Executor)
             status.ContainerStatus = run.StatusOf(this, terminal);
+        Keep(status);
+    }
+
+    private void Keep(TaskStatus status)
+    {
         lock (gate)
         {
             if (record.State.IsTerminal())
                 return;
             // A result that came while the task was being killed says nothing new.
-            if (record.State == TaskState.TaskKilling && state == TaskState.TaskRunning)
+            if (record.State == TaskState.TaskKilling && status.State == TaskState.TaskRunning)
                 return;
             Remember(status);
             Checkpoint(() => updates.Append(status));

@@ -5,16 +5,28 @@ using Google.Protobuf;
 
 namespace Declarative.Mesos.Mini.Agents;
 
+/// <summary>Who looks after the tasks of a run.</summary>
+internal enum ExecutorKind
+{
+    /// <summary>The agent, as Mesos' command executor does: one task in the run's container.</summary>
+    Command,
+
+    /// <summary>The agent, as Mesos' default executor does: a pod, each task in a container of its own below the run's.</summary>
+    Pod,
+
+    /// <summary>A process that the framework brings.</summary>
+    Own,
+}
+
 /// <summary>
-/// One run of what Mesos calls an executor: the container of a command task, or of a pod with a nested container per task. The agent itself
-/// does the work of Mesos' command and default executors.
+/// One run of what Mesos calls an executor: the container of a command task, of a pod with a nested container per task, or of the executor
+/// that a framework brings. The agent itself does the work of Mesos' command and default executors.
 /// </summary>
 internal sealed class ExecutorRun
 {
     private const string FrameworkFile = "framework";
     private const string ExecutorFile = "executor";
     private const string EndedFile = "ended";
-    private static readonly TimeSpan DefaultShutdownGrace = TimeSpan.FromSeconds(5);
 
     private readonly Lock gate = new();
     private readonly AgentWorld world;
@@ -31,6 +43,12 @@ internal sealed class ExecutorRun
         Container = new ContainerID { Value = container };
         MetaDirectory = world.Directory.RunMeta(container);
         Sandbox = world.Directory.Sandbox(world.Id!.Value, framework.Id.Value, executorId.Value, container);
+        Kind =
+            executor is null ? ExecutorKind.Command
+            : executor.Type == ExecutorInfo.Types.Type.Default ? ExecutorKind.Pod
+            : ExecutorKind.Own;
+        if (Kind == ExecutorKind.Own)
+            Own = new OwnExecutor(world, this);
         KnowsKilling = framework.Capabilities.Any(capability => capability.Type == FrameworkInfo.Types.Capability.Types.Type.TaskKillingState);
     }
 
@@ -39,6 +57,10 @@ internal sealed class ExecutorRun
 
     /// <summary>Null for a command task.</summary>
     public ExecutorInfo? Executor { get; }
+    public ExecutorKind Kind { get; }
+
+    /// <summary>The executor that the framework brings; null where the agent is the executor.</summary>
+    public OwnExecutor? Own { get; }
     public ExecutorID ExecutorId { get; }
     public ContainerID Container { get; }
     public string MetaDirectory { get; }
@@ -47,7 +69,7 @@ internal sealed class ExecutorRun
     /// <summary>The framework wants to see TASK_KILLING.</summary>
     public bool KnowsKilling { get; }
 
-    /// <summary>When its last task ended; null while one runs.</summary>
+    /// <summary>When its last task ended, or the framework's own executor; null before.</summary>
     public DateTimeOffset? EndedAt { get; private set; }
 
     public IReadOnlyList<AgentTask> Tasks
@@ -70,7 +92,8 @@ internal sealed class ExecutorRun
     public static ExecutorRun Command(AgentWorld world, FrameworkInfo framework, TaskInfo task) =>
         new(world, framework, null, new ExecutorID { Value = task.TaskId.Value }, world.NewContainerId());
 
-    public static ExecutorRun Pod(AgentWorld world, FrameworkInfo framework, ExecutorInfo executor) =>
+    /// <summary>A pod, or an executor of the framework's own.</summary>
+    public static ExecutorRun Of(AgentWorld world, FrameworkInfo framework, ExecutorInfo executor) =>
         new(world, framework, executor, executor.ExecutorId, world.NewContainerId());
 
     /// <summary>Writes the run down and makes its sandbox. Before any task of it is begun.</summary>
@@ -87,14 +110,15 @@ internal sealed class ExecutorRun
     /// <summary>
     /// Launches tasks that live and die together. When one of them cannot be started, none is: that one fails, the others are killed.
     /// </summary>
-    public void Launch(IReadOnlyList<TaskInfo> infos, CancellationToken stop)
+    /// <param name="asGroup">The framework launched them as a task group: its own executor is told so.</param>
+    public void Launch(IReadOnlyList<TaskInfo> infos, bool asGroup, CancellationToken stop)
     {
         List<AgentTask> added = [];
         lock (gate)
         {
             groups++;
             foreach (var info in infos)
-                added.Add(new AgentTask(world, this, info, ContainerOf(Executor is null ? Container.Value : world.NewContainerId()), groups));
+                added.Add(new AgentTask(world, this, info, Kind == ExecutorKind.Command ? Container.Value : world.NewContainerId(), groups));
             tasks.AddRange(added);
             EndedAt = null;
         }
@@ -103,7 +127,7 @@ internal sealed class ExecutorRun
         string? refused = null;
         foreach (var task in added)
         {
-            if (Executor is not null)
+            if (Kind == ExecutorKind.Pod)
             {
                 WorkDirectory.MakeTaskSandbox(Sandbox, task.Container.Value);
                 WorkDirectory.LinkTask(Sandbox, task.Id, task.Container.Value);
@@ -112,11 +136,17 @@ internal sealed class ExecutorRun
             task.Begin();
         }
 
+        if (Own is not null)
+        {
+            Own.Launch(added, asGroup, stop);
+            return;
+        }
+
         foreach (var task in added)
         {
             var sandbox = SandboxOf(task);
             world.Volumes.LinkInto(sandbox, task.Info.Resources);
-            var (launch, refusal) = TaskCommand.Prepare(task.Info, EnvironmentOf(task, sandbox), task.Container.Value, sandbox, task.RecordDirectory);
+            var (launch, refusal) = TaskCommand.Prepare(task.Info, ExecutorEnvironment.Of(world, this, task, sandbox), task.Container.Value, sandbox, task.RecordDirectory);
             if (launch is null)
             {
                 task.Fail(refusal!);
@@ -154,7 +184,13 @@ internal sealed class ExecutorRun
     /// <summary>Ends every task; an executor's own grace period counts where the framework gave one.</summary>
     public void ShutDown()
     {
-        var grace = Executor?.ShutdownGracePeriod is { } own ? TimeSpan.FromTicks(own.Nanoseconds / TimeSpan.NanosecondsPerTick) : DefaultShutdownGrace;
+        var grace = Executor?.ShutdownGracePeriod is { } given ? TimeSpan.FromTicks(given.Nanoseconds / TimeSpan.NanosecondsPerTick) : world.Options.Executors.ShutdownGrace;
+        if (Own is not null)
+        {
+            Own.ShutDown(grace);
+            return;
+        }
+
         foreach (var task in Tasks)
             task.Kill(policy: null, grace);
     }
@@ -191,6 +227,13 @@ internal sealed class ExecutorRun
     /// <summary>Takes up the watch over recovered tasks.</summary>
     public void Resume(CancellationToken stop)
     {
+        if (Own is not null)
+        {
+            if (EndedAt is null)
+                Own.Resume(stop);
+            return;
+        }
+
         foreach (var task in Tasks.Where(task => !task.IsTerminal))
         {
             if (task.Process is null)
@@ -207,16 +250,16 @@ internal sealed class ExecutorRun
     }
 
     public ContainerID ContainerOf(string value) =>
-        value == Container.Value ? Container : new ContainerID { Value = value, Parent = Container };
+        Kind == ExecutorKind.Pod ? new ContainerID { Value = value, Parent = Container } : Container;
 
     public string SandboxOf(AgentTask task) =>
-        Executor is null ? Sandbox : Path.Combine(Sandbox, "containers", task.Container.Value);
+        Kind == ExecutorKind.Pod ? Path.Combine(Sandbox, "containers", task.Container.Value) : Sandbox;
 
     /// <summary>Of a container in a pod, addresses are known only while it runs.</summary>
     public ContainerStatus StatusOf(AgentTask task, bool ended)
     {
         var status = new ContainerStatus { ContainerId = task.Container };
-        if (task.Process is not { } process || (ended && Executor is not null))
+        if ((Own?.Process ?? task.Process) is not { } process || (ended && Kind == ExecutorKind.Pod))
             return status;
         status.NetworkInfos.Add(
             new NetworkInfo
@@ -230,25 +273,6 @@ internal sealed class ExecutorRun
 
     private string? ResolverOf(AgentTask task) =>
         PrivateMounts.AreAllowed ? world.Options.Resolver()?.Write(task.Info, task.RecordDirectory) : null;
-
-    public IReadOnlyList<(string Name, string Value)> EnvironmentOf(AgentTask task, string sandbox)
-    {
-        List<(string, string)> variables =
-        [
-            .. world.Options.TaskEnvironment,
-            ("MESOS_TASK_ID", task.Id),
-            ("MESOS_SANDBOX", sandbox),
-            ("MESOS_DIRECTORY", sandbox),
-            ("MESOS_CONTAINER_IP", world.Ip),
-            ("MESOS_FRAMEWORK_ID", FrameworkId.Value),
-            ("MESOS_EXECUTOR_ID", ExecutorId.Value),
-            ("MESOS_SLAVE_ID", world.Id!.Value),
-            ("MESOS_AGENT_ENDPOINT", $"{world.Ip}:{world.Options.Port}"),
-        ];
-        if (task.Info.Resources.FirstOrDefault(resource => resource.AllocationInfo is not null) is { } allocated)
-            variables.Add(("MESOS_ALLOCATION_ROLE", allocated.AllocationInfo.Role));
-        return variables;
-    }
 
     private async Task Follow(AgentTask task, CancellationToken stop)
     {
@@ -285,6 +309,19 @@ internal sealed class ExecutorRun
         {
             if (EndedAt is not null || tasks.Any(task => !task.IsTerminal))
                 return;
+        }
+
+        End(waitStatus: 0);
+    }
+
+    /// <summary>Writes down that it is over, and tells the master of an executor that it knew.</summary>
+    /// <param name="waitStatus">Of the executor: exit code 7 is 1792, signal 9 is 9.</param>
+    public void End(int waitStatus)
+    {
+        lock (gate)
+        {
+            if (EndedAt is not null)
+                return;
             EndedAt = world.Time.GetUtcNow();
         }
 
@@ -306,7 +343,7 @@ internal sealed class ExecutorRun
                     {
                         FrameworkId = FrameworkId,
                         ExecutorId = ExecutorId,
-                        Status = 0,
+                        Status = waitStatus,
                     },
                 }
             );

@@ -1,5 +1,6 @@
 using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
+using Google.Protobuf;
 
 namespace Declarative.Mesos.Mini.Agents;
 
@@ -17,10 +18,42 @@ internal sealed class PersistentVolumes(WorkDirectory directory)
     private ToAgent.Types.Checkpoint Kept =>
         kept ??= File.Exists(directory.ResourcesFile) ? ToAgent.Types.Checkpoint.Parser.ParseFrom(File.ReadAllBytes(directory.ResourcesFile)) : new();
 
-    /// <summary>From now on there are these, and no others.</summary>
-    public void Keep(IEnumerable<Resource> resources)
+    /// <summary>Operations that made them and whose framework has not acknowledged that yet.</summary>
+    public IReadOnlyList<Operation> Operations => Kept.Operations;
+
+    /// <summary>The frameworks of <see cref="Operations"/>.</summary>
+    public IReadOnlyList<FrameworkInfo> Frameworks => Kept.Frameworks;
+
+    /// <summary>
+    /// From now on there are these resources, and no others. The operations that led here are finished; they are kept beside earlier ones until
+    /// they are acknowledged.
+    /// </summary>
+    /// <param name="newUuid">Ids of the operations' statuses.</param>
+    /// <returns>Those operations, as they are now.</returns>
+    public IReadOnlyList<Operation> Keep(ToAgent.Types.Checkpoint wanted, Func<ByteString> newUuid)
     {
-        var next = new ToAgent.Types.Checkpoint { Resources = { resources } };
+        var (next, finished) = Checkpoints.Take(Kept, wanted, newUuid);
+        Write(next);
+        return finished;
+    }
+
+    /// <summary>The framework has the status of this operation.</summary>
+    public void Acknowledge(ByteString operation) => Without(known => known.Uuid.Value.Equals(operation));
+
+    /// <summary>The framework is gone and waits for nothing any more.</summary>
+    public void Forget(FrameworkID framework) => Without(known => known.FrameworkId.Equals(framework));
+
+    /// <summary>The agent is gone for good, and so are its volumes.</summary>
+    public void Clear() => Write(new());
+
+    private void Without(Func<Operation, bool> gone)
+    {
+        if (Kept.Operations.Any(gone))
+            Write(Checkpoints.Without(Kept, gone));
+    }
+
+    private void Write(ToAgent.Types.Checkpoint next)
+    {
         var before = Paths(Kept.Resources).ToHashSet(StringComparer.Ordinal);
         var after = Paths(next.Resources).ToList();
         foreach (var volume in after)

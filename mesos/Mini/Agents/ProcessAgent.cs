@@ -21,8 +21,9 @@ public sealed class ProcessAgent
     private readonly TimeProvider time;
     private readonly ILogger log;
     private readonly Lock gate = new();
-    private readonly List<ExecutorRun> runs = [];
+    private readonly RunTable runs = new();
     private readonly AgentWorld world;
+    private readonly MasterMessages messages;
     private IAgentConnection? connection;
     private TimeSpan pingTimeout = TimeSpan.FromSeconds(75);
 
@@ -33,6 +34,7 @@ public sealed class ProcessAgent
         this.time = time;
         this.log = log ?? NullLogger.Instance;
         world = new AgentWorld(options, time, random, this.log, Send);
+        messages = new MasterMessages(world, runs);
         Nested = new NestedContainers(this, world);
         Started = time.GetUtcNow();
     }
@@ -57,15 +59,34 @@ public sealed class ProcessAgent
     /// <summary>Registered with a master now.</summary>
     public bool IsRegistered { get; private set; }
 
+    /// <summary>It has read what an earlier agent left: before, it does not know whose executor speaks to it.</summary>
+    internal bool HasRecovered { get; private set; }
+
     /// <summary>All that it knows, oldest first; ended ones until their sandbox is removed.</summary>
-    internal IReadOnlyList<ExecutorRun> Runs
+    internal IReadOnlyList<ExecutorRun> Runs => runs.All;
+
+    internal AgentInfo Describe() => AgentDescription.Of(options, world.Id);
+
+    /// <summary>The executor of a framework's own that runs under this id; null with the reason where there is none.</summary>
+    internal OwnExecutor? ExecutorOf(FrameworkID framework, ExecutorID executor, out string unknown)
     {
-        get
-        {
-            lock (gate)
-                return [.. runs];
-        }
+        unknown = Runs.Any(run => run.FrameworkId.Equals(framework)) ? "Executor cannot be found" : "Framework cannot be found";
+        return runs.Find(framework, executor) is { EndedAt: null } run ? run.Own : null;
     }
+
+    /// <summary>Hands an executor's message on to its framework; lost without a master, as in Mesos.</summary>
+    internal void Pass(Protocol.ExecutorApi.Call call) =>
+        Send(
+            new ToMaster
+            {
+                FrameworkMessage = new()
+                {
+                    FrameworkId = call.FrameworkId,
+                    ExecutorId = call.ExecutorId,
+                    Data = call.Message.Data,
+                },
+            }
+        );
 
     /// <summary>
     /// Recovers, then serves the master until <paramref name="stop"/>; the tasks go on. Ends earlier, with all tasks killed, when the master
@@ -123,35 +144,6 @@ public sealed class ProcessAgent
         }
     }
 
-    internal AgentInfo Describe()
-    {
-        var info = new AgentInfo
-        {
-            Hostname = options.Hostname,
-            Port = options.Port,
-            Resources =
-            {
-                Scalar("cpus", options.Cpus),
-                Scalar("mem", options.MemoryMegabytes),
-                Scalar("disk", options.DiskMegabytes),
-                new Resource
-                {
-                    Name = "ports",
-                    Type = Value.Types.Type.Ranges,
-                    Ranges = new()
-                    {
-                        Range = { new Value.Types.Range { Begin = (ulong)options.Ports.Begin, End = (ulong)options.Ports.End } },
-                    },
-                },
-            },
-        };
-        foreach (var (name, value) in options.Attributes)
-            info.Attributes.Add(AttributeOf(name, value));
-        if (world.Id is { } id)
-            info.Id = id;
-        return info;
-    }
-
     private async Task Serve(IMasterDoor door, CancellationTokenSource ended)
     {
         var retry = FirstRetry;
@@ -162,7 +154,7 @@ public sealed class ProcessAgent
                 using var opened = await door.Connect(ended.Token);
                 lock (gate)
                     connection = opened;
-                opened.Send(Introduction());
+                opened.Send(AgentDescription.Introduction(world, Runs));
                 if (await Converse(opened, ended.Token))
                     retry = FirstRetry;
                 if (shutDown)
@@ -220,35 +212,6 @@ public sealed class ProcessAgent
             case ToAgent.MessageOneofCase.Registered:
                 Register(message.Registered);
                 break;
-            case ToAgent.MessageOneofCase.RunTask:
-                Launch(message.RunTask.Framework, null, [message.RunTask.Task], stop);
-                break;
-            case ToAgent.MessageOneofCase.RunGroup:
-                Launch(message.RunGroup.Framework, message.RunGroup.Executor, message.RunGroup.Group.Tasks, stop);
-                break;
-            case ToAgent.MessageOneofCase.KillTask:
-                if (Find(message.KillTask.Task) is { } task)
-                    task.Kill(message.KillTask.KillPolicy);
-                else
-                    ReportUnknown(message.KillTask.Task);
-                break;
-            case ToAgent.MessageOneofCase.AcknowledgeUpdate:
-                Acknowledge(message.AcknowledgeUpdate);
-                break;
-            case ToAgent.MessageOneofCase.ShutdownFramework:
-                ShutDown(message.ShutdownFramework.FrameworkId);
-                break;
-            case ToAgent.MessageOneofCase.ShutdownExecutor:
-                foreach (var run in Runs.Where(run => Is(run, message.ShutdownExecutor.FrameworkId, message.ShutdownExecutor.ExecutorId)))
-                    run.ShutDown();
-                break;
-            case ToAgent.MessageOneofCase.Checkpoint:
-                Checkpoint(message.Checkpoint);
-                break;
-            case ToAgent.MessageOneofCase.Drain:
-                foreach (var running in Runs.SelectMany(run => run.Tasks))
-                    running.Drain(message.Drain.MaxGracePeriod);
-                break;
             case ToAgent.MessageOneofCase.Ping:
                 Send(new ToMaster { Pong = new() });
                 break;
@@ -257,61 +220,13 @@ public sealed class ProcessAgent
                 await EndAll(stop);
                 // Gone for good: started again, it is another agent.
                 world.Directory.AgentId = null;
-                world.Volumes.Keep([]);
+                world.Volumes.Clear();
                 shutDown = true;
                 break;
-            case ToAgent.MessageOneofCase.ExecutorMessage:
-            case ToAgent.MessageOneofCase.None:
             default:
-                // Mesos' built-in executors take no messages either.
+                messages.Handle(message, stop);
                 break;
         }
-    }
-
-    private ToMaster Introduction()
-    {
-        var address = new Address
-        {
-            Hostname = options.Hostname,
-            Ip = options.Ip,
-            Port = options.Port,
-        };
-        if (world.Id is null)
-        {
-            return new ToMaster
-            {
-                Register = new()
-                {
-                    Agent = Describe(),
-                    Version = options.Version,
-                    Address = address,
-                },
-            };
-        }
-
-        var again = new ToMaster.Types.Reregister
-        {
-            Agent = Describe(),
-            Version = options.Version,
-            Address = address,
-        };
-        again.Checkpointed.Add(world.Volumes.Resources);
-        foreach (var run in Runs.Where(run => !run.IsSettled))
-        {
-            if (!again.Frameworks.Any(known => known.Id.Equals(run.FrameworkId)))
-                again.Frameworks.Add(run.Framework);
-            if (run.Executor is not null && run.EndedAt is null)
-                again.Executors.Add(run.Executor);
-            foreach (var task in run.Tasks.Where(task => !task.IsSettled).Select(task => task.Record))
-            {
-                // The latest status is enough for the master.
-                while (task.Statuses.Count > 1)
-                    task.Statuses.RemoveAt(0);
-                again.Tasks.Add(task);
-            }
-        }
-
-        return new ToMaster { Reregister = again };
     }
 
     private void Register(ToAgent.Types.Registered registered)
@@ -325,118 +240,28 @@ public sealed class ProcessAgent
         pingTimeout = TimeSpan.FromSeconds(registered.PingTimeoutSeconds);
         IsRegistered = true;
         Log.Registered(log, options.Hostname, registered.AgentId.Value);
-        foreach (var known in registered.Reconcile.Where(known => Find(known) is null))
-            ReportUnknown(known);
+        messages.Answer(registered.Reconcile);
         world.Outbox.Resend();
     }
 
-    private void Launch(FrameworkInfo framework, ExecutorInfo? executor, IReadOnlyList<TaskInfo> tasks, CancellationToken stop)
-    {
-        ExecutorRun? run;
-        lock (gate)
-        {
-            // A launch sent twice (the connection was lost in between) is one launch.
-            if (tasks.All(task => runs.Any(known => known.FrameworkId.Equals(framework.Id) && known.Tasks.Any(other => !other.IsSettled && other.Id == task.TaskId.Value))))
-                return;
-            run = executor is null ? null : runs.FirstOrDefault(known => Is(known, framework.Id, executor.ExecutorId) && known.EndedAt is null);
-        }
-
-        try
-        {
-            if (run is null)
-            {
-                run = executor is null ? ExecutorRun.Command(world, framework, tasks[0]) : ExecutorRun.Pod(world, framework, executor);
-                run.Make();
-                lock (gate)
-                    runs.Add(run);
-            }
-
-            run.Launch(tasks, stop);
-        }
-        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
-        {
-            // A full disk, mostly. Nothing was started: a task's files are written before.
-            foreach (var task in tasks.Where(task => run?.Tasks.Any(known => known.Id == task.TaskId.Value && known.Process is not null) != true))
-                Report(framework.Id, task.TaskId, TaskState.TaskFailed, $"Failed to make the sandbox: {refused.Message}", TaskStatus.Types.Reason.ContainerLaunchFailed);
-        }
-    }
-
-    // Without the answer the master sends it again when this agent has come back.
-    private void Checkpoint(ToAgent.Types.Checkpoint checkpoint)
-    {
-        try
-        {
-            world.Volumes.Keep(checkpoint.Resources);
-        }
-        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
-        {
-            Log.CheckpointFailed(log, options.Hostname, options.WorkDirectory, full.Message);
-            return;
-        }
-
-        Send(new ToMaster { Checkpointed = new() { Operations = { checkpoint.Operations } } });
-    }
-
-    private void Acknowledge(ToAgent.Types.AcknowledgeUpdate acknowledged)
-    {
-        if (Find(acknowledged.Task) is { } task)
-            task.Acknowledge(acknowledged.Uuid);
-        else
-            world.Outbox.Acknowledge(acknowledged.Task.FrameworkId, acknowledged.Task.TaskId, acknowledged.Uuid);
-    }
-
-    private void ShutDown(FrameworkID framework)
-    {
-        foreach (var run in Runs.Where(run => run.FrameworkId.Equals(framework)))
-        {
-            run.ShutDown();
-            foreach (var task in run.Tasks)
-                task.Settle();
-        }
-
-        world.Outbox.Forget(framework);
-    }
-
-    private void ReportUnknown(TaskRef task) =>
-        Report(task.FrameworkId, task.TaskId, TaskState.TaskDropped, "The task is unknown to the agent", TaskStatus.Types.Reason.Reconciliation);
-
-    private void Report(FrameworkID framework, TaskID task, TaskState state, string message, TaskStatus.Types.Reason reason) =>
-        world.Outbox.Add(
-            framework,
-            new TaskStatus
-            {
-                TaskId = task,
-                State = state,
-                Message = message,
-                Source = TaskStatus.Types.Source.Agent,
-                Reason = reason,
-                AgentId = world.Id,
-                Timestamp = world.Now,
-                Uuid = world.NewUuid(),
-            }
-        );
-
-    private AgentTask? Find(TaskRef task) =>
-        Runs.Where(run => run.FrameworkId.Equals(task.FrameworkId))
-            .SelectMany(run => run.Tasks)
-            .LastOrDefault(known => known.Id == task.TaskId.Value);
-
-    private static bool Is(ExecutorRun run, FrameworkID framework, ExecutorID executor) =>
-        run.FrameworkId.Equals(framework) && run.ExecutorId.Equals(executor);
-
     private void Recover(CancellationToken stop)
     {
-        if (world.Directory.AgentId is not { } id)
-            return;
-        world.Id = new AgentID { Value = id };
+        if (world.Directory.AgentId is { } id)
+            Recover(new AgentID { Value = id }, stop);
+        HasRecovered = true;
+    }
+
+    private void Recover(AgentID id, CancellationToken stop)
+    {
+        world.Id = id;
         foreach (var directory in world.Directory.RunMetas())
         {
             try
             {
                 if (ExecutorRun.Recover(world, directory) is { } run)
                 {
-                    lock (gate)
-                        runs.Add(run);
+                    runs.Add(run);
+                    runs.Index(run);
                 }
             }
             catch (Exception unreadable) when (unreadable is IOException or Google.Protobuf.InvalidProtocolBufferException or FormatException)
@@ -486,8 +311,7 @@ public sealed class ProcessAgent
             try
             {
                 world.Directory.Delete(run.Container.Value, run.Sandbox);
-                lock (gate)
-                    runs.Remove(run);
+                runs.Remove(run);
             }
             catch (IOException busy)
             {
@@ -503,18 +327,4 @@ public sealed class ProcessAgent
             current = connection;
         current?.Send(message);
     }
-
-    // As Mesos reads its flag: what is a number is a scalar.
-    private static Protocol.Attribute AttributeOf(string name, string value) =>
-        double.TryParse(value, System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out var number)
-            ? new() { Name = name, Type = Value.Types.Type.Scalar, Scalar = new() { Value = number } }
-            : new() { Name = name, Type = Value.Types.Type.Text, Text = new() { Value = value } };
-
-    private static Resource Scalar(string name, double value) =>
-        new()
-        {
-            Name = name,
-            Type = Value.Types.Type.Scalar,
-            Scalar = new() { Value = value },
-        };
 }

@@ -230,7 +230,10 @@ public sealed class EmulatedAgent : IDisposable
             Address = address,
         };
         message.Checkpointed.Add(_checkpoint.Resources);
+        message.Operations.Add(_checkpoint.Operations);
         _tasks.Describe(message);
+        foreach (var owner in _checkpoint.Frameworks.Where(owner => !message.Frameworks.Any(known => known.Id.Equals(owner.Id))))
+            message.Frameworks.Add(owner);
         return new ToMaster { Reregister = message };
     }
 
@@ -246,8 +249,15 @@ public sealed class EmulatedAgent : IDisposable
                 Send(new ToMaster { Pong = new() });
                 break;
             case ToAgent.MessageOneofCase.Checkpoint:
-                _checkpoint = message.Checkpoint;
-                Send(new ToMaster { Checkpointed = new() { Operations = { _checkpoint.Operations } } });
+                (_checkpoint, var finished) = Checkpoints.Take(_checkpoint, message.Checkpoint, _tasks.NewUuid);
+                Send(new ToMaster { Checkpointed = new() { Operations = { finished } } });
+                break;
+            case ToAgent.MessageOneofCase.AcknowledgeOperation:
+                _checkpoint = Checkpoints.Without(_checkpoint, known => known.Uuid.Value.Equals(message.AcknowledgeOperation.Operation));
+                break;
+            case ToAgent.MessageOneofCase.ShutdownFramework:
+                _checkpoint = Checkpoints.Without(_checkpoint, known => known.FrameworkId.Equals(message.ShutdownFramework.FrameworkId));
+                _tasks.Handle(message);
                 break;
             case ToAgent.MessageOneofCase.Shutdown:
                 // Gone for good: run again, it is another agent.

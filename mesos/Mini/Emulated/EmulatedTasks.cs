@@ -322,7 +322,7 @@ internal sealed class EmulatedTasks : IDisposable
 
     private double Timestamp => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 1e7;
 
-    private ByteString NewUuid()
+    public ByteString NewUuid()
     {
         var bytes = new byte[16];
         _random.NextBytes(bytes);

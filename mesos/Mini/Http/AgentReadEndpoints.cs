@@ -20,6 +20,9 @@ internal static class AgentReadEndpoints
             case "/health":
                 await Answer.Empty(context, 200);
                 return true;
+            case "/system/stats.json":
+                await Whole(context, SystemStatistics.Write);
+                return true;
             case "/state":
                 await Json(context, json => State(json, agent));
                 return true;
@@ -125,6 +128,7 @@ internal static class AgentReadEndpoints
         json.WriteStartObject("reserved_resources");
         json.WriteEndObject();
         json.WriteResources("unreserved_resources", total);
+        json.WriteMessages("unreserved_resources_full", agent.Describe().Resources.Select(AsBefore));
         json.WriteResources("unreserved_resources_allocated", AgentViews.Used(agent));
         json.WriteStartArray("resource_providers");
         json.WriteEndArray();
@@ -143,6 +147,14 @@ internal static class AgentReadEndpoints
             Framework(json, runs);
         json.WriteEndArray();
     }
+
+#pragma warning disable CS0612 // The form of the time before reservation refinement: the role beside the resource.
+    private static Resource AsBefore(Resource resource)
+    {
+        resource.Role = "*";
+        return resource;
+    }
+#pragma warning restore CS0612
 
     private static void Framework(Utf8JsonWriter json, IEnumerable<ExecutorRun> runs)
     {
@@ -173,9 +185,15 @@ internal static class AgentReadEndpoints
             json.WriteString("container", run.Container.Value);
             json.WriteString("directory", run.Sandbox);
             json.WriteResources("resources", AgentViews.Used(run));
-            Tasks(json, "tasks", run.Tasks.Where(task => !task.IsTerminal));
-            json.WriteStartArray("queued_tasks");
-            json.WriteEndArray();
+            if (AgentViews.RoleOf(run) is { } role)
+                json.WriteString("role", role);
+            if (run.Kind == ExecutorKind.Command && run.Tasks is [{ Info.Labels: { } labels }, ..])
+                json.WriteMessages("labels", labels.Labels_);
+            else if (run.Executor?.Labels is { } own)
+                json.WriteMessages("labels", own.Labels_);
+            var queued = run.Own?.Queued ?? [];
+            Tasks(json, "tasks", run.Tasks.Where(task => !task.IsTerminal && !queued.Contains(task)));
+            Tasks(json, "queued_tasks", queued);
             Tasks(json, "completed_tasks", run.Tasks.Where(task => task.IsTerminal));
             json.WriteEndObject();
         }
@@ -242,23 +260,29 @@ internal static class AgentReadEndpoints
         }
     }
 
-    private static async Task Json(HttpContext context, Action<Utf8JsonWriter> write, bool array = false)
+    private static Task Json(HttpContext context, Action<Utf8JsonWriter> write, bool array = false) =>
+        Whole(
+            context,
+            json =>
+            {
+                if (array)
+                    json.WriteStartArray();
+                else
+                    json.WriteStartObject();
+                write(json);
+                if (array)
+                    json.WriteEndArray();
+                else
+                    json.WriteEndObject();
+            }
+        );
+
+    private static async Task Whole(HttpContext context, Action<Utf8JsonWriter> write)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         await using (var json = new Utf8JsonWriter(buffer, StateDocuments.Options))
-        {
-            if (array)
-                json.WriteStartArray();
-            else
-                json.WriteStartObject();
             write(json);
-            if (array)
-                json.WriteEndArray();
-            else
-                json.WriteEndObject();
-        }
-
-        await Answer.Body(context, buffer.WrittenMemory, MediaTypes.Json);
+        await Answer.Document(context, buffer.WrittenMemory);
     }
 
     private static long? Number(HttpContext context, string name) =>

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Declarative.Mesos.Mini.Http;
 
-/// <summary>The HTTP face of an embedded agent: the v1 operator API and the read endpoints that others poll.</summary>
+/// <summary>The HTTP face of an embedded agent: the v1 operator and executor APIs and the read endpoints that others poll.</summary>
 public sealed class AgentServer : IAsyncDisposable
 {
     private readonly ProcessAgent _agent;
@@ -53,6 +53,8 @@ public sealed class AgentServer : IAsyncDisposable
         {
             if (path == "/api/v1")
                 await AgentCalls.Handle(context, _agent);
+            else if (path == "/api/v1/executor")
+                await ExecutorEndpoint.Handle(context, _agent);
             else if (!await AgentReadEndpoints.Handle(context, _agent, path))
                 await Answer.Text(context, 404, "404 Not Found.");
         }

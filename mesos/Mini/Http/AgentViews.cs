@@ -9,15 +9,30 @@ namespace Declarative.Mesos.Mini.Http;
 /// <summary>What an agent's API shows of its state.</summary>
 internal static class AgentViews
 {
+    private static readonly TaskState[] Counted =
+    [
+        TaskState.TaskFailed,
+        TaskState.TaskFinished,
+        TaskState.TaskGone,
+        TaskState.TaskKilled,
+        TaskState.TaskKilling,
+        TaskState.TaskLost,
+        TaskState.TaskRunning,
+        TaskState.TaskStaging,
+        TaskState.TaskStarting,
+    ];
+
     private const double BytesPerMegabyte = 1024 * 1024;
 
     public static Response.Types.GetTasks Tasks(ProcessAgent agent)
     {
         var tasks = new Response.Types.GetTasks();
+        var queued = agent.Runs.SelectMany(run => run.Own?.Queued ?? []).ToHashSet();
         foreach (var task in agent.Runs.SelectMany(run => run.Tasks))
         {
             var list =
-                !task.IsTerminal ? tasks.LaunchedTasks
+                queued.Contains(task) ? tasks.QueuedTasks
+                : !task.IsTerminal ? tasks.LaunchedTasks
                 : !task.IsSettled ? tasks.TerminatedTasks
                 : tasks.CompletedTasks;
             list.Add(task.Record);
@@ -51,7 +66,7 @@ internal static class AgentViews
         List<Response.Types.GetContainers.Types.Container> containers = [];
         foreach (var run in agent.Runs.Where(run => run.EndedAt is null))
         {
-            var running = run.Tasks.Where(task => !task.IsTerminal && task.Process is not null).ToList();
+            var running = Running(run);
             containers.Add(
                 new()
                 {
@@ -59,13 +74,13 @@ internal static class AgentViews
                     ExecutorId = run.ExecutorId,
                     ExecutorName = run.Name,
                     ContainerId = run.Container,
-                    ContainerStatus = Status(run, run.Container, running),
-                    ResourceStatistics = Statistics(agent, running),
+                    ContainerStatus = Status(run.Container, running),
+                    ResourceStatistics = Statistics(agent, run.Executor?.Resources ?? [], running),
                 }
             );
             if (!nested)
                 continue;
-            foreach (var beside in agent.Nested.Running.Where(beside => running.Exists(task => task.Container.Equals(beside.Id.Parent))))
+            foreach (var beside in agent.Nested.Running.Where(beside => running.Exists(one => one.Container.Equals(beside.Id.Parent))))
             {
                 containers.Add(
                     new()
@@ -77,7 +92,7 @@ internal static class AgentViews
                 );
             }
 
-            if (run.Executor is null)
+            if (run.Kind != ExecutorKind.Pod)
                 continue;
             foreach (var task in running)
             {
@@ -85,8 +100,8 @@ internal static class AgentViews
                     new()
                     {
                         ContainerId = new ContainerID { Value = task.Container.Value },
-                        ContainerStatus = Status(run, task.Container, [task]),
-                        ResourceStatistics = Statistics(agent, [task]),
+                        ContainerStatus = Status(task.Container, [task]),
+                        ResourceStatistics = Statistics(agent, [], [task]),
                     }
                 );
             }
@@ -109,7 +124,10 @@ internal static class AgentViews
         var options = agent.Options;
         yield return ("attributes", string.Join(';', options.Attributes.Select(attribute => $"{attribute.Name}:{attribute.Value}")));
         yield return ("containerizers", "mesos");
-        yield return ("gc_delay", string.Create(CultureInfo.InvariantCulture, $"{options.SandboxAge.TotalSeconds}secs"));
+        yield return ("executor_registration_timeout", Seconds(options.Executors.Registration));
+        yield return ("executor_reregistration_timeout", Seconds(options.Executors.SubscriptionBackoffMax));
+        yield return ("executor_shutdown_grace_period", Seconds(options.Executors.ShutdownGrace));
+        yield return ("gc_delay", Seconds(options.SandboxAge));
         yield return ("hostname", options.Hostname);
         yield return ("ip", options.Ip);
         yield return ("isolation", options.UseCgroups ? "cgroups/cpu,cgroups/mem" : "posix/cpu,posix/mem");
@@ -121,22 +139,33 @@ internal static class AgentViews
                 $"cpus:{options.Cpus};mem:{options.MemoryMegabytes};disk:{options.DiskMegabytes};ports:[{options.Ports.Begin}-{options.Ports.End}]"
             )
         );
+        yield return ("recovery_timeout", Seconds(options.Executors.Recovery));
+        yield return ("switch_user", "false");
         yield return ("work_dir", options.WorkDirectory);
     }
+
+    private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds}secs");
 
     public static IEnumerable<(string Name, double Value)> Metrics(ProcessAgent agent)
     {
         var options = agent.Options;
         var tasks = agent.Runs.SelectMany(run => run.Tasks).Select(task => task.Record).ToList();
         var used = Used(agent);
-        yield return ("slave/cpus_total", options.Cpus);
-        yield return ("slave/cpus_used", Milli.ToDouble(used.Scalar("cpus")));
-        yield return ("slave/disk_total", options.DiskMegabytes);
-        yield return ("slave/disk_used", Milli.ToDouble(used.Scalar("disk")));
-        yield return ("slave/mem_total", options.MemoryMegabytes);
-        yield return ("slave/mem_used", Milli.ToDouble(used.Scalar("mem")));
+        foreach (var (name, total) in ((string, double)[])[("cpus", options.Cpus), ("disk", options.DiskMegabytes), ("gpus", 0), ("mem", options.MemoryMegabytes)])
+        {
+            var inUse = Milli.ToDouble(used.Scalar(name));
+            yield return ($"slave/{name}_percent", total == 0 ? 0 : inUse / total);
+            yield return ($"slave/{name}_total", total);
+            yield return ($"slave/{name}_used", inUse);
+        }
+
+        var runs = agent.Runs;
+        yield return ("slave/executors_registering", runs.Count(run => run is { EndedAt: null, Own: { IsKnown: false } }));
+        yield return ("slave/executors_running", runs.Count(run => run is { EndedAt: null, Own: null or { IsKnown: true } }));
+        yield return ("slave/executors_terminated", runs.Count(run => run.EndedAt is not null));
+        yield return ("slave/frameworks_active", runs.Where(run => run.EndedAt is null).Select(run => run.FrameworkId.Value).Distinct().Count());
         yield return ("slave/registered", agent.IsRegistered ? 1 : 0);
-        foreach (var state in (TaskState[])[TaskState.TaskFailed, TaskState.TaskFinished, TaskState.TaskKilled, TaskState.TaskKilling, TaskState.TaskRunning, TaskState.TaskStarting])
+        foreach (var state in Counted)
             yield return ($"slave/tasks_{StateJson.Name(state)["TASK_".Length..].ToLowerInvariant()}", tasks.Count(task => task.State == state));
         yield return ("slave/uptime_secs", agent.Uptime.TotalSeconds);
     }
@@ -150,25 +179,42 @@ internal static class AgentViews
         return used;
     }
 
+    /// <summary>Null where nothing of it is allocated to a role.</summary>
+    public static string? RoleOf(ExecutorRun run) =>
+        run.Tasks.SelectMany(task => task.Info.Resources).Concat(run.Executor?.Resources ?? []).FirstOrDefault(one => one.AllocationInfo is not null)?.AllocationInfo.Role;
+
     public static ResourceBag Used(ExecutorRun run) =>
         ResourceBag.Of([.. run.Executor?.Resources ?? [], .. run.Tasks.Where(task => !task.IsTerminal).SelectMany(task => task.Info.Resources)]);
 
-    private static ContainerStatus Status(ExecutorRun run, ContainerID container, List<AgentTask> tasks)
+    // What runs in its containers: the tasks, or the executor that the framework brought.
+    private static List<Inside> Running(ExecutorRun run)
+    {
+        if (run.Own is { } own)
+        {
+            var tasks = run.Tasks.Where(task => !task.IsTerminal).SelectMany(task => task.Info.Resources);
+            return own.Process is { } process ? [new(run.Container, process, [.. tasks])] : [];
+        }
+
+        return [.. run.Tasks.Where(task => !task.IsTerminal && task.Process is not null).Select(task => new Inside(task.Container, task.Process!, task.Info.Resources))];
+    }
+
+    private static ContainerStatus Status(ContainerID container, List<Inside> inside)
     {
         var status = new ContainerStatus { ContainerId = container };
-        if (tasks is [{ Process: { } process }, ..])
-            status.ExecutorPid = (uint)process.KeeperPid;
+        if (inside is [var first, ..])
+            status.ExecutorPid = (uint)first.Process.KeeperPid;
         return status;
     }
 
-    private static ResourceStatistics Statistics(ProcessAgent agent, List<AgentTask> tasks)
+    private static ResourceStatistics Statistics(ProcessAgent agent, IEnumerable<Resource> executor, List<Inside> inside)
     {
         var statistics = new ResourceStatistics { Timestamp = agent.Now };
-        var usages = tasks.Select(task => task.Process!.Usage()).ToList();
+        var usages = inside.Select(one => one.Process.Usage()).ToList();
+        List<Resource> resources = [.. executor, .. inside.SelectMany(one => one.Resources)];
         statistics.CpusUserTimeSecs = usages.Sum(usage => usage.CpuUser);
         statistics.CpusSystemTimeSecs = usages.Sum(usage => usage.CpuSystem);
-        statistics.CpusSoftLimit = tasks.Sum(task => TaskCommand.Scalar(task.Info.Resources, "cpus"));
-        var requested = tasks.Sum(task => TaskCommand.Scalar(task.Info.Resources, "mem")) * BytesPerMegabyte;
+        statistics.CpusSoftLimit = TaskCommand.Scalar(resources, "cpus");
+        var requested = TaskCommand.Scalar(resources, "mem") * BytesPerMegabyte;
         statistics.MemSoftLimitBytes = (ulong)requested;
         statistics.MemLimitBytes = usages.All(usage => usage.MemoryBytesMax is not null) && usages.Count > 0
             ? (ulong)usages.Sum(usage => usage.MemoryBytesMax!.Value)
@@ -177,4 +223,6 @@ internal static class AgentViews
         statistics.MemTotalBytes = statistics.MemRssBytes;
         return statistics;
     }
+
+    private sealed record Inside(ContainerID Container, Runners.RunningProcess Process, IReadOnlyList<Resource> Resources);
 }

@@ -35,6 +35,15 @@ internal static class Answer
     public static Task Message(HttpContext context, IMessage message, MediaType type) =>
         Body(context, type == MediaType.Json ? MesosJson.Write(message) : message.ToByteArray(), type.Name());
 
+    /// <summary>A document of a read endpoint; as a call of a function of the client's where it asks with <c>jsonp=NAME</c>.</summary>
+    public static Task Document(HttpContext context, ReadOnlyMemory<byte> json)
+    {
+        if (context.Request.Query["jsonp"].ToString() is not { Length: > 0 } function)
+            return Body(context, json, MediaTypes.Json);
+        byte[] call = [.. Encoding.UTF8.GetBytes(function + "("), .. json.Span, (byte)')'];
+        return Body(context, call, "text/javascript");
+    }
+
     public static async Task Body(HttpContext context, ReadOnlyMemory<byte> bytes, string contentType)
     {
         var response = context.Response;

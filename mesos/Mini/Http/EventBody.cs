@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
-using Declarative.Mesos.Mini.Master;
+using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http;

@@ -11,10 +11,11 @@ internal static class MasterFlags
         yield return ("agent_reregister_timeout", Seconds(options.AgentReregisterTimeout));
         yield return ("allocation_interval", Seconds(options.AllocationInterval));
         yield return ("allocator", "hierarchical");
+        var authenticates = options.Credentials is null ? "false" : "true";
         yield return ("authenticate_frameworks", "false");
-        yield return ("authenticate_http_frameworks", "false");
-        yield return ("authenticate_http_readonly", "false");
-        yield return ("authenticate_http_readwrite", "false");
+        yield return ("authenticate_http_frameworks", authenticates);
+        yield return ("authenticate_http_readonly", authenticates);
+        yield return ("authenticate_http_readwrite", authenticates);
         if (options.Cluster is { } cluster)
             yield return ("cluster", cluster);
         yield return ("framework_sorter", "drf");

@@ -59,10 +59,21 @@ public sealed class MasterServer : IAsyncDisposable
         }
 
         var path = Path(context.Request.Path.Value ?? "/");
+        string? principal = null;
+        if (current.Options.Credentials is { } credentials && BasicAuthentication.RealmOf(path) is { } realm)
+        {
+            principal = BasicAuthentication.PrincipalOf(context.Request, credentials);
+            if (principal is null)
+            {
+                await BasicAuthentication.Refuse(context, realm);
+                return;
+            }
+        }
+
         try
         {
             if (path == "/api/v1/scheduler")
-                await SchedulerEndpoint.Handle(context, current);
+                await SchedulerEndpoint.Handle(context, current, principal);
             else if (path == "/api/v1" || path.StartsWith("/api/v1/", StringComparison.Ordinal))
                 await OperatorEndpoint.Handle(context, current);
             else if (!await ReadEndpoints.Handle(context, current, path))

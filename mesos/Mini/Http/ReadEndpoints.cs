@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using Declarative.Mesos.Mini.Master;
+using Declarative.Mesos.Protocol;
 using Microsoft.AspNetCore.Http;
 
 namespace Declarative.Mesos.Mini.Http;
@@ -19,7 +20,12 @@ internal static class ReadEndpoints
         ["/flags"] = (json, cluster, _) => StateDocuments.Flags(json, cluster),
         ["/version"] = (json, _, _) => StateDocuments.Version(json),
         ["/metrics/snapshot"] = (json, cluster, _) => StateDocuments.Metrics(json, cluster),
+        ["/quota"] = (json, cluster, _) => json.WriteRawValue(MesosJson.Write(OperatorViews.Quota(cluster).Status)),
+        ["/weights"] = (json, cluster, _) => StateDocuments.Weights(json, cluster),
+        ["/system/stats.json"] = (json, _, _) => SystemStatistics.Write(json),
     };
+
+    private static readonly HashSet<string> PostOnly = new(StringComparer.Ordinal) { "/machine/down", "/machine/up", "/teardown", "/reserve", "/unreserve", "/create-volumes", "/destroy-volumes" };
 
     /// <summary>False when there is no such path.</summary>
     public static async Task<bool> Handle(HttpContext context, MiniMaster master, string path)
@@ -33,6 +39,22 @@ internal static class ReadEndpoints
                 // Without a scheme, as a real master does; also when it is the leader itself.
                 context.Response.Headers.Location = $"//{master.Options.Hostname}:{master.Options.Port}";
                 await Answer.Empty(context, 307);
+                return true;
+            case "/maintenance/schedule" when HttpMethods.IsGet(context.Request.Method):
+                await Answer.Message(context, master.ViewOperator(desk => desk.Maintenance.Schedule), MediaType.Json);
+                return true;
+            case "/maintenance/status" when HttpMethods.IsGet(context.Request.Method):
+                await Answer.Message(context, master.ViewOperator(desk => desk.Maintenance.Status()), MediaType.Json);
+                return true;
+            case "/logging/toggle" when context.Request.QueryString.Value is "" or null:
+                await Answer.Text(context, 200, $"{master.ViewOperator(desk => desk.LoggingLevel)}\n");
+                return true;
+            case "/teardown" when HttpMethods.IsPost(context.Request.Method):
+                await Teardown(context, master);
+                return true;
+            case var _ when PostOnly.Contains(path) && !HttpMethods.IsPost(context.Request.Method):
+                context.Response.Headers.Allow = "POST";
+                await Answer.Text(context, 405, $"405 Method Not Allowed. Expecting one of {{ 'POST' }}, but received '{context.Request.Method}'.");
                 return true;
             default:
                 break;
@@ -51,7 +73,23 @@ internal static class ReadEndpoints
             });
         }
 
-        await Answer.Body(context, buffer.WrittenMemory, MediaTypes.Json);
+        await Answer.Document(context, buffer.WrittenMemory);
         return true;
+    }
+
+    private static async Task Teardown(HttpContext context, MiniMaster master)
+    {
+        var form = context.Request.HasFormContentType ? await context.Request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
+        if (form["frameworkId"].ToString() is not { Length: > 0 } id)
+        {
+            await Answer.Text(context, 400, "Missing 'frameworkId' query parameter");
+            return;
+        }
+
+        var outcome = master.Operate(desk => desk.Teardown(new() { Value = id }));
+        if (outcome.IsTaken)
+            await Answer.Empty(context, 200);
+        else
+            await Answer.Text(context, outcome.Status, outcome.Text);
     }
 }

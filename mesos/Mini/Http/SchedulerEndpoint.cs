@@ -10,7 +10,8 @@ internal static class SchedulerEndpoint
 {
     private const string StreamId = "Mesos-Stream-Id";
 
-    public static async Task Handle(HttpContext context, MiniMaster master)
+    /// <param name="principal">Who asks; null where everybody may.</param>
+    public static async Task Handle(HttpContext context, MiniMaster master, string? principal)
     {
         if (await ApiCall.Read<Call>(context) is not { } call)
             return;
@@ -23,6 +24,12 @@ internal static class SchedulerEndpoint
         if (MediaTypes.OfAccept(context.Request) is not { } accept)
         {
             await Answer.Text(context, 406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'");
+            return;
+        }
+
+        if (principal is not null && Mismatch(call, master, principal) is { } other)
+        {
+            await Answer.Text(context, 400, other);
             return;
         }
 
@@ -42,6 +49,23 @@ internal static class SchedulerEndpoint
         else
             await Answer.Text(context, outcome.Status, outcome.Text);
     }
+
+    // A framework is its principal's: it says so, or is given it.
+    private static string? Mismatch(Call call, MiniMaster master, string principal)
+    {
+        if (call.Type == CallType.Subscribe)
+        {
+            var info = call.Subscribe.FrameworkInfo;
+            if (!info.HasPrincipal)
+                info.Principal = principal;
+            return info.Principal == principal ? null : $"Failed to validate scheduler::Call: {Text(principal, info.Principal)}";
+        }
+
+        var known = master.View(cluster => cluster.Frameworks.GetValueOrDefault(call.FrameworkId.Value)?.Record.Principal);
+        return known is null || known == principal ? null : Text(principal, known);
+    }
+
+    private static string Text(string principal, string other) => $"Authenticated principal '{principal}' does not match principal '{other}' set in `FrameworkInfo`";
 
     private static async Task Subscribe(HttpContext context, MiniMaster master, Call call, MediaType accept)
     {

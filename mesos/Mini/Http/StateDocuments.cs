@@ -102,6 +102,14 @@ internal static class StateDocuments
         json.WriteEndObject();
     }
 
+    public static void Weights(Utf8JsonWriter json, Cluster cluster)
+    {
+        json.WriteStartArray();
+        foreach (var weight in OperatorViews.Weights(cluster)?.WeightInfos ?? [])
+            json.WriteRawValue(MesosJson.Write(weight));
+        json.WriteEndArray();
+    }
+
     public static void Agents(Utf8JsonWriter json, Cluster cluster)
     {
         json.WriteStartObject();

@@ -191,7 +191,16 @@ internal static class StateJson
             json.WriteString("state", Name(status.State));
             json.WriteDouble("timestamp", status.Timestamp);
             if (status.ContainerStatus is { } container)
+            {
+                if (container.HasExecutorPid)
+                {
+                    container = container.Clone();
+                    container.ClearExecutorPid();
+                }
+
                 json.WriteMessage("container_status", container);
+            }
+
             if (status.Labels is { } labels)
                 json.WriteMessages("labels", labels.Labels_);
             if (status.HasHealthy)

@@ -143,7 +143,12 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
         ResourceBag? ofExecutor = null;
         if (fault is null && task.Executor is { } executor)
         {
-            fault = TaskValidation.ExecutorFault(executor, framework, role);
+            // One that does not say what it is brings its command.
+            if (!executor.HasType)
+                executor.Type = ExecutorInfo.Types.Type.Custom;
+            fault = executor.Type == ExecutorInfo.Types.Type.Default
+                ? "'ExecutorInfo.type' must be 'CUSTOM'"
+                : TaskValidation.ExecutorFault(executor, framework, role) ?? ChangeFault(executor, framework, agent, role);
             if (!agent.Executors.ContainsKey((framework.Id, executor.ExecutorId.Value)))
                 ofExecutor = ResourceBag.Of(executor.Resources);
         }
@@ -182,8 +187,6 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
         }
 
         var executor = group.Executor;
-        executor.FrameworkId ??= framework.Record.Id;
-
         if (ofExecutor is not null)
         {
             left.Subtract(ofExecutor);
@@ -220,7 +223,7 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
     )
     {
         ofExecutor = null;
-        if (TaskValidation.ExecutorFault(group.Executor, framework, role) is { } wrong)
+        if ((TaskValidation.ExecutorFault(group.Executor, framework, role) ?? ChangeFault(group.Executor, framework, agent, role)) is { } wrong)
             return wrong;
         var total = new ResourceBag();
         if (!agent.Executors.ContainsKey((framework.Id, group.Executor.ExecutorId.Value)))
@@ -238,6 +241,13 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
         return left.Contains(total)
             ? null
             : $"Total resources {total.ToText(role)} required by task group and its executor are more than available {left.ToText(role)}";
+    }
+
+    private static string? ChangeFault(ExecutorInfo executor, Framework framework, Agent agent, string role)
+    {
+        executor.FrameworkId ??= framework.Record.Id;
+        Allocate(executor.Resources, role);
+        return TaskValidation.ChangeFault(executor, agent);
     }
 
     private static void Allocate(IEnumerable<Resource> resources, string role)

@@ -214,6 +214,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         }
 
         Welcome(agent, missing.Values.Where(task => !task.Record.State.IsTerminal()));
+        operations.Return(agent, reregister.Operations);
         // What it has on disk may be older than what the master made of it.
         if (isKnown)
             operations.Checkpoint(agent);

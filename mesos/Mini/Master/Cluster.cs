@@ -223,9 +223,14 @@ internal sealed class Cluster
     /// <summary>A task has reached a state that the master decided: the framework and the operators hear of it.</summary>
     public void Announce(Launched task, TaskStatus status)
     {
-        if (task.Record.ExecutorId is { } executor)
-            status.ExecutorId = executor;
+        // Only the framework is told the executor, as recorded.
         Note(task, status, status.State);
+        if (task.Record.ExecutorId is { } executor)
+        {
+            status = status.Clone();
+            status.ExecutorId = executor;
+        }
+
         Send(task.Framework, status);
     }
 
@@ -283,9 +288,12 @@ internal sealed class Cluster
             Recover(offer);
         }
 
-        var agentsOfTasks = framework.Tasks.Values.Select(task => task.Agent).Concat(framework.Executors.Values.Select(one => one.Agent));
+        var agentsOfIt = framework
+            .Tasks.Values.Select(task => task.Agent)
+            .Concat(framework.Executors.Values.Select(one => one.Agent))
+            .Concat(framework.Operations.Values.Select(one => one.Agent));
         var shutdown = new ToAgent { ShutdownFramework = new() { FrameworkId = new() { Value = framework.Id } } };
-        foreach (var agent in agentsOfTasks.Distinct().ToList())
+        foreach (var agent in agentsOfIt.Distinct().ToList())
             agent.Send(shutdown);
         foreach (var task in framework.Tasks.Values.ToList())
         {

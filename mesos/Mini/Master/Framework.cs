@@ -1,4 +1,5 @@
 using Declarative.Mesos.Mini.Allocator;
+using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Capability = Declarative.Mesos.Protocol.FrameworkInfo.Types.Capability.Types.Type;

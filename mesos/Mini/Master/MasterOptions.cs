@@ -12,6 +12,9 @@ public sealed record MasterOptions
     /// <summary>The cluster's name in /state, or null.</summary>
     public string? Cluster { get; init; }
 
+    /// <summary>Secrets by principal of those who may speak with the master over HTTP; null: everybody may.</summary>
+    public IReadOnlyDictionary<string, string>? Credentials { get; init; }
+
     /// <summary>How often an agent is pinged.</summary>
     public TimeSpan AgentPingTimeout { get; init; } = TimeSpan.FromSeconds(15);
 

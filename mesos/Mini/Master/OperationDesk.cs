@@ -71,34 +71,70 @@ internal sealed class OperationDesk(Cluster cluster)
         var message = new ToAgent.Types.Checkpoint();
         message.Resources.Add(agent.Slot.Total.Checkpointed().ToProtocol());
         foreach (var pending in Of(agent).Where(one => one.Record.LatestStatus.State == OperationState.OperationPending))
-            message.Operations.Add(pending.Record.Uuid.Value);
+        {
+            message.Operations.Add(pending.Record.Clone());
+            if (!message.Frameworks.Any(known => known.Id.Equals(pending.Framework.Record.Id)))
+                message.Frameworks.Add(pending.Framework.Record);
+        }
+
         agent.Send(new ToAgent { Checkpoint = message });
     }
 
-    /// <summary>The agent has written down what these operations made.</summary>
-    public void Checkpointed(Agent agent, IReadOnlyCollection<ByteString> uuids)
+    /// <summary>The agent has written down what these operations made, and that they are finished.</summary>
+    public void Checkpointed(Agent agent, IReadOnlyCollection<Operation> finished)
     {
-        if (uuids.Count == 0)
-            return;
-        foreach (var done in Of(agent).Where(one => uuids.Contains(one.Record.Uuid.Value) && one.Record.LatestStatus.State == OperationState.OperationPending).ToList())
+        foreach (var operation in finished)
         {
-            var status = new OperationStatus
+            if (Of(agent).FirstOrDefault(one => one.Record.Uuid.Value.Equals(operation.Uuid.Value)) is { Record.LatestStatus.State: OperationState.OperationPending } done)
+                Finish(done, operation.LatestStatus);
+        }
+    }
+
+    /// <summary>
+    /// An agent has come back with operations that were not acknowledged: of a master before this one, or of a time when it could not be reached.
+    /// </summary>
+    public void Return(Agent agent, IEnumerable<Operation> unacknowledged)
+    {
+        foreach (var operation in unacknowledged)
+        {
+            if (!cluster.Frameworks.TryGetValue(operation.FrameworkId.Value, out var framework))
+                continue;
+            if (!framework.Operations.TryGetValue(operation.Info.Id.Value, out var known))
             {
-                OperationId = done.Record.Info.Id,
-                State = OperationState.OperationFinished,
-                Uuid = new() { Value = cluster.NewUuidBytes() },
-                AgentId = agent.Record.Id,
-            };
-            done.Record.LatestStatus = status;
-            done.Record.Statuses.Add(status);
+                known = new Performed(operation.Clone(), framework, agent);
+                framework.Operations.Add(known.Id, known);
+                Tell(known);
+            }
+            else if (known.Record.Uuid.Equals(operation.Uuid) && known.Record.LatestStatus.State == OperationState.OperationPending)
+            {
+                Finish(known, operation.LatestStatus);
+            }
+        }
+    }
+
+    /// <summary>The framework is back: what it has not acknowledged comes now, and as often as at first.</summary>
+    public void TellAgain(Framework framework)
+    {
+        foreach (var done in framework.Operations.Values.Where(one => one.Record.LatestStatus.Uuid is not null))
+        {
+            done.Again?.Cancel();
+            done.Waited = TimeSpan.Zero;
             Tell(done);
         }
+    }
+
+    private void Finish(Performed done, OperationStatus status)
+    {
+        done.Record.LatestStatus = status.Clone();
+        done.Record.Statuses.Add(done.Record.LatestStatus);
+        Tell(done);
     }
 
     public static void Acknowledge(Framework framework, Call.Types.AcknowledgeOperationStatus acknowledge)
     {
         if (!framework.Operations.TryGetValue(acknowledge.OperationId.Value, out var done) || done.Record.LatestStatus.Uuid?.Value.Equals(acknowledge.Uuid) != true)
             return;
+        done.Agent.Send(new ToAgent { AcknowledgeOperation = new() { Operation = done.Record.Uuid.Value } });
         Forget(done);
     }
 

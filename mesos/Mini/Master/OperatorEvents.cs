@@ -1,3 +1,4 @@
+using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.MasterApi;
 using EventType = Declarative.Mesos.Protocol.MasterApi.Event.Types.Type;

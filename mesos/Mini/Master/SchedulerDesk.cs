@@ -67,6 +67,7 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
                 Cluster.Send(framework, update);
         }
 
+        operations.TellAgain(framework);
         return stream;
     }
 

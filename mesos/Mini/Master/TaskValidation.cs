@@ -56,6 +56,8 @@ internal static class TaskValidation
             return $"Invalid executor resources: {roles}";
         if (executor.Type == ExecutorInfo.Types.Type.Unknown)
             return "Unknown executor type";
+        if (executor.Type == ExecutorInfo.Types.Type.Custom && executor.Command is null)
+            return "'ExecutorInfo.command' must be set for 'CUSTOM' executor";
         if (executor.Type == ExecutorInfo.Types.Type.Default)
         {
             if (executor.Command is not null)
@@ -71,6 +73,13 @@ internal static class TaskValidation
 
         return null;
     }
+
+    /// <summary>An executor that runs already is not to be another one now.</summary>
+    /// <param name="executor">As the agent would get it: with its framework's id and the role of its resources.</param>
+    public static string? ChangeFault(ExecutorInfo executor, Agent agent) =>
+        agent.Executors.TryGetValue((executor.FrameworkId.Value, executor.ExecutorId.Value), out var running) && !running.Record.Equals(executor)
+            ? $"ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID: {executor} instead of {running.Record}"
+            : null;
 
     private static string? TooLittle(ResourceBag bag, string name, long milliMin, string word, string minimum)
     {

@@ -13,7 +13,7 @@ internal sealed class AgentBench : IAsyncDisposable
     private CancellationTokenSource stop = new();
     private Task running = Task.CompletedTask;
 
-    public AgentBench(string? folder = null, TimeSpan? sandboxAge = null, int port = 5051)
+    public AgentBench(string? folder = null, TimeSpan? sandboxAge = null, int port = 5051, ExecutorTimes? times = null)
     {
         ownsFolder = folder is null;
         this.folder = folder ?? Directory.CreateTempSubdirectory("agent-").FullName;
@@ -26,6 +26,7 @@ internal sealed class AgentBench : IAsyncDisposable
             MemoryMegabytes = 1024,
             DiskMegabytes = 1024,
             Ports = (31000, 31099),
+            Executors = times ?? new(),
             SandboxAge = sandboxAge ?? TimeSpan.FromDays(1),
         };
     }

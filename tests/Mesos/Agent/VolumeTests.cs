@@ -20,23 +20,39 @@ public sealed class VolumeTests : IDisposable
         var bench = first;
         await bench.Start();
         var volume = OperationTests.Volume(64);
-        var uuid = ByteString.CopyFrom(new byte[16]);
-        bench.Master.Send(new ToAgent { Checkpoint = new() { Resources = { volume }, Operations = { uuid } } });
-        await TestMaster.Until(() => bench.Master.Received.Any(one => one.Checkpointed?.Operations.Contains(uuid) == true));
+        bench.Master.Send(new ToAgent { Checkpoint = new() { Resources = { volume }, Operations = { Creation() }, Frameworks = { TestMaster.Framework } } });
+        var done = Assert.Single((await bench.Master.Until(ToMaster.MessageOneofCase.Checkpointed)).Checkpointed.Operations);
+        Assert.Equal((OperationState.OperationFinished, "op", 16), (done.LatestStatus.State, done.LatestStatus.OperationId.Value, done.LatestStatus.Uuid.Value.Length));
         bench.Master.Run(With(volume, "writes", "echo kept > data/file"));
         await bench.Master.Until("writes", TaskState.TaskFinished);
         await bench.Stop();
         await using var second = new AgentBench(folder);
         bench = second;
         await bench.Start();
-        Assert.Equal(volume, Assert.Single(bench.Master.Received.Last(one => one.Reregister is not null).Reregister.Checkpointed));
+        var back = bench.Master.Received.Last(one => one.Reregister is not null).Reregister;
+        Assert.Equal(volume, Assert.Single(back.Checkpointed));
+        // Nobody has acknowledged it: the next master is to know.
+        Assert.Equal((done, TestMaster.Framework.Id), (Assert.Single(back.Operations), Assert.Single(back.Frameworks).Id));
         bench.Master.Run(With(volume, "reads", "grep kept data/file"));
         await bench.Master.Until("reads", TaskState.TaskFinished);
         var kept = Path.Combine(folder, "volumes/roles/test/vol/file");
         Assert.True(File.Exists(kept));
+        bench.Master.Send(new ToAgent { AcknowledgeOperation = new() { Operation = done.Uuid.Value } });
         bench.Master.Send(new ToAgent { Checkpoint = new() });
         await TestMaster.Until(() => !File.Exists(kept));
+        bench.Master.Cut();
+        await TestMaster.Until(() => bench.Master.Received.Count(one => one.Reregister is not null) > 1);
+        Assert.Empty(bench.Master.Received.Last(one => one.Reregister is not null).Reregister.Operations);
     }
+
+    private static Operation Creation() =>
+        new()
+        {
+            FrameworkId = TestMaster.Framework.Id,
+            Info = new() { Type = Offer.Types.Operation.Types.Type.Create, Id = new() { Value = "op" } },
+            LatestStatus = new() { State = OperationState.OperationPending },
+            Uuid = new() { Value = ByteString.CopyFrom(new byte[16]) },
+        };
 
     private static TaskInfo With(Resource volume, string id, string script)
     {

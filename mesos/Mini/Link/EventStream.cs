@@ -1,10 +1,10 @@
 using System.Threading.Channels;
 
-namespace Declarative.Mesos.Mini.Master;
+namespace Declarative.Mesos.Mini.Link;
 
 /// <summary>
-/// The events of one subscriber, in order. The master writes and never waits; one reader takes them out. A subscriber that falls too
-/// far behind loses its stream and subscribes again.
+/// The events of one subscriber of a master or of an agent, in order. Who writes never waits; one reader takes them out. A subscriber that
+/// falls too far behind loses its stream and subscribes again.
 /// </summary>
 internal sealed class EventStream<T>(string id)
 {
