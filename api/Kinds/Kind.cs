@@ -72,7 +72,6 @@ public class Kind : IEquatable<Kind>
     public static Kind DaemonSet { get; } = ByPlural[("apps", "v1", "daemonsets")];
     public static Kind ControllerRevision { get; } = ByPlural[("apps", "v1", "controllerrevisions")];
     public static Kind ReplicationController { get; } = Core("replicationcontrollers");
-    public static Kind PersistentVolumeClaim { get; } = Core("persistentvolumeclaims");
     public static Kind Job { get; } = ByPlural[("batch", "v1", "jobs")];
     public static Kind CronJob { get; } = ByPlural[("batch", "v1", "cronjobs")];
     public static Kind HorizontalPodAutoscaler { get; } = ByPlural[("autoscaling", "v2", "horizontalpodautoscalers")];
