@@ -20,8 +20,13 @@ internal sealed class Priorities(RevisionLog log)
     /// <exception cref="Declarative.Api.ApiException">403: no such class, or a number that is not the class'.</exception>
     public void Default(AdmissionRequest request)
     {
-        if (request is not { Operation: "CREATE", Subresource: "", Object: { } pod } || !request.Key.Kind.Equals(Kind.Pod)) return;
+        if (request is not { Operation: "CREATE" or "UPDATE", Subresource: "", Object: { } pod } || !request.Key.Kind.Equals(Kind.Pod)) return;
         var spec = pod.Need("spec");
+        if (request.Old is { } old)
+        {
+            Keep(spec, old.Need("spec"));
+            return;
+        }
         var chosen = ClassOf(request, spec.Text("priorityClassName"));
         var value = chosen?.Number("value") ?? 0;
         if (spec["priority"] is not null && spec.Number("priority") != value)
@@ -31,6 +36,16 @@ internal sealed class Priorities(RevisionLog log)
         spec["priority"] = value;
         if (chosen is not null && spec.Text("priorityClassName").Length == 0) spec["priorityClassName"] = Metadata.Name(chosen);
         if (spec["preemptionPolicy"] is null) spec["preemptionPolicy"] = chosen?.Text("preemptionPolicy") is { Length: > 0 } policy ? policy : "PreemptLowerPriority";
+    }
+
+    /// <summary>Who replaces a pod by its manifest need not know what its class has meant for it.</summary>
+    private static void Keep(JsonObject spec, JsonObject old)
+    {
+        if (spec.Text("priorityClassName") != old.Text("priorityClassName")) return;
+        foreach (var name in (ReadOnlySpan<string>)["priority", "preemptionPolicy"])
+        {
+            if (spec[name] is null && old[name] is { } kept) spec[name] = kept.DeepClone();
+        }
     }
 
     private JsonObject? ClassOf(AdmissionRequest request, string name)

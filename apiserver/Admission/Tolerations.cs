@@ -15,7 +15,7 @@ internal static class Tolerations
 
     public static void Default(AdmissionRequest request)
     {
-        if (request is not { Operation: "CREATE", Subresource: "", Object: { } pod } || !request.Key.Kind.Equals(Kind.Pod)) return;
+        if (request is not { Operation: "CREATE" or "UPDATE", Subresource: "", Object: { } pod } || !request.Key.Kind.Equals(Kind.Pod)) return;
         var spec = pod.Need("spec");
         var given = (spec.List("tolerations") ?? []).OfType<JsonObject>().Where(x => x.Text("effect") is "" or "NoExecute").Select(x => x.Text("key")).ToList();
         foreach (var taint in Taints)
