@@ -42,7 +42,7 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
     {
         while (await Exists(new(Kind.Namespace, "", SecondNamespace)) is { } ns && Namespace.Read(ns.Json).Metadata.IsDeleting) await Task.Delay(TimeSpan.FromSeconds(5), world.Time);
         foreach (var node in await Nodes()) await Cordon(node, false);
-        if (world.Random.Next(2) == 0 || await IsVolumeLost()) await EndDatabase();
+        if (world.Random.Next(2) == 0 || await IsClaimGoing() || await IsVolumeLost()) await EndDatabase();
         await Begin();
         await Scale(new(Kind.Deployment, Database.Namespace, Database.Name), 1);
         await Scale(Batch, world.Random.Next(2) * BatchFills);
@@ -119,6 +119,9 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
         var agent = PersistentVolume.Read(volume.Json).Spec.Csi?.VolumeAttributes.GetValueOrDefault("agent");
         return !(await List(new(Kind.Node))).Any(x => Node.Read(x.Json).Spec.ProviderID == "mesos://" + agent);
     }
+
+    /// <summary>Somebody has deleted it; it stays until no pod uses it, and only then can there be another.</summary>
+    private async Task<bool> IsClaimGoing() => await Exists(DatabaseClaim) is { } claim && PersistentVolumeClaim.Read(claim.Json).Metadata.IsDeleting;
 
     /// <summary>Claim and pods go; the volume is destroyed. What does not go is told by the rest that follows.</summary>
     private async Task EndDatabase()
