@@ -48,6 +48,15 @@ internal sealed class SimulatedUsers(World world, Tally tally, Func<Part, IApi> 
         await Scale(Batch, world.Random.Next(2) * BatchFills);
     }
 
+    /// <summary>That a machine is lost can turn out only now: nobody waits for its volume then.</summary>
+    public async Task Mind()
+    {
+        if (!await IsVolumeLost()) return;
+        await EndDatabase();
+        await Begin();
+        await Scale(new(Kind.Deployment, Database.Namespace, Database.Name), 1);
+    }
+
     public async Task Act()
     {
         var random = world.Random;

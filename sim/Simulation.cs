@@ -117,6 +117,7 @@ public sealed class Simulation
         while (_world.Elapsed < until && _witness.Violations.Count == 0)
         {
             await Task.Delay(TimeSpan.FromSeconds(5), _world.Time);
+            await _users.Mind();
             open = await Unsettled();
             quiet = open.Length == 0 ? quiet + 1 : 0;
             if (quiet == 3) return;
