@@ -61,7 +61,10 @@ public sealed class AgentFeed
         _changed?.Invoke(facts.AgentId);
     }
 
-    /// <summary>A machine runs one agent at a port: one that was known there under another id is gone, and must not take its Node back.</summary>
+    /// <summary>
+    /// A machine runs one agent at a port: one that was known there under another id is gone, and must not take its Node back. Not so an active
+    /// one of another address: that is another machine of the same name.
+    /// </summary>
     private void Replaces(AgentFacts now)
     {
         string? former;
@@ -71,6 +74,7 @@ public sealed class AgentFeed
             former = _places.GetValueOrDefault(place);
             _places[place] = now.AgentId;
             if (former is null || former == now.AgentId || _agents[former].Presence is AgentPresence.Gone) return;
+            if (_agents[former].Presence is AgentPresence.Active && _agents[former].Address != now.Address) return;
             _agents[former] = _agents[former] with { Presence = AgentPresence.Gone };
         }
         _changed?.Invoke(former);

@@ -68,6 +68,8 @@ public sealed class AllocatorTests
     {
         OfferConstraint.Of(Constrained("text_matches (", "rack"), ["a"], out var broken);
         Assert.NotNull(broken);
+        OfferConstraint.Of(Constrained("text_matches " + new string('r', 4097), "rack"), ["a"], out var large);
+        Assert.Contains("4096", large, StringComparison.Ordinal);
         OfferConstraint.Of(Constrained("exists", "rack"), ["b"], out var stranger);
         Assert.Contains("'a'", stranger, StringComparison.Ordinal);
     }

@@ -50,6 +50,17 @@ public class NodePlanTests
     }
 
     [Fact]
+    public void Two_live_machines_of_one_name_leave_each_other_alone()
+    {
+        var feed = Feed();
+        var other = Agent("m-S2");
+        other.Pid = "slave(1)@10.9.9.9:5051";
+        feed.Known(AgentFacts.Of(Agent("m-S1")));
+        feed.Known(AgentFacts.Of(other));
+        Assert.Equal((AgentPresence.Active, AgentPresence.Active), (feed.Find("m-S1")!.Presence, feed.Find("m-S2")!.Presence));
+    }
+
+    [Fact]
     public void A_machine_that_is_back_under_a_new_id_has_one_node()
     {
         var feed = Feed();

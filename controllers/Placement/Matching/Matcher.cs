@@ -171,7 +171,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
         var kind = KindOf(pod);
         while (kind.Places.Agents.Best() is { } best)
         {
-            if (ObjectPorts(pod, agents[best.Index]) is { } ports) return Taken(pod, kind, best.Index, ports);
+            if (TakePorts(pod, agents[best.Index]) is { } ports) return Taken(pod, kind, best.Index, ports);
             best.IsOut = true;
         }
         return null;
@@ -211,7 +211,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
 
     private static readonly Dictionary<string, int> NoPorts = [];
 
-    private Dictionary<string, int>? ObjectPorts(WaitingPod pod, AgentSlot agent)
+    private Dictionary<string, int>? TakePorts(WaitingPod pod, AgentSlot agent)
     {
         if (pod.Demand.Ports.Count == 0) return NoPorts;
         var ports = new Dictionary<string, int>(pod.Demand.Ports.Count, StringComparer.Ordinal);

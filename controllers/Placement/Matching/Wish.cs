@@ -18,7 +18,6 @@ internal sealed class Wish(string key, double weight, Func<Pod, bool> selects)
     /// <summary>Nodes without the key: as bad as all the pods in one domain.</summary>
     private readonly WishDomain _without = new();
 
-    public string Key => key;
     public bool IsNear => weight < 0;
 
     public bool Selects(Pod pod) => selects(pod);

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.RegularExpressions;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
@@ -15,6 +16,9 @@ namespace Declarative.Mesos.Mini.Allocator;
 /// <remarks>Source: Mesos 1.11, OFFER_CONSTRAINTS in the scheduler API.</remarks>
 internal sealed class OfferConstraint
 {
+    /// <summary>What a master lets an expression take by default (--offer_constraints_re2_max_mem=4KB); here the text alone is measured.</summary>
+    private const int RegexBytesMax = 4096;
+
     private readonly List<List<Func<AgentInfo, bool>>> _groups;
 
     private OfferConstraint(List<List<Func<AgentInfo, bool>>> groups) => _groups = groups;
@@ -80,8 +84,12 @@ internal sealed class OfferConstraint
     }
 
     // Linear in the text whatever the expression, as RE2 is.
-    private static Regex Whole(string regex) =>
-        new($@"\A(?:{regex})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    private static Regex Whole(string regex)
+    {
+        if (Encoding.UTF8.GetByteCount(regex) is var bytes and > RegexBytesMax)
+            throw new ArgumentException($"a regular expression of {bytes} bytes; at most {RegexBytesMax} are allowed");
+        return new($@"\A(?:{regex})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    }
 
     private static (bool Exists, string? Text) Find(AgentInfo agent, AttributeConstraint.Types.Selector selector)
     {
