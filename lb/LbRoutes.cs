@@ -152,7 +152,7 @@ public sealed class LbRoutes
             foreach (var ingress in ingresses.ByIndex("secret", $"{x.Object.Namespace}/{x.Object.Name}")) Touch(Kind.Ingress, ingress.Namespace, ingress.Name);
         });
         LeaderLease lease = new(api, "kube-system", "lb-status", $"lb-{_options.Id}", time, random) { Logger = _logger };
-        var statuses = new Controller<ResourceKey>("lb", api, time, (key, _) => ValueTask.FromResult(lease.IsLeading ? StatusOf(key, services, ingresses, classes, time) : Plan.Nothing))
+        var statuses = new Controller<ResourceKey>("lb", api, time, (key, _) => ValueTask.FromResult(lease.MayAct ? StatusOf(key, services, ingresses, classes, time) : Plan.Nothing))
         {
             Views = [services, ingresses],
             Events = new(api, "lb", time, random) { Logger = _logger },
@@ -284,12 +284,25 @@ public sealed class LbRoutes
             await binding;
             binding = Start(() =>
             {
-                foreach (var listener in first.Listeners) TryBind(listener);
+                foreach (var listener in first.Listeners) BindFirst(listener);
                 return Task.CompletedTask;
             });
         }
         await binding;
         foreach (var service in concerned) Stand(service, statuses);
+    }
+
+    /// <summary>As <see cref="Apply"/>, the bulkhead of one object.</summary>
+    private void BindFirst(Listener listener)
+    {
+        try
+        {
+            TryBind(listener);
+        }
+        catch (Exception e)
+        {
+            Log.LeftOut(_logger, "listener", listener.Key.ToString(), e);
+        }
     }
 
     /// <param name="Listeners">To be opened.</param>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Text;
@@ -36,7 +37,19 @@ internal static class ClientHello
     {
         if (bytes is not ([] or [22, ..])) return Hello.None;
         // One handshake message may lie in several records.
-        var message = new byte[bytes.Length];
+        var message = ArrayPool<byte>.Shared.Rent(bytes.Length);
+        try
+        {
+            return Parse(bytes, message);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(message);
+        }
+    }
+
+    private static Hello Parse(ReadOnlySpan<byte> bytes, byte[] message)
+    {
         var length = 0;
         while (bytes.Length >= 5)
         {

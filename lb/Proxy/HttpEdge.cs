@@ -95,7 +95,9 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
         var raw = _connections.Create(socket);
         raw.Features.Set(new ClientConnection(listener, address, _httpsPort) { TlsVersion = tls.Session.Version });
         var connection = new TlsConnection(raw, tls);
-        if (!_handoff.TryGive(connection, Wire.Http1)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+        if (_handoff.TryGive(connection, Wire.Http1)) return;
+        connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+        tls.Session.Dispose();
     }
 
     public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)

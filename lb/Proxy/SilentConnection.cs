@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
+using Declarative.Lb.Settings;
 
 namespace Declarative.Lb.Proxy;
 
@@ -27,7 +28,9 @@ internal static class SilentConnection
     {
         while (listener.Cluster is { } wanted)
         {
-            if (TcpTunnel.Admit(asking.Address, wanted, table) is not { } cluster) return FirstBytes.Closed;
+            // Whoever speaks first is counted by what it then is: one request or one connection, not both.
+            var rates = new List<RateLimit>();
+            if (TcpTunnel.Admit(asking.Address, wanted, table, rates) is not { } cluster) return FirstBytes.Closed;
             using var server = await Greet(Reserve(cluster, options, out var destination), client, asking, cluster);
             var speaker = await FirstToSpeak(client, server, options.ActivityTimeout);
             if (speaker == Speaker.ServerLeft)
@@ -39,6 +42,9 @@ internal static class SilentConnection
             {
                 case Speaker.Client:
                     return await Sniffer.Look(client, options.SniffTimeout);
+                case Speaker.Server when !rates.TrueForAll(x => x.TryTake(asking.Address, EdgeSteps.Now())):
+                    Interlocked.Increment(ref cluster.Counts.RefusalCount);
+                    return FirstBytes.Closed;
                 case Speaker.Server when destination!.TryEnter():
                     var since = AccessLog.Now();
                     try

@@ -63,13 +63,14 @@ internal static class TcpTunnel
     }
 
     /// <summary>What of the settings is about connections.</summary>
+    /// <param name="later">Is given the rates that the connection has yet to be counted for; without it it is counted at once.</param>
     /// <returns>The cluster that the connection is for; null = not let in.</returns>
-    public static Cluster? Admit(IPAddress client, Cluster cluster, RouteTable table)
+    public static Cluster? Admit(IPAddress client, Cluster cluster, RouteTable table, List<RateLimit>? later = null)
     {
         Cluster? from = null;
         for (var hop = 0; cluster.Edge is { } edge; hop++)
         {
-            if (hop > Limits.SplitHopsMax || !IsLetIn(edge, client))
+            if (hop > Limits.SplitHopsMax || !IsLetIn(edge, client, later))
             {
                 Interlocked.Increment(ref cluster.Counts.RefusalCount);
                 return null;
@@ -81,8 +82,14 @@ internal static class TcpTunnel
         return cluster;
     }
 
-    public static bool IsLetIn(EdgeSettings edge, IPAddress client) =>
-        edge.Closed.Length == 0 && EdgeSteps.MayCome(edge, client) && (edge.Rate is not { } rate || rate.TryTake(client, EdgeSteps.Now()));
+    public static bool IsLetIn(EdgeSettings edge, IPAddress client, List<RateLimit>? later = null)
+    {
+        if (edge.Closed.Length > 0 || !EdgeSteps.MayCome(edge, client)) return false;
+        if (edge.Rate is not { } rate) return true;
+        if (later is null) return rate.TryTake(client, EdgeSteps.Now());
+        later.Add(rate);
+        return true;
+    }
 
     /// <summary>The other end of the connection.</summary>
     public static IPEndPoint Peer(Socket client)

@@ -59,10 +59,31 @@ internal sealed class TlsConnection : ConnectionContext
 
     public override async ValueTask DisposeAsync()
     {
-        await Transport.Input.CompleteAsync();
-        await Transport.Output.CompleteAsync();
-        await _stream.DisposeAsync();
-        await _raw.DisposeAsync();
+        try
+        {
+            await Transport.Input.CompleteAsync();
+            await Transport.Output.CompleteAsync();
+        }
+        catch (IOException e)
+        {
+            _raw.Abort(new("what was left could not be sent", e));
+        }
+        finally
+        {
+            await End();
+        }
+
+        async Task End()
+        {
+            try
+            {
+                await _stream.DisposeAsync();
+            }
+            finally
+            {
+                await _raw.DisposeAsync();
+            }
+        }
     }
 
     private sealed record Pipes(PipeReader Input, PipeWriter Output) : IDuplexPipe;

@@ -42,6 +42,40 @@ public sealed class PlainTlsTests
         }
     }
 
+    /// <summary>The keys of tickets go with it.</summary>
+    [Fact]
+    public void AContextIsUsedForADay()
+    {
+        using var authority = new TestAuthority();
+        var options = new LbOptions();
+        var (certificates, key) = authority.Issue(Host);
+        var certificate = new TlsCertificate(System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(certificates, key), []);
+        var time = new ManualTime();
+        using var loops = new PlainProxy(options, new LbRoutes(options), NullLogger.Instance) { Certificate = _ => certificate, Time = time };
+        var hello = new Hello(Host, IsPart: false, IsWhole: true, SpeaksHttp1: true, SpeaksHttp2: false);
+        var first = loops.ContextFor(hello);
+        time.Advance(TimeSpan.FromHours(23));
+        Assert.Same(first, loops.ContextFor(hello));
+        time.Advance(TimeSpan.FromHours(1));
+        var second = loops.ContextFor(hello);
+        Assert.NotNull(second);
+        Assert.NotSame(first, second);
+    }
+
+    /// <summary>Far more handshakes at once than a loop goes on with in one turn.</summary>
+    [Fact]
+    public async Task ManyHandshakesAtOnceAllEnd()
+    {
+        await using var world = await LbWorld.Start();
+        await Site(world);
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(async _ =>
+        {
+            await using var stream = await Connect(world, SslProtocols.None);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n"), Stop);
+            Assert.Contains("\r\nshop\r\n", await ToEnd(stream), StringComparison.Ordinal);
+        }));
+    }
+
     /// <summary>Requests that a loop carries and one that it gives away, in one stream, cut into records of every size.</summary>
     [Theory]
     [InlineData(SslProtocols.Tls12)]

@@ -13,6 +13,9 @@ internal sealed unsafe class EventLoop : IDisposable
     public const int BufferBytes = 128 * 1024;
     private const int EventsMax = 256;
 
+    /// <summary>Of TLS, in one turn: one costs up to a millisecond, and all other connections of the loop wait for it.</summary>
+    private const int HandshakeStepsMax = 16;
+
     /// <summary>Deadlines are looked at no more often than this: all of them are.</summary>
     private const int LookMilliseconds = 100;
 
@@ -20,6 +23,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private readonly int _bell = Libc.NewBell();
     private readonly ConcurrentQueue<Action> _posts = new();
     private readonly Queue<Handler> _again = new();
+    private readonly Queue<Handler> _handshakes = new();
     private readonly Action<Exception> _failed;
     private readonly Thread _thread;
 
@@ -109,6 +113,9 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Calls the handler again after the others have had their turn.</summary>
     public void Again(Handler handler) => _again.Enqueue(handler);
 
+    /// <summary>As <see cref="Again"/>, for a step of a handshake: in this turn or, where there are many, in a later one.</summary>
+    public void AgainForHandshake(Handler handler) => _handshakes.Enqueue(handler);
+
     /// <summary>A deadline.</summary>
     public void Due(long at)
     {
@@ -155,7 +162,7 @@ internal sealed unsafe class EventLoop : IDisposable
         while (!_ended)
         {
             // Asleep for as long as nothing is due.
-            var wait = _again.Count > 0 ? 0 : _due == long.MaxValue ? -1 : (int)Math.Clamp(Math.Max(_due, nextLook) - Now, 0, int.MaxValue);
+            var wait = _again.Count > 0 || _handshakes.Count > 0 ? 0 : _due == long.MaxValue ? -1 : (int)Math.Clamp(Math.Max(_due, nextLook) - Now, 0, int.MaxValue);
             if (wait != 0)
             {
                 Volatile.Write(ref _sleeping, 1);
@@ -176,6 +183,11 @@ internal sealed unsafe class EventLoop : IDisposable
             for (var left = _again.Count; left > 0; left--)
             {
                 var handler = _again.Dequeue();
+                if (handler.Slot != 0) Call(handler, 0);
+            }
+            for (var left = Math.Min(_handshakes.Count, HandshakeStepsMax); left > 0; left--)
+            {
+                var handler = _handshakes.Dequeue();
                 if (handler.Slot != 0) Call(handler, 0);
             }
             while (_posts.TryDequeue(out var post)) post();

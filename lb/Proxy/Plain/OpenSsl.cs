@@ -110,6 +110,9 @@ internal static unsafe class OpenSsl
     public static extern nint BIO_new(nint method);
 
     [DllImport(Crypto)]
+    public static extern int BIO_free(nint bio);
+
+    [DllImport(Crypto)]
     public static extern int BIO_write(nint bio, void* from, int count);
 
     [DllImport(Crypto)]
@@ -120,6 +123,9 @@ internal static unsafe class OpenSsl
 
     [DllImport(Crypto)]
     public static extern nint d2i_X509(nint into, byte** from, nint length);
+
+    [DllImport(Crypto)]
+    public static extern void X509_free(nint certificate);
 
     [DllImport(Crypto)]
     public static extern nint d2i_AutoPrivateKey(nint into, byte** from, nint length);

@@ -16,6 +16,7 @@ internal sealed unsafe partial class PlainConnection
     private TlsSession? _tls;
     private byte[]? _seen;
     private int _seenBytes;
+    private bool _waitsForTurn;
 
     /// <summary>The look was full: of what lies behind it there may be no news.</summary>
     private bool _hasMore;
@@ -24,6 +25,15 @@ internal sealed unsafe partial class PlainConnection
     public TlsHandoff? Handoff { get; private set; }
 
     private bool IsTls => _client.Listener.Target == ListenerTarget.IngressTls;
+
+    /// <summary>Steps of handshakes wait for the loop to call again.</summary>
+    private bool IsMyTurn(uint events)
+    {
+        var isMine = _waitsForTurn && events == 0;
+        if (!isMine && !_waitsForTurn) _loop.AgainForHandshake(this);
+        _waitsForTurn = !isMine;
+        return isMine;
+    }
 
     /// <summary>The client's first message lies in the socket: whether it is one for this loop.</summary>
     private void Greet()

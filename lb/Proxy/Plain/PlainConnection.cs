@@ -126,6 +126,7 @@ internal sealed partial class PlainConnection : Handler
                 return;
             }
         }
+        if (_state is State.Greeting or State.Handshaking && !IsMyTurn(events)) return;
         if (_state == State.Greeting) Greet();
         else if (_state == State.Handshaking) Handshake();
         else if (events == 0 || (events & Libc.Out) != 0) Flush();

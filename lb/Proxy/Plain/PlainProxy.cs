@@ -22,8 +22,11 @@ internal sealed class PlainProxy : IDisposable
     /// <summary>Sockets that only a loop may touch.</summary>
     private readonly ConcurrentDictionary<Socket, byte> _held = new();
 
-    /// <summary>By certificate, for as long as that is there; null where OpenSSL refuses it.</summary>
-    private readonly ConditionalWeakTable<TlsCertificate, StrongBox<TlsContext?>> _contexts = [];
+    /// <summary>The keys of tickets are the context's: who gets hold of one can read what was resumed with it, so none is used for longer.</summary>
+    private static readonly TimeSpan ContextLife = TimeSpan.FromDays(1);
+
+    /// <summary>By certificate, for as long as that is there.</summary>
+    private readonly ConditionalWeakTable<TlsCertificate, TlsBox> _contexts = [];
     private int _turn = -1;
     private byte[] _date = [];
     private long _dateSecond = -1;
@@ -40,6 +43,8 @@ internal sealed class PlainProxy : IDisposable
 
     /// <summary>null = nothing is logged.</summary>
     public AccessLog? Log { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>The certificate for a server name; null = TLS is somebody else's.</summary>
     public Func<string, TlsCertificate?> Certificate { get; init; } = static _ => null;
@@ -155,8 +160,22 @@ internal sealed class PlainProxy : IDisposable
     {
         if (!OpenSsl.IsSupported || hello.SpeaksHttp2 || !hello.SpeaksHttp1) return null;
         if (Routes.Table.Hosts.TlsOf(hello.Name, static x => x.TlsPassthrough || x.TlsClientCa is not null || x.Tls13Only) is not null) return null;
-        return Certificate(hello.Name) is { } certificate ? _contexts.GetValue(certificate, static x => new(TlsContext.Of(x))).Value : null;
+        return Certificate(hello.Name) is { } certificate ? ContextOf(certificate) : null;
     }
+
+    private TlsContext? ContextOf(TlsCertificate certificate)
+    {
+        if (_contexts.TryGetValue(certificate, out var box) && IsFresh(box)) return box.Context;
+        lock (_contexts)
+        {
+            if (_contexts.TryGetValue(certificate, out box) && IsFresh(box)) return box.Context;
+            // The one before is not disposed: another loop may be about to use it.
+            _contexts.AddOrUpdate(certificate, box = new(TlsContext.Of(certificate), Time.GetTimestamp()));
+            return box.Context;
+        }
+    }
+
+    private bool IsFresh(TlsBox box) => Time.GetElapsedTime(box.Made) < ContextLife;
 
     private EventLoop NextLoop() => _loops[(uint)Interlocked.Increment(ref _turn) % (uint)_loops.Length];
 
@@ -174,6 +193,9 @@ internal sealed class PlainProxy : IDisposable
             });
         }
     }
+
+    /// <param name="Context">null where OpenSSL refuses the certificate.</param>
+    private sealed record TlsBox(TlsContext? Context, long Made);
 
     private sealed class Connecting : Handler
     {

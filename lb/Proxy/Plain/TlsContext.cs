@@ -67,7 +67,10 @@ internal sealed unsafe class TlsContext : SafeHandle
             {
                 var at = bytes;
                 var x509 = OpenSsl.d2i_X509(0, &at, encoded.Length);
-                if (x509 == 0 || OpenSsl.SSL_CTX_ctrl(handle, OpenSsl.ControlChainCertificate, 0, (void*)x509) != 1) return false;
+                if (x509 == 0) return false;
+                if (OpenSsl.SSL_CTX_ctrl(handle, OpenSsl.ControlChainCertificate, 0, (void*)x509) == 1) continue; // it is the context's now
+                OpenSsl.X509_free(x509);
+                return false;
             }
         }
         return TryKey(certificate.Leaf) && OpenSsl.SSL_CTX_check_private_key(handle) == 1;

@@ -38,10 +38,18 @@ internal sealed unsafe class TlsSession : SafeHandle
 
     /// <summary>Goes on with the handshake.</summary>
     /// <returns>Above 0 = it is done, -EAGAIN = the client's turn, else it has failed.</returns>
-    public int Handshake() => Checked(OpenSsl.SSL_do_handshake(handle));
+    public int Handshake()
+    {
+        OpenSsl.ERR_clear_error();
+        return Checked(OpenSsl.SSL_do_handshake(handle));
+    }
 
     /// <returns>The number of bytes; 0 = the client has ended its side, -EAGAIN = nothing has come, else it is broken.</returns>
-    public int Read(byte* to, int count) => Checked(OpenSsl.SSL_read(handle, to, count));
+    public int Read(byte* to, int count)
+    {
+        OpenSsl.ERR_clear_error();
+        return Checked(OpenSsl.SSL_read(handle, to, count));
+    }
 
     /// <summary>May take a part. What it has not taken for want of room (-EAGAIN) it must be given again, with whatever comes behind it.</summary>
     public int Write(byte* from, int count)
@@ -49,6 +57,7 @@ internal sealed unsafe class TlsSession : SafeHandle
         var sent = 0;
         while (sent < count)
         {
+            OpenSsl.ERR_clear_error();
             var some = Checked(OpenSsl.SSL_write(handle, from + sent, count - sent));
             if (some == 0) return -Reset;
             if (some < 0) return some == -Libc.Again && sent > 0 ? sent : some;
@@ -61,6 +70,7 @@ internal sealed unsafe class TlsSession : SafeHandle
     public void End()
     {
         if (_isBroken) return;
+        OpenSsl.ERR_clear_error();
         if (OpenSsl.SSL_shutdown(handle) < 0) OpenSsl.ERR_clear_error();
     }
 
@@ -68,6 +78,13 @@ internal sealed unsafe class TlsSession : SafeHandle
     public void Detach()
     {
         (_in, _out) = (OpenSsl.BIO_new(OpenSsl.BIO_s_mem()), OpenSsl.BIO_new(OpenSsl.BIO_s_mem()));
+        if (_in == 0 || _out == 0)
+        {
+            OpenSsl.BIO_free(_in);
+            OpenSsl.BIO_free(_out);
+            Dispose();
+            throw new OutOfMemoryException();
+        }
         OpenSsl.SSL_set_bio(handle, _in, _out);
     }
 
@@ -90,6 +107,7 @@ internal sealed unsafe class TlsSession : SafeHandle
         return true;
     }
 
+    /// <summary>Of a call before which this thread's errors were cleared: what another user of OpenSSL has left there would be taken for the call's own.</summary>
     private int Checked(int result)
     {
         if (result > 0) return result;
