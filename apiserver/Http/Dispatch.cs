@@ -136,6 +136,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         // Streams wait for others than this server; a watch has a seat until its first answer is made.
         using var seat = isLong && exchange.Verb != "watch" ? null : await _inFlight.Enter(exchange.User, exchange.Verb is "get" or "list" or "watch" ? RequestClass.Read : RequestClass.Write, exchange.Aborted);
         if (isLong && seat is not null) exchange.Context.Response.OnStarting(static begun => { ((IDisposable)begun).Dispose(); return Task.CompletedTask; }, seat);
+        else if (seat is not null) exchange.Context.Response.OnStarting(static begun => { ((FairQueue.Seat)begun).Answered(); return Task.CompletedTask; }, seat);
         await Answer(exchange);
     }
 

@@ -6,7 +6,7 @@ namespace Declarative.ApiServer.Http;
 /// <summary>
 /// Seats for requests of one kind. A user who is alone may have all; as soon as others ask too, each has at most
 /// <paramref name="share"/>, and who waits is served in turn: one request of each user, then the next of each, in the order in which
-/// they came. So a flood fills its own queue and nobody else's. Beside others a user also pays for the time in seats: at most
+/// they came. So a flood fills its own queue and nobody else's. Beside others a user also pays for the time in seats until the answer begins: at most
 /// <paramref name="pace"/> of them may be taken on average, so that a flood of small requests leaves the machine room to answer others at once.
 /// </summary>
 /// <param name="seats">Requests at the same time.</param>
@@ -20,8 +20,11 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     /// <summary>What a user has not used in so long may be used at once.</summary>
     private static readonly TimeSpan Saved = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>What a request costs before and after its seat: TLS, HTTP, the way through the machine's network.</summary>
+    /// <summary>So much is added for what a request costs outside its seat, such as TLS and HTTP: a guess, as nothing measures it.</summary>
     private static readonly TimeSpan Besides = TimeSpan.FromMilliseconds(0.2);
+
+    /// <summary>Longer nobody waits for time alone: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
+    private static readonly TimeSpan DebtMax = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan TimerMin = TimeSpan.FromMilliseconds(1);
 
     private readonly Lock _gate = new();
@@ -44,8 +47,9 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         lock (_gate)
         {
             Forget();
+            var now = time.GetTimestamp();
             if (!_flows.TryGetValue(user, out var flow)) _flows[user] = flow = new Flow();
-            if (_running < seats && MayRun(flow) && flow.Waiting.Count == 0) return ValueTask.FromResult(Take(flow));
+            if (_running < seats && MayRun(flow, now) && flow.Waiting.Count == 0) return ValueTask.FromResult(Take(flow));
             if (flow.Waiting.Count >= queuedPerUserMax || _queued >= queuedMax)
             {
                 throw Status.TooManyRequests($"too many requests in flight ({what}: {flow.Running} of this user are being answered and {flow.Waiting.Count} wait), please try again later", retryAfterSeconds: 1);
@@ -54,7 +58,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             waiter.Place = flow.Waiting.AddLast(waiter);
             _queued++;
             Queue(flow);
-            if (_running < seats && flow.Running < Most) LookAgain(flow);
+            if (_running < seats && flow.Running < Most) LookAgain(flow, now);
         }
         return Wait(waiter, gone);
     }
@@ -64,7 +68,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         lock (_gate) _timer?.Dispose();
     }
 
-    private bool MayRun(Flow flow) => flow.Running < Most && (_flows.Count == 1 || flow.PaidUntil <= time.GetTimestamp());
+    private bool MayRun(Flow flow, long now) => flow.Running < Most && (_flows.Count == 1 || flow.PaidUntil <= now);
 
     // While others are there a user has a share, which is all that keeps a flood's requests from running beside everybody's.
     private int Most => _flows.Count > 1 ? share : seats;
@@ -99,7 +103,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         return new(this, flow, now);
     }
 
-    private void Leave(Flow flow, long since)
+    private void Leave(Flow flow, long since, long answered)
     {
         List<(Waiter Waiter, Seat Seat)> granted;
         lock (_gate)
@@ -109,7 +113,8 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             flow.LastAt = time.GetTimestamp();
             // Who sends one after the other pays for the rest of a request by waiting for its answer.
             var besides = flow.Running > 0 || flow.Waiting.Count > 0 ? Ticks(Besides) : 0;
-            flow.PaidUntil += (long)((flow.LastAt - since + besides) / pace);
+            var counted = (answered > 0 ? answered : flow.LastAt) - since;
+            flow.PaidUntil = Math.Min(flow.PaidUntil + (long)((counted + besides) / pace), flow.LastAt + Ticks(DebtMax));
             granted = Grant();
         }
         foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
@@ -118,17 +123,18 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     private List<(Waiter Waiter, Seat Seat)> Grant()
     {
         var granted = new List<(Waiter Waiter, Seat Seat)>();
+        var now = time.GetTimestamp();
         // Each user once a round; a round that seats nobody is the last.
         for (var unlucky = 0; _running < seats && _turns.Count > unlucky;)
         {
             var next = _turns.Dequeue();
             next.IsInTurns = false;
             if (next.Waiting.First is not { } place) continue;
-            if (!MayRun(next))
+            if (!MayRun(next, now))
             {
                 unlucky++;
                 Queue(next);
-                if (next.Running < Most) LookAgain(next);
+                if (next.Running < Most) LookAgain(next, now);
                 continue;
             }
             unlucky = 0;
@@ -140,10 +146,9 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         return granted;
     }
 
-    // Under the lock.
-    private void LookAgain(Flow flow)
+    // Under the lock, with the time by which the flow was judged: by a later one it may be due already, and nobody would look.
+    private void LookAgain(Flow flow, long now)
     {
-        var now = time.GetTimestamp();
         if (flow.PaidUntil <= now || flow.PaidUntil >= _looksAt) return;
         _looksAt = flow.PaidUntil;
         var due = TimeSpan.FromSeconds((double)(_looksAt - now) / time.TimestampFrequency);
@@ -161,6 +166,8 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         }
         foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
     }
+
+    private long Now => time.GetTimestamp();
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
@@ -186,10 +193,14 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     internal sealed class Seat(FairQueue queue, Flow flow, long since) : IDisposable
     {
         private int _left;
+        private long _answered;
+
+        /// <summary>The answer begins: how long its reader takes from here on is not counted.</summary>
+        public void Answered() => _answered = queue.Now;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since);
+            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since, _answered);
         }
     }
 

@@ -24,6 +24,7 @@ internal abstract class WatchForm
         return accept.Form switch
         {
             MediaForm.Json => new WatchLines(exchange, accept),
+            MediaForm.Protobuf when accept.Shape == Shape.Object && !ProtobufCodec.Has(exchange.Path.Kind) => throw Status.NotAcceptable("only the following media types are accepted: application/json;stream=watch"),
             MediaForm.Protobuf => new WatchFrames(new(exchange, accept)),
             _ => throw Status.NotAcceptable("only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"),
         };

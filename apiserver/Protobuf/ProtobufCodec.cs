@@ -102,6 +102,9 @@ internal static class ProtobufCodec
         ProtobufDecoder.Object(raw, type, apiVersion, kind, output);
     }
 
+    /// <summary>False for a kind whose objects have no protobuf form, such as every custom one.</summary>
+    public static bool Has(Kind kind) => TypeOf(kind.ApiVersion, kind.Name) is not null;
+
     private static SchemaType? TypeOf(string apiVersion, string kind)
     {
         var slash = apiVersion.IndexOf('/', StringComparison.Ordinal);

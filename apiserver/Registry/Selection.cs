@@ -72,10 +72,8 @@ internal sealed class Selection
             (false, true) => new(WatchEventType.Added, entry.Object.Revision, entry.Object.Stored),
             (true, true) => new(WatchEventType.Modified, entry.Object.Revision, entry.Object.Stored),
             (true, false) when entry.Type == WatchEventType.Deleted => new(WatchEventType.Deleted, entry.Object.Revision, entry.Object.Stored),
-            (true, false) => new(WatchEventType.Deleted, entry.Object.Revision, Left(entry.Previous!.Stored, entry.Object.Revision)),
+            (true, false) => new(WatchEventType.Deleted, entry.Object.Revision, entry.Previous!.AsItLeft(entry.Object.Revision)),
             _ => null,
         };
     }
-
-    private static Stored Left(Stored last, long revision) => last with { Revision = revision, Json = StoredJson.AtRevision(last.Json.Span, revision) };
 }

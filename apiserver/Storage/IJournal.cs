@@ -111,6 +111,9 @@ public sealed class JournalException(string message, Exception? inner = null) : 
 {
     /// <summary>The batch may have been kept.</summary>
     public bool IsUnknown { get; init; }
+
+    /// <summary>The file's content is no longer what was written.</summary>
+    public bool IsDamaged { get; init; }
 }
 
 /// <summary>Nothing was stored: another writer's changes, through <paramref name="revision"/>, came first.</summary>

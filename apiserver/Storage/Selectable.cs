@@ -8,11 +8,15 @@ namespace Declarative.ApiServer.Storage;
 internal sealed class Selectable(Stored stored)
 {
     private IReadOnlyDictionary<string, string>? _labels;
+    private Stored? _left;
 
     public Stored Stored { get; } = stored;
     public long Revision => Stored.Revision;
 
     public IReadOnlyDictionary<string, string> Labels => _labels ??= ReadLabels(Stored.Json.Span);
+
+    /// <summary>This state, at the revision of the change that took its place; made once for all watchers whose selection it leaves.</summary>
+    public Stored AsItLeft(long revision) => _left is { } made && made.Revision == revision ? made : _left = Stored with { Revision = revision, Json = StoredJson.AtRevision(Stored.Json.Span, revision) };
 
     private static IReadOnlyDictionary<string, string> ReadLabels(ReadOnlySpan<byte> json)
     {

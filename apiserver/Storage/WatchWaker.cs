@@ -26,7 +26,7 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
     {
         lock (gate)
         {
-            if (_runs || _waiting.Count == 0) return;
+            if (_runs || _waiting.Count + _later.Count == 0) return;
             _runs = true;
         }
         _ = Run(SynchronizationContext.Current is null);
@@ -34,20 +34,30 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
 
     private async Task Run(bool inTurns)
     {
-        do
+        var hasEnded = false;
+        try
         {
-            var began = pace?.GetTimestamp() ?? 0;
-            if (inTurns) await Task.Yield();
-            while (Next() is { } signal)
+            do
             {
-                signal.TrySetResult();
+                var began = pace?.GetTimestamp() ?? 0;
                 if (inTurns) await Task.Yield();
+                while (Next() is { } signal)
+                {
+                    signal.TrySetResult();
+                    if (inTurns) await Task.Yield();
+                }
+                if (!inTurns || pace is null) continue;
+                var rest = pace.GetElapsedTime(began) / 2;
+                if (rest >= RestMin) await Task.Delay(rest < RestMax ? rest : RestMax, pace);
             }
-            if (!inTurns || pace is null) continue;
-            var rest = pace.GetElapsedTime(began) / 2;
-            if (rest >= RestMin) await Task.Delay(rest < RestMax ? rest : RestMax, pace);
+            while (NextRound());
+            hasEnded = true;
         }
-        while (NextRound());
+        finally
+        {
+            // After a bug the next change wakes those who are left too: nobody sleeps for ever.
+            if (!hasEnded) lock (gate) _runs = false;
+        }
     }
 
     private TaskCompletionSource? Next()

@@ -90,7 +90,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
 
     private static async Task<IJournal> OnEtcd(EtcdOptions etcd, string history, ILogger log, CancellationToken stop)
     {
-        var past = await SqliteJournal.Open(history);
+        var past = await JournalWithHistory.OpenPast(history, log);
         try
         {
             return new JournalWithHistory(await EtcdJournal.Open(etcd, log, stop), past, log);

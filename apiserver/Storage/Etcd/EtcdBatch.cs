@@ -65,7 +65,7 @@ internal static class EtcdBatch
             if (KindName.Find(change.Kind) is not { } kind) continue;
             var key = new ResourceKey(kind, change.Namespace, change.Name);
             var json = change.Json.Length > 0 ? change.Json.Memory : PresentObject.Parser.ParseFrom(present[keys.Of(key)]).Json.Memory;
-            records.Add(new(change.Revision, key, change.Uid, change.Deleted ? default(ReadOnlyMemory<byte>?) : json) 
+            records.Add(new(change.Revision, key, change.Uid, change.Deleted ? default(ReadOnlyMemory<byte>?) : json)
             {
                 Last = change.Deleted ? json : default,
                 Origin = change.Verb.Length == 0 ? null : new(DateTimeOffset.FromUnixTimeMilliseconds(change.At), change.User, change.Manager, change.Verb),

@@ -12,6 +12,28 @@ namespace Declarative.ApiServer.Storage.Etcd;
 /// <param name="log">Told why changes could not be kept: the history has a gap then, and nothing else is wrong.</param>
 public sealed class JournalWithHistory(IJournal inner, SqliteJournal past, ILogger log) : IJournal, ISharedJournal
 {
+    /// <summary>Opens or makes the file of the history. A damaged one is put aside and a new one begun: the present, which is in the shared store, does not wait for it.</summary>
+    public static async Task<SqliteJournal> OpenPast(string path, ILogger log)
+    {
+        try
+        {
+            return await SqliteJournal.Open(path);
+        }
+        catch (JournalException e) when (e.IsDamaged)
+        {
+            var n = 1;
+            while (File.Exists($"{path}.damaged-{n}")) n++;
+            var aside = $"{path}.damaged-{n}";
+            // The file last: where a move fails, the next start finds it damaged again.
+            foreach (var part in (string[])["-wal", "-shm", ""])
+            {
+                if (File.Exists(path + part)) File.Move(path + part, aside + part, overwrite: true);
+            }
+            log.HistoryDamaged(aside, e.Message);
+            return await SqliteJournal.Open(path);
+        }
+    }
+
     public int BatchRecordsMax => inner.BatchRecordsMax;
 
     public long BatchBytesMax => inner.BatchBytesMax;

@@ -18,4 +18,7 @@ internal static partial class Log
 
     [LoggerMessage(5, LogLevel.Warning, "changes are missing in the history: {Reason}")]
     public static partial void HistoryLost(this ILogger log, string reason);
+
+    [LoggerMessage(6, LogLevel.Error, "the history begins anew, and the old file is kept as {Aside}: {Reason}")]
+    public static partial void HistoryDamaged(this ILogger log, string aside, string reason);
 }

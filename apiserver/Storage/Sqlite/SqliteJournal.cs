@@ -17,6 +17,9 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     /// <summary>In order of revision, so that writes go to its end: an index of names would have a page to write for each object.</summary>
     private const string ObjectTable = "CREATE TABLE IF NOT EXISTS object (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB NOT NULL)";
+
+    /// <summary>In the file as <c>user_version</c>; higher with each change after which an earlier version can not work with the file. 0 = before it was written down.</summary>
+    private const int Layout = 1;
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
@@ -37,6 +40,8 @@ public sealed class SqliteJournal : IJournal, IHistory
     private SqliteStatement? _remove;
     private SqliteStatement? _setRevision;
     private SqliteStatement? _remember;
+    private SqliteStatement? _forget;
+    private SqliteStatement? _name;
 
     /// <summary>Bytes of all states that the history ever kept: each row has the sum of those before it, so that the size of what is left is a subtraction.</summary>
     private long _historyBytes;
@@ -142,7 +147,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     public Task<IReadOnlyList<HistoryRecord>> Read(ResourceKey key, int limit, long before, CancellationToken stop) => OnThread<IReadOnlyList<HistoryRecord>>(() =>
     {
         IndexAll();
-        using var select = Command("SELECT h.revision, at, user, manager, verb, json FROM history_name n JOIN history h ON h.revision = n.revision WHERE n.kind = $k AND n.namespace = $s AND n.name = $n AND n.revision < $b ORDER BY n.revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
+        using var select = Command("SELECT n.revision, at, user, manager, verb, json FROM history_name n JOIN history h USING (revision, kind, namespace, name) WHERE n.kind = $k AND n.namespace = $s AND n.name = $n AND n.revision < $b ORDER BY n.revision DESC LIMIT $l", "$k", "$s", "$n", "$b", "$l");
         Set(select, KindName.Of(key.Kind), key.Namespace, key.Name, before > 0 ? before : long.MaxValue, limit);
         using var rows = select.ExecuteReader();
         var records = new List<HistoryRecord>();
@@ -199,7 +204,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         using var old = Command(
             $"""
             DELETE FROM history WHERE revision IN (SELECT h.revision FROM history h WHERE h.at < $a AND
-              (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history_name n JOIN history l ON l.revision = n.revision WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND l.at < $a))
+              (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history_name n JOIN history l USING (revision, kind, namespace, name) WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND l.at < $a))
               LIMIT {TrimRowsMax})
             """, "$a");
         Set(old, oldest);
@@ -231,10 +236,14 @@ public sealed class SqliteJournal : IJournal, IHistory
     private void Remember(JournalRecord record, string kind, Origin origin)
     {
         var json = record.Json ?? record.Last;
+        // Revisions come again where the objects are kept elsewhere and were restored. OR REPLACE would leave the name of the row that goes.
+        var again = record.Revision <= _indexed;
+        if (again) _forget!.With(record.Revision).Run();
         _remember!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name)
             .With(origin.At.ToUnixTimeMilliseconds()).With(origin.User).With(origin.Manager).With(origin.Verb).With(_historyBytes).With(json.Span).Run();
         _historyBytes += json.Length;
-        _unindexed++;
+        if (again) _name!.With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Revision).Run();
+        else _unindexed++;
     }
 
     private static void Set(SqliteCommand command, params ReadOnlySpan<object> values)
@@ -247,7 +256,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         if (!_thread.IsAlive) return;
         await OnThread(() =>
         {
-            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember]) command?.Dispose();
+            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember, _forget, _name]) command?.Dispose();
             _connection?.Dispose();
             return 0;
         });
@@ -264,6 +273,8 @@ public sealed class SqliteJournal : IJournal, IHistory
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path, Pooling = false, Mode = SqliteOpenMode.ReadWriteCreate, DefaultTimeout = 1 }.ToString());
         _connection.Open();
         Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -16384");
+        var layout = LayoutOfFile();
+        if (layout > Layout) throw new JournalException($"{_path} was written by a later version (its layout is {layout}, and this version knows layouts through {Layout}): start that version, or restore a backup of this one");
         if (IsLaidOutByName()) Execute("BEGIN", "ALTER TABLE object RENAME TO object_by_name", ObjectTable, "INSERT INTO object SELECT revision, kind, namespace, name, uid, json FROM object_by_name ORDER BY revision", "DROP TABLE object_by_name", "COMMIT");
         Execute(
             ObjectTable,
@@ -273,11 +284,14 @@ public sealed class SqliteJournal : IJournal, IHistory
             "CREATE TABLE IF NOT EXISTS history_name (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (kind, namespace, name, revision)) WITHOUT ROWID",
             "CREATE TRIGGER IF NOT EXISTS history_forgets AFTER DELETE ON history BEGIN DELETE FROM history_name WHERE kind = old.kind AND namespace = old.namespace AND name = old.name AND revision = old.revision; END",
             "CREATE INDEX IF NOT EXISTS history_at ON history (at)");
+        if (layout < Layout) Execute($"PRAGMA user_version = {Layout}");
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         (_begin, _commit, _rollback) = (Statement("BEGIN IMMEDIATE"), Statement("COMMIT"), Statement("ROLLBACK"));
         _put = Statement("INSERT OR REPLACE INTO object (revision, kind, namespace, name, uid, json) VALUES (?, ?, ?, ?, ?, ?)");
         _remove = Statement("DELETE FROM object WHERE revision = ?");
         _remember = Statement("INSERT OR REPLACE INTO history (revision, kind, namespace, name, at, user, manager, verb, before, json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        _forget = Statement("DELETE FROM history WHERE revision = ?");
+        _name = Statement("INSERT OR IGNORE INTO history_name (kind, namespace, name, revision) VALUES (?, ?, ?, ?)");
         using (var total = Command("SELECT before + length(json) FROM history ORDER BY revision DESC LIMIT 1")) _historyBytes = total.ExecuteScalar() as long? ?? 0;
         using (var indexed = Command("SELECT value FROM meta WHERE key = 'indexed'")) _indexed = indexed.ExecuteScalar() as long? ?? 0;
         using (var rest = Command("SELECT count(*) FROM history WHERE revision > $r", "$r"))
@@ -286,6 +300,14 @@ public sealed class SqliteJournal : IJournal, IHistory
             _unindexed = (int)(long)rest.ExecuteScalar()!;
         }
         _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
+        // Of a file of an earlier version all names are out of order: they are not left to the first write.
+        if (_unindexed >= IndexRowsMin) IndexAll();
+    }
+
+    private long LayoutOfFile()
+    {
+        using var command = Command("PRAGMA user_version");
+        return command.ExecuteScalar() as long? ?? 0;
     }
 
     /// <summary>True for a file of an earlier version.</summary>
@@ -325,7 +347,7 @@ public sealed class SqliteJournal : IJournal, IHistory
             }
             catch (SqliteException e)
             {
-                done.SetException(new JournalException(Explain(e), e));
+                done.SetException(new JournalException(Explain(e), e) { IsDamaged = e.SqliteErrorCode is SqliteCorrupt or SqliteNotADatabase });
             }
             catch (Exception e)
             {

@@ -139,6 +139,42 @@ public sealed class FairQueueTests
         }
     }
 
+    [Fact]
+    public async Task Who_is_looked_at_just_too_early_is_looked_at_again()
+    {
+        var clock = new StepClock { Now = TimeSpan.TicksPerSecond };
+        using var queue = new FairQueue("reads", 8, 4, 1, 100, 1000, clock);
+        var seats = new List<FairQueue.Seat>();
+        for (var i = 0; i < 4; i++) seats.Add(await queue.Enter("flood", Stop));
+        clock.Now += TimeSpan.TicksPerSecond;
+        (await queue.Enter("a", Stop)).Dispose();
+        foreach (var seat in seats) seat.Dispose();
+        // Four seconds of seats, of which no more than a quarter of a second is waited for.
+        var due = clock.Now + TimeSpan.FromMilliseconds(250).Ticks;
+        var waiting = queue.Enter("flood", Stop).AsTask();
+        Assert.Equal(1, clock.Looks);
+        // Due between one reading of the clock and the next.
+        (clock.Now, clock.Step) = (due - 1, 1);
+        clock.Fire();
+        Assert.False(waiting.IsCompleted);
+        Assert.Equal(2, clock.Looks);
+        clock.Fire();
+        (await waiting).Dispose();
+    }
+
+    [Fact]
+    public async Task A_reader_that_takes_its_time_is_not_counted()
+    {
+        using var queue = Queue(seats: 8, share: 4, pace: 1);
+        (await Enter(queue, "a", "a")).Dispose();
+        var seat = await Enter(queue, "slow", "s");
+        _clock.Advance(TimeSpan.FromMilliseconds(10));
+        seat.Answered();
+        _clock.Advance(TimeSpan.FromMilliseconds(500));
+        seat.Dispose();
+        Assert.True(Enter(queue, "slow", "t").IsCompleted);
+    }
+
     private FairQueue Queue(int seats, int share, int perUser = 100, double pace = double.PositiveInfinity) => new("reads", seats, share, pace, perUser, 1000, _clock);
 
     private async Task<FairQueue.Seat> Enter(FairQueue queue, string user, string name)
@@ -146,5 +182,42 @@ public sealed class FairQueueTests
         var seat = await queue.Enter(user, Stop);
         lock (_served) _served.Add(name);
         return seat;
+    }
+
+    /// <summary>A clock that goes on with each reading, and one timer, fired by hand.</summary>
+    private sealed class StepClock : TimeProvider, ITimer
+    {
+        private TimerCallback? _callback;
+        private object? _state;
+
+        public long Now { get; set; }
+        public long Step { get; set; }
+
+        /// <summary>How often the timer was set.</summary>
+        public int Looks { get; private set; }
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => (Now += Step) - Step;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            (_callback, _state) = (callback, state);
+            return this;
+        }
+
+        public void Fire() => _callback!(_state);
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            Looks++;
+            return true;
+        }
+
+        public void Dispose()
+        {
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }

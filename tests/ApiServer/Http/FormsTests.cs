@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Declarative.Api.Kinds;
+using Declarative.Tests.ApiServer.CustomResources;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -178,6 +179,24 @@ public sealed class FormsTests : IAsyncLifetime
             await _admin.PatchAsync(Maps + "/a", ("{\"metadata\":{\"labels\":{\"seen\":\"by" + kind + "\"}}}").Body("application/merge-patch+json"), Stop).Json();
             Assert.Equal("MODIFIED", (await Frame(stream)).Type);
         }
+    }
+
+    [Theory]
+    [InlineData("", 406)]
+    [InlineData(";as=PartialObjectMetadata;g=meta.k8s.io;v=v1", 200)]
+    public async Task A_watch_of_custom_objects_in_protobuf_is_refused_before_it_begins(string shape, int code)
+    {
+        (await _admin.PostAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CronTab.Definition.Body("application/yaml"), Stop)).EnsureSuccessStatusCode();
+        const string tabs = "/apis/stable.example.com/v1/namespaces/default/crontabs";
+        while (true)
+        {
+            using var listed = await _admin.GetAsync(tabs, Stop);
+            if (listed.IsSuccessStatusCode) break;
+            await Task.Delay(20, Stop);
+        }
+        using var request = Ask(tabs + "?watch=true", "application/vnd.kubernetes.protobuf" + shape);
+        using var answer = await _admin.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop);
+        Assert.Equal(code, (int)answer.StatusCode);
     }
 
     /// <summary>A deliberate difference: kube-apiserver takes whichever is named first.</summary>

@@ -1,8 +1,10 @@
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.ApiServer.Storage;
+using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Storage;
@@ -74,16 +76,10 @@ public sealed class SqliteJournalTests : IDisposable
     public async Task A_file_of_an_earlier_layout_is_brought_into_this_one()
     {
         var stop = TestContext.Current.CancellationToken;
-        await using (var file = new SqliteConnection($"Data Source={File};Pooling=False"))
-        {
-            await file.OpenAsync(stop);
-            await using var command = file.CreateCommand();
-            command.CommandText = """
-                CREATE TABLE object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, revision INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY (kind, namespace, name));
-                INSERT INTO object VALUES ('/v1/configmaps', 'default', 'a', 'u', 7, CAST('{"metadata":{}}' AS BLOB)), ('/v1/configmaps', 'default', 'b', 'v', 3, CAST('{"metadata":{"x":1}}' AS BLOB))
-                """;
-            await command.ExecuteNonQueryAsync(stop);
-        }
+        await Execute("""
+            CREATE TABLE object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, revision INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY (kind, namespace, name));
+            INSERT INTO object VALUES ('/v1/configmaps', 'default', 'a', 'u', 7, CAST('{"metadata":{}}' AS BLOB)), ('/v1/configmaps', 'default', 'b', 'v', 3, CAST('{"metadata":{"x":1}}' AS BLOB))
+            """);
         for (var opened = 0; opened < 2; opened++)
         {
             await using var journal = await SqliteJournal.Open(File);
@@ -93,6 +89,55 @@ public sealed class SqliteJournalTests : IDisposable
         {
             await journal.Append([new(8, new(Kind.ConfigMap, "default", "a"), "u", "{\"metadata\":{}}"u8.ToArray()) { Previous = 7 }], stop);
             Assert.Equal([3, 8], (await journal.Load(stop)).Objects.Select(x => x.Revision));
+        }
+    }
+
+    [Fact]
+    public async Task A_file_of_a_later_version_is_refused()
+    {
+        await (await SqliteJournal.Open(File)).DisposeAsync();
+        await Execute("PRAGMA user_version = 1000");
+        var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
+        Assert.Contains("written by a later version", refused.Message, StringComparison.Ordinal);
+        Assert.False(refused.IsDamaged);
+    }
+
+    [Fact]
+    public async Task A_revision_that_comes_again_for_another_object_takes_the_old_ones_place_in_the_history()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        ResourceKey map = new(Kind.ConfigMap, "default", "a"), secret = new(Kind.Secret, "default", "s");
+        await using (var past = await SqliteJournal.Open(File))
+        {
+            await past.Keep([Change(5, map, "{}"), Change(6, map, "{}"), Change(7, map, "{}")]);
+            Assert.Equal([7, 6, 5], await Revisions(past, map)); // names are in order now
+            await past.Keep([Change(6, secret, "{\"hidden\":1}")]);
+            Assert.Equal([7, 5], await Revisions(past, map));
+            Assert.Equal([6], await Revisions(past, secret));
+            await past.Trim(DateTimeOffset.UnixEpoch.AddDays(1), long.MaxValue, stop);
+            Assert.Equal([7], await Revisions(past, map));
+            Assert.Equal([6], await Revisions(past, secret));
+        }
+        // A name that such a row left in a file of an earlier version leads nowhere.
+        await Execute("INSERT INTO history_name VALUES ('/v1/configmaps', 'default', 'a', 6)");
+        await using var again = await SqliteJournal.Open(File);
+        Assert.Equal([7], await Revisions(again, map));
+
+        static JournalRecord Change(long revision, ResourceKey key, string json) => new(revision, key, "u", System.Text.Encoding.UTF8.GetBytes(json)) { Origin = new(DateTimeOffset.UnixEpoch, "me", "test", Origin.Update) };
+
+        async Task<IEnumerable<long>> Revisions(SqliteJournal past, ResourceKey key) => (await past.Read(key, 10, 0, stop)).Select(x => x.Revision);
+    }
+
+    [Fact]
+    public async Task Beside_a_shared_store_a_damaged_history_is_put_aside()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        for (var n = 1; n <= 2; n++)
+        {
+            await System.IO.File.WriteAllTextAsync(File, new string('x', 8192), stop);
+            await using var past = await JournalWithHistory.OpenPast(File, NullLogger.Instance);
+            Assert.Empty(await past.Read(new(Kind.ConfigMap, "default", "a"), 10, 0, stop));
+            Assert.Equal(8192, new FileInfo($"{File}.damaged-{n}").Length);
         }
     }
 
@@ -143,5 +188,14 @@ public sealed class SqliteJournalTests : IDisposable
         static ResourceKey Key(string name) => new(Kind.ConfigMap, "default", name);
 
         static byte[] Json(int bytes) => System.Text.Encoding.UTF8.GetBytes("{\"metadata\":{},\"x\":\"" + new string('x', bytes - 24) + "\"}");
+    }
+
+    private async Task Execute(string text)
+    {
+        await using var file = new SqliteConnection($"Data Source={File};Pooling=False");
+        await file.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = file.CreateCommand();
+        command.CommandText = text;
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }
 }
