@@ -91,6 +91,7 @@ internal sealed partial class RevisionLog
 
         private async Task<long> After(Task asked)
         {
+            await Task.Yield(); // the caller notes this task first; else it would stand there for good, with an answer that ages
             await Task.WhenAny(asked);
             Task<long> mine;
             lock (_gate)
