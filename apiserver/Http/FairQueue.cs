@@ -23,7 +23,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     /// <summary>So much is added for what a request costs outside its seat, such as TLS and HTTP: a guess, as nothing measures it.</summary>
     private static readonly TimeSpan Besides = TimeSpan.FromMilliseconds(0.2);
 
-    /// <summary>Longer nobody waits for time alone: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
+    /// <summary>No user owes more than this: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
     private static readonly TimeSpan DebtMax = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan TimerMin = TimeSpan.FromMilliseconds(1);
 
