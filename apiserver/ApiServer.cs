@@ -46,7 +46,7 @@ public sealed class ApiServer
     /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
     public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop), _roles.Run(stop));
 
-    /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for.</summary>
+    /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for. Roles and bindings that are there get what they lack.</summary>
     public async Task Bootstrap(CancellationToken stop)
     {
         foreach (var (key, json) in Admission.Bootstrap.Objects()) await Make(key, json, stop);
@@ -62,8 +62,16 @@ public sealed class ApiServer
         }
         catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
         {
-            return; // From an earlier start, and perhaps changed since.
+            await Complete(key, Registry.Canonical.Parse(json), stop); // From an earlier start, and perhaps changed since.
         }
+    }
+
+    private async Task Complete(ResourceKey key, System.Text.Json.Nodes.JsonObject wanted, CancellationToken stop)
+    {
+        if (_log.Get(key) is not { } found || Completed(found.Stored) is null) return;
+        await _registry.Change(User.ApiServer, key, new(), x => Completed(x) ?? Registry.Canonical.Parse(x.Json), stop);
+
+        System.Text.Json.Nodes.JsonObject? Completed(Stored stored) => Authorization.BootstrapRights.Completed(key, Registry.Canonical.Parse(stored.Json), wanted);
     }
 
     /// <summary>The changes of an object, there or deleted, the latest first. Throws 403 for who may not read it, 405 where the journal keeps none.</summary>
@@ -123,7 +131,7 @@ public sealed record ApiServerOptions
     /// <summary>The clock by which the waking of very many watchers leaves time for what else there is to do; null = they are woken without a rest.</summary>
     public TimeProvider? WatchPace { get; init; }
 
-    /// <summary>Objects created at the first start, after the namespaces: bootstrap roles and bindings.</summary>
+    /// <summary>Objects created at the first start, after the namespaces, and completed at later ones: bootstrap roles and bindings.</summary>
     public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];
 }
 

@@ -15,7 +15,7 @@ public static class BootstrapPolicy
     private const string Write = "create,delete,deletecollection,patch,update";
     private const string All = Read + "," + Write;
 
-    /// <summary>Created at start where they are missing.</summary>
+    /// <summary>Created at start where they are missing, and completed as <see cref="BootstrapRights"/> says.</summary>
     public static IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> Objects { get; } =
     [
         .. ClusterWide("cluster-admin", ["group:" + User.Masters], [Of("*", "*", "*"), Paths("*", "*")]),

@@ -9,7 +9,8 @@ namespace Declarative.ApiServer.Authorization;
 /// <remarks>
 /// A line that begins at its margin is a role: its name and, after "&lt;-", who is bound to it: <c>user:NAME</c>, <c>group:NAME</c>, or <c>sa:NAME</c> in
 /// kube-system. Each line below it is a rule: groups ("core" is ""), resources, verbs ("read" is get, list and watch), and names. A name that begins
-/// with <c>kube-system/</c> or <c>kube-public/</c> is a Role there. <c>controller NAME</c> stands for <c>system:controller:NAME &lt;- sa:NAME</c>.
+/// with <c>kube-system/</c> or <c>kube-public/</c> is a Role there. <c>controller NAME</c> stands for <c>system:controller:NAME</c>. Nobody is bound to
+/// the roles of controllers: none of them runs here, and who may make tokens in kube-system would have the rights of all of them.
 /// </remarks>
 internal static class KubernetesRoles
 {
@@ -275,11 +276,11 @@ internal static class KubernetesRoles
           core,events.k8s.io events create,patch,update
         kube-system/extension-apiserver-authentication-reader <- user:system:kube-controller-manager user:system:kube-scheduler
           core configmaps read extension-apiserver-authentication
-        kube-system/system:controller:bootstrap-signer <- sa:bootstrap-signer
+        kube-system/system:controller:bootstrap-signer
           core secrets read
-        kube-system/system:controller:cloud-provider <- sa:cloud-provider
+        kube-system/system:controller:cloud-provider
           core configmaps create,read
-        kube-system/system:controller:token-cleaner <- sa:token-cleaner
+        kube-system/system:controller:token-cleaner
           core secrets delete,read
           core,events.k8s.io events create,patch,update
         kube-system/system::leader-locking-kube-controller-manager <- user:system:kube-controller-manager sa:kube-controller-manager
@@ -288,7 +289,7 @@ internal static class KubernetesRoles
         kube-system/system::leader-locking-kube-scheduler <- user:system:kube-scheduler sa:kube-scheduler
           core configmaps watch
           core configmaps get,update kube-scheduler
-        kube-public/system:controller:bootstrap-signer <- sa:bootstrap-signer
+        kube-public/system:controller:bootstrap-signer
           core configmaps read
           core configmaps update cluster-info
           core,events.k8s.io events create,patch,update
@@ -322,7 +323,7 @@ internal static class KubernetesRoles
 
     private static Row ReadRow(string head, IReadOnlyList<Rule> rules)
     {
-        if (head.StartsWith("controller ", StringComparison.Ordinal)) return new("", "system:controller:" + head[11..], ["sa:" + head[11..]], rules);
+        if (head.StartsWith("controller ", StringComparison.Ordinal)) return new("", "system:controller:" + head[11..], [], rules);
         var parts = head.Split(" <- ");
         var slash = parts[0].IndexOf('/', StringComparison.Ordinal);
         var (ns, name) = slash < 0 ? ("", parts[0]) : (parts[0][..slash], parts[0][(slash + 1)..]);

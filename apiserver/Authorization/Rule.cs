@@ -25,6 +25,13 @@ internal sealed record Rule(
         return false;
     }
 
+    /// <summary>All that this rule allows is allowed by others too.</summary>
+    public bool IsWithin(IReadOnlyList<Rule> others) => Verbs.All(verb =>
+        Paths.All(path => others.Any(x => x.AllowsPath(verb, path)))
+        && Groups.All(group => Resources.All(resource => (Names.Count == 0 ? [""] : Names).All(name => others.Any(x => x.Allows(verb, group, resource, SubresourceOf(resource), name))))));
+
+    private static string SubresourceOf(string resource) => resource.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? resource[(slash + 1)..] : "";
+
     private bool HasResource(string resource, string subresource)
     {
         foreach (var allowed in Resources)

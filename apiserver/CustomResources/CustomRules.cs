@@ -28,7 +28,7 @@ internal sealed class CustomRules
         return causes.Count == 0 ? rules : throw new ArgumentException(causes[0].Message, nameof(schema));
     }
 
-    /// <param name="wasStored">The schema is that of a stored definition: what it may cost was judged when it came.</param>
+    /// <param name="wasStored">The schema is that of a stored definition: what it may cost and say of old values was judged when it came.</param>
     public static void CheckDefinition(Structural schema, string path, bool wasStored, List<StatusCause> causes)
     {
         var costs = wasStored ? null : new RuleCosts();
@@ -116,7 +116,7 @@ internal sealed class CustomRules
         }
     }
 
-    /// <param name="costs">null = what rules may cost is not judged.</param>
+    /// <param name="costs">null = the schema was accepted once: neither what its rules may cost nor what they say of old values is judged again.</param>
     /// <param name="rounds">Of the rules here for one object; null where nothing bounds it.</param>
     /// <param name="unbounded">Why not.</param>
     /// <param name="loose">The nearest place on the way whose elements are not known to be the same as before; "" for none.</param>
@@ -127,7 +127,7 @@ internal sealed class CustomRules
         {
             var at = $"{path}.x-kubernetes-validations[{i}]";
             if (Read(schema, schema.Rules[i], at, isRoot, causes) is not { } rule) continue;
-            if (loose.Length > 0 && rule.IsTransition) causes.Add(Metadata.Invalid($"{at}.rule", rule.Program.Text, $"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"));
+            if (costs is not null && loose.Length > 0 && rule.IsTransition) causes.Add(Metadata.Invalid($"{at}.rule", rule.Program.Text, $"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"));
             costs?.Add(rule.Program, rule.Types, schema, rounds, unbounded, $"{at}.rule", "rule", causes);
             if (rule.MessageProgram is { } message) costs?.Add(message, rule.Types, schema, rounds, unbounded, $"{at}.messageExpression", "messageExpression", causes);
             if (!_rules.TryGetValue(schema, out var rules)) _rules[schema] = rules = [];

@@ -166,6 +166,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         strategy.Default(wanted);
         var request = AdmissionRequest.Of(user, "CREATE", key, wanted, null, write);
         wanted = await Admission.Mutate(request, x => Mutated(x, key.Kind, strategy), stop);
+        strategy.Requested(wanted, user); // Again: no webhook says who asks.
         strategy.PrepareForCreate(wanted, _context);
         Valid(strategy, key, wanted, null, write);
         if (options.CheckGrant(user, key, wanted, null) is { } refused) throw refused;

@@ -50,6 +50,59 @@ public sealed class CertificateRequestTests
         await Patch(server.Admin, "status", """{"status":{"certificate":"eA=="}}""");
     }
 
+    [Fact]
+    public async Task Who_signs_decides_nothing()
+    {
+        const string approved = """{"type":"Approved","status":"True","reason":"Yes"}""";
+        await using var server = await InProcessApi.Start(options: new() { Allows = (user, x) => user.Name == "admin" || (user.Name == "signer" && x.Verb == "sign") });
+        var signer = server.Server.As(new User("signer"));
+        await Create(server.Admin, "example.io/x", "CN=jack");
+        var refused = await Assert.ThrowsAsync<ApiException>(() => Patch(signer, "status", $$$"""{"status":{"certificate":"eA==","conditions":[{{{approved}}}]}}"""));
+        Assert.Equal("Forbidden: updates may not add a condition of type \"Approved\"", Assert.Single(refused.Status.Causes).Message);
+
+        const string failed = """{"type":"Failed","status":"True"}""";
+        await Patch(server.Admin, "approval", $$$"""{"status":{"conditions":[{{{approved}}}]}}""");
+        Assert.Equal(403, (await Assert.ThrowsAsync<ApiException>(() => Patch(server.Server.As(Jane), "status", $$$"""{"status":{"conditions":[{{{approved}}},{{{failed}}}]}}"""))).Code);
+        var changed = Json(await Patch(signer, "status", $$$"""{"status":{"conditions":[{{{approved.Replace("Yes", "No", StringComparison.Ordinal)}}},{{{failed}}}]}}"""));
+        Assert.Equal(("Yes", "Failed"), ((string?)changed["status"]!["conditions"]![0]!["reason"], (string?)changed["status"]!["conditions"]![1]!["type"]));
+    }
+
+    [Fact]
+    public async Task A_webhook_does_not_say_who_asks()
+    {
+        await using var server = await InProcessApi.Start(options: new() { Hook = Rename });
+        await server.Admin.Create(ResourceKey.Of(Kind.MutatingWebhookConfiguration, "", "a"), """
+            {"metadata":{"name":"a"},"webhooks":[{"name":"a.example.com","admissionReviewVersions":["v1"],"sideEffects":"None","clientConfig":{"url":"https://127.0.0.1:9/"},
+            "rules":[{"apiGroups":["certificates.k8s.io"],"apiVersions":["v1"],"resources":["*"],"operations":["CREATE"]}]}]}
+            """u8.ToArray(), stop: Stop);
+        var made = await Create(server.Server.As(Jane), "example.io/x", "CN=jack");
+        Assert.Equal(("jane", """["devs","system:authenticated"]""", "b"), ((string?)made["spec"]!["username"], made["spec"]!["groups"]!.ToJsonString(), (string?)made["metadata"]!["labels"]!["a"]));
+
+        static Task<ReadOnlyMemory<byte>> Rename(Declarative.ApiServer.Admission.Webhooks.HookTarget target, ReadOnlyMemory<byte> body, TimeSpan timeout, CancellationToken stop)
+        {
+            var patch = """[{"op":"add","path":"/spec/username","value":"root"},{"op":"add","path":"/spec/groups","value":["system:masters"]},{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]"""u8;
+            var uid = (string)JsonNode.Parse(body.Span)!["request"]!["uid"]!;
+            var response = new JsonObject { ["uid"] = uid, ["allowed"] = true, ["patchType"] = "JSONPatch", ["patch"] = Convert.ToBase64String(patch) };
+            return Task.FromResult<ReadOnlyMemory<byte>>(Encoding.UTF8.GetBytes(new JsonObject { ["apiVersion"] = "admission.k8s.io/v1", ["kind"] = "AdmissionReview", ["response"] = response }.ToJsonString()));
+        }
+    }
+
+    [Theory]
+    [InlineData("{0}\n", true)]
+    [InlineData("text\n{0}", false)]
+    [InlineData("{0}\n{0}", false)]
+    [InlineData("-----BEGIN CERTIFICATE REQUEST-----\nA: b\n\neA==\n-----END CERTIFICATE REQUEST-----", false)]
+    [InlineData("-----BEGIN CERTIFICATE REQUEST-----\neA==\n-----END CERTIFICATE REQUEST-----", false)]
+    [InlineData("-----BEGIN CERTIFICATE-----\neA==\n-----END CERTIFICATE-----", false)]
+    public async Task One_request_and_nothing_else_is_asked(string form, bool may)
+    {
+        await using var server = await InProcessApi.Start();
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var made = CreatePem(server.Admin, "example.io/x", form.Replace("{0}", new CertificateRequest("CN=jack", key, HashAlgorithmName.SHA256).CreateSigningRequestPem(), StringComparison.Ordinal));
+        if (may) await made;
+        else Assert.Equal(("spec.request", 422), ((await Assert.ThrowsAsync<ApiException>(() => made)).Status.Causes.Single().Field, (await Assert.ThrowsAsync<ApiException>(() => made)).Code));
+    }
+
     [Theory]
     [InlineData("""{"status":{"conditions":[{"type":"Approved","status":"False"}]}}""", "status.conditions[0].status")]
     [InlineData("""{"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Denied","status":"True"}]}}""", "status.conditions[1].type")]
@@ -79,7 +132,11 @@ public sealed class CertificateRequestTests
     private static async Task<JsonNode> Create(IApi api, string signer, string subject, string more = "")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var pem = new CertificateRequest(subject, key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
+        return await CreatePem(api, signer, new CertificateRequest(subject, key, HashAlgorithmName.SHA256).CreateSigningRequestPem(), more);
+    }
+
+    private static async Task<JsonNode> CreatePem(IApi api, string signer, string pem, string more = "")
+    {
         var json = $$$"""{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"jack"},"spec":{ {{{more}}} "request":"{{{Convert.ToBase64String(Encoding.ASCII.GetBytes(pem))}}}","signerName":"{{{signer}}}","usages":["client auth"]}}""";
         return Json(await api.Create(Key, Encoding.UTF8.GetBytes(json), stop: Stop));
     }

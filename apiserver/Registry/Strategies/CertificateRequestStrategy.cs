@@ -14,6 +14,8 @@ namespace Declarative.ApiServer.Registry.Strategies;
 internal sealed class CertificateRequestStrategy : Strategy
 {
     private const string BlockLabel = "CERTIFICATE REQUEST";
+    private const string NoBlock = "PEM block type must be CERTIFICATE REQUEST, without headers, and nothing else around it";
+    private const string Organization = "2.5.4.10";
     private const string ClientSigner = "kubernetes.io/kube-apiserver-client";
     private static readonly string[] Decisions = ["Approved", "Denied", "Failed"];
 
@@ -41,6 +43,7 @@ internal sealed class CertificateRequestStrategy : Strategy
         var (status, before) = (json.Need("status"), old.Object("status") ?? []);
         // An approval decides and signs nothing; who signs decides nothing.
         if (subresource == "approval") Canonical.CopyMember(before, status, "certificate");
+        if (subresource == "status") KeepDecision(status, before);
         var now = Metadata.Time(context.Time.GetUtcNow());
         foreach (var condition in Conditions(status))
         {
@@ -51,17 +54,25 @@ internal sealed class CertificateRequestStrategy : Strategy
 
     public override void MayChange(User user, string subresource, JsonObject json, JsonObject old, WriteContext context)
     {
+        var kind = Api.Kinds.Kind.Find("certificates.k8s.io", "v1", "certificatesigningrequests")!;
+        var (status, before) = (json.Object("status") ?? [], old.Object("status") ?? []);
+        if (subresource == "status")
+        {
+            var added = Conditions(status).Select(x => x.Text("type")).Where(ApprovalDecides).Except(Conditions(before).Select(x => x.Text("type")));
+            List<StatusCause> causes = [.. added.Select(x => Rules.Forbidden("status.conditions", $"updates may not add a condition of type \"{x}\""))];
+            if (causes.Count > 0) throw Status.Invalid(kind, Metadata.Name(json), causes);
+        }
         var verb = subresource switch
         {
             "approval" => "approve",
-            "status" when !JsonNode.DeepEquals(json.Object("status")?["certificate"], old.Object("status")?["certificate"]) => "sign",
+            "status" when !JsonNode.DeepEquals(status["certificate"], before["certificate"]) || !JsonNode.DeepEquals(status["conditions"], before["conditions"]) => "sign",
             _ => "",
         };
         if (verb.Length == 0) return;
         var signer = old.Object("spec")?.Text("signerName") ?? "";
         var domain = signer.Split('/')[0] + "/*";
         if (context.Options.Allows(user, Signers(signer)) || context.Options.Allows(user, Signers(domain))) return;
-        throw Status.Forbidden(Api.Kinds.Kind.Find("certificates.k8s.io", "v1", "certificatesigningrequests")!, Metadata.Name(json), $"user not permitted to {verb} requests with signerName \"{signer}\"");
+        throw Status.Forbidden(kind, Metadata.Name(json), $"user not permitted to {verb} requests with signerName \"{signer}\"");
 
         AccessQuestion Signers(string name) => new(verb, "certificates.k8s.io", "signers") { Name = name };
     }
@@ -71,8 +82,8 @@ internal sealed class CertificateRequestStrategy : Strategy
         Decided(json.Object("status") ?? [], old?.Object("status") ?? [], causes);
         if (old is not null) return;
         var spec = new Part(json.Need("spec"), "spec", causes);
-        var der = Array.Empty<byte>();
-        if (spec.Needs("request") && Error(spec.Text("request"), out der) is { } error) spec.Causes.Add(Metadata.Invalid("spec.request", "", error));
+        X500DistinguishedName? subject = null;
+        if (spec.Needs("request") && Error(spec.Text("request"), out subject) is { } error) spec.Causes.Add(Metadata.Invalid("spec.request", "", error));
         spec.Needs("usages");
         if (spec.Number("expirationSeconds") is < 600) spec.Invalid("expirationSeconds", "may not specify a duration less than 600 seconds (10 minutes)");
         if (!spec.Needs("signerName")) return;
@@ -81,11 +92,22 @@ internal sealed class CertificateRequestStrategy : Strategy
         {
             spec.Invalid("signerName", "must be a fully qualified domain and path of the form 'example.com/signer-name'");
         }
-        else if (spec.Text("signerName") == ClientSigner && NamesMasters(der))
+        else if (spec.Text("signerName") == ClientSigner && subject is not null && Refusal(subject) is { } why)
         {
-            spec.Forbidden("request", $"use of {ClientSigner} signer with {User.Masters} group is not allowed");
+            spec.Forbidden("request", $"use of {ClientSigner} signer with {why} is not allowed");
         }
     }
+
+    // A decision stays as it was made; that none appears here, and none goes, MayChange sees to.
+    private static void KeepDecision(JsonObject status, JsonObject before)
+    {
+        foreach (var condition in Conditions(status).Where(x => ApprovalDecides(x.Text("type"))).ToList())
+        {
+            if (Conditions(before).FirstOrDefault(x => x.Text("type") == condition.Text("type")) is { } made) condition.ReplaceWith(made.DeepClone());
+        }
+    }
+
+    private static bool ApprovalDecides(string type) => type is "Approved" or "Denied";
 
     // Conditions of a decision are True, contradict each other nowhere, and stay.
     private static void Decided(JsonObject status, JsonObject before, List<StatusCause> causes)
@@ -107,27 +129,38 @@ internal sealed class CertificateRequestStrategy : Strategy
 
     private static IEnumerable<JsonObject> Conditions(JsonObject status) => (status.List("conditions") ?? []).OfType<JsonObject>();
 
-    private static string? Error(string request, out byte[] der)
+    private static string? Error(string request, out X500DistinguishedName? subject)
     {
-        der = [];
+        subject = null;
         var bytes = new byte[request.Length];
-        if (!Convert.TryFromBase64String(request, bytes, out var length)) return "PEM block type must be CERTIFICATE REQUEST";
-        var text = Encoding.ASCII.GetString(bytes, 0, length);
-        if (!PemEncoding.TryFind(text, out var block) || text[block.Label] != BlockLabel) return "PEM block type must be CERTIFICATE REQUEST";
-        der = Convert.FromBase64String(text[block.Base64Data]);
-        return null;
-    }
-
-    private static bool NamesMasters(byte[] der)
-    {
+        if (!Convert.TryFromBase64String(request, bytes, out var length)) return NoBlock;
+        // One block and nothing around it: a signer that reads another one than was judged would sign what nobody has seen.
+        var text = Encoding.ASCII.GetString(bytes, 0, length).Trim();
+        if (!PemEncoding.TryFind(text, out var block) || text[block.Label] != BlockLabel || block.Location.GetOffsetAndLength(text.Length) != (0, text.Length)) return NoBlock;
         try
         {
-            var request = CertificateRequest.LoadSigningRequest(der, HashAlgorithmName.SHA256, CertificateRequestLoadOptions.SkipSignatureValidation);
-            return request.SubjectName.EnumerateRelativeDistinguishedNames().Any(x => x.GetSingleElementType().Value == "2.5.4.10" && x.GetSingleElementValue() == User.Masters);
+            var read = CertificateRequest.LoadSigningRequest(Convert.FromBase64String(text[block.Base64Data]), HashAlgorithmName.SHA256, CertificateRequestLoadOptions.SkipSignatureValidation).SubjectName;
+            foreach (var name in read.EnumerateRelativeDistinguishedNames())
+            {
+                if (!name.HasMultipleElements) _ = name.GetSingleElementValue();
+            }
+            subject = read;
+            return null;
         }
-        catch (CryptographicException)
+        catch (CryptographicException e)
         {
-            return false; // Nothing can be made of it; its signer says so.
+            return $"must be a certificate request: {e.Message}";
         }
+    }
+
+    /// <summary>What a client's certificate may not have in its subject; null where it has nothing of it.</summary>
+    private static string? Refusal(X500DistinguishedName subject)
+    {
+        foreach (var name in subject.EnumerateRelativeDistinguishedNames())
+        {
+            if (name.HasMultipleElements) return "a relative distinguished name of several values";
+            if (name.GetSingleElementType().Value == Organization && name.GetSingleElementValue() == User.Masters) return $"{User.Masters} group";
+        }
+        return null;
     }
 }

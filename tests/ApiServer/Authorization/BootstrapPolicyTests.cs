@@ -62,10 +62,10 @@ public sealed class BootstrapPolicyTests
     [InlineData("system:kube-scheduler", "create", "deployments", "", false)]
     [InlineData("system:kube-proxy", "watch", "endpointslices", "", true)]
     [InlineData("system:kube-controller-manager", "list", "secrets", "", true)]
-    [InlineData("system:serviceaccount:kube-system:deployment-controller", "update", "replicasets", "", true)]
-    [InlineData("system:serviceaccount:kube-system:deployment-controller", "update", "secrets", "", false)]
-    [InlineData("system:serviceaccount:default:deployment-controller", "update", "replicasets", "", false)]
-    [InlineData("system:serviceaccount:kube-system:generic-garbage-collector", "delete", "configmaps", "", true)]
+    [InlineData("system:serviceaccount:kube-system:kube-dns", "watch", "endpoints", "", true)]
+    [InlineData("system:serviceaccount:kube-system:deployment-controller", "update", "replicasets", "", false)]
+    [InlineData("system:serviceaccount:kube-system:generic-garbage-collector", "delete", "configmaps", "", false)]
+    [InlineData("system:serviceaccount:kube-system:clusterrole-aggregation-controller", "escalate", "clusterroles", "", false)]
     public void The_roles_of_Kubernetes_are_there(string user, string verb, string plural, string subresource, bool may)
     {
         var kind = Kind.All.First(x => x.Plural == plural && x.Version == "v1");
@@ -83,10 +83,42 @@ public sealed class BootstrapPolicyTests
             "system:persistent-volume-provisioner", "system:auth-delegator", "system:monitoring", "system:certificates.k8s.io:kubelet-serving-approver", "system:controller:job-controller", "system:controller:namespace-controller",
         ];
         Assert.Empty(known.Except(names));
+        Assert.DoesNotContain(BootstrapPolicy.Objects, x => (x.Key.Kind == Kind.ClusterRoleBinding || x.Key.Kind == Kind.RoleBinding) && x.Key.Name.StartsWith("system:controller:", StringComparison.Ordinal));
         Assert.InRange(names.Count(x => x.StartsWith("system:controller:", StringComparison.Ordinal)), 30, 50);
         Assert.All(BootstrapPolicy.Objects, x => Assert.Contains("\"kubernetes.io/bootstrapping\":\"rbac-defaults\"", System.Text.Encoding.UTF8.GetString(x.Json.Span), StringComparison.Ordinal));
         Assert.NotNull(_authorizer.Check(new User("system:kube-scheduler"), "get", Kind.ConfigMap, "", "kube-system", "other"));
         Assert.Null(_authorizer.Check(new User("system:kube-scheduler"), "get", Kind.ConfigMap, "", "kube-system", "extension-apiserver-authentication"));
+    }
+
+    /// <summary>A store of an older release: its roles and bindings get what they lack, once, and keep what was added to them.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("true", true)]
+    [InlineData("false", false)]
+    public async Task What_roles_and_bindings_lack_is_added_at_start(string autoupdate, bool isAdded)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var api = await InProcessApi.Start(options: new() { BootstrapObjects = BootstrapPolicy.Objects });
+        var role = ResourceKey.Of(Kind.ClusterRole, "", User.Placement.Name);
+        var binding = ResourceKey.Of(Kind.ClusterRoleBinding, "", User.Placement.Name);
+        var annotations = autoupdate.Length == 0 ? "{}" : $$"""{"rbac.authorization.k8s.io/autoupdate":"{{autoupdate}}"}""";
+        await Change(role, """ "rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["*"]},{"apiGroups":["x.io"],"resources":["ys"],"verbs":["get"]}] """);
+        await Change(binding, """ "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"jane"}] """);
+
+        await api.Server.Bootstrap(stop);
+        var rules = Rule.ReadAll((await api.Admin.Get(role, stop: stop)).Json);
+        Assert.Equal(isAdded, rules.Any(x => x.Allows("patch", "", "persistentvolumes", "", "v")));
+        Assert.Contains(rules, x => x.Allows("get", "x.io", "ys", "", "y"));
+        Assert.Single(rules, x => x.Resources.SequenceEqual(["pods"]));
+        var subjects = System.Text.Json.Nodes.JsonNode.Parse((await api.Admin.Get(binding, stop: stop)).Json.Span)!["subjects"]!.AsArray().Select(x => (string?)x!["name"]);
+        Assert.Equal(isAdded ? ["jane", User.Placement.Name] : ["jane"], subjects);
+
+        var revision = api.Server.Revision;
+        await api.Server.Bootstrap(stop);
+        Assert.Equal(revision, api.Server.Revision);
+
+        Task Change(ResourceKey key, string member) =>
+            api.Admin.Patch(key, PatchKind.Merge, System.Text.Encoding.UTF8.GetBytes($$"""{"metadata":{"annotations":{{annotations}}},{{member}}}"""), stop: stop);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Api.Wire;
+using Declarative.ApiServer.CustomResources;
 using Declarative.Sim;
 using Xunit;
 
@@ -95,6 +96,19 @@ public sealed class DefinitionTests
         await using var api = await InProcessApi.Start();
         var refused = await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, Kind.CustomResourceDefinition, Costly("self == oldSelf", "maxItems: 3", "maxLength: 5,")));
         Assert.Contains("oldSelf cannot be used on the uncorrelatable portion of the schema within spec.versions[0].schema.openAPIV3Schema.properties[names]", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_stored_definition_with_such_a_rule_is_served()
+    {
+        var schema = Structural.Read((JsonObject)JsonNode.Parse("""{"type":"object","properties":{"names":{"type":"array","items":{"type":"string","x-kubernetes-validations":[{"rule":"self == oldSelf"}]}}}}""")!);
+        CustomRules.Compile(schema);
+        foreach (var wasStored in (bool[])[true, false])
+        {
+            var causes = new List<StatusCause>();
+            CustomRules.CheckDefinition(schema, "s", wasStored, causes);
+            Assert.Equal(wasStored, causes.Count == 0);
+        }
     }
 
     [Fact]

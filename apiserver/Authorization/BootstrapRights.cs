@@ -1,0 +1,52 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer.Registry;
+
+namespace Declarative.ApiServer.Authorization;
+
+/// <summary>
+/// What a stored role or binding lacks of the one that a new cluster has (Kubernetes doc "Using RBAC Authorization", auto-reconciliation): a newer
+/// release adds what its parts need, and takes away nothing that was given.
+/// </summary>
+internal static class BootstrapRights
+{
+    private const string AutoUpdate = "rbac.authorization.k8s.io/autoupdate";
+
+    /// <returns>The stored object with what it lacked; null where nothing is to be written.</returns>
+    public static JsonObject? Completed(ResourceKey key, JsonObject stored, JsonObject wanted)
+    {
+        if (Metadata.IsDeleting(stored) || Metadata.Of(stored).Object("annotations")?.Text(AutoUpdate) == "false") return null;
+        if (key.Kind == Kind.ClusterRole || key.Kind == Kind.Role) return With("rules", stored, MissingRules(stored, wanted));
+        if (key.Kind == Kind.ClusterRoleBinding || key.Kind == Kind.RoleBinding) return With("subjects", stored, MissingSubjects(stored, wanted));
+        return null;
+    }
+
+    // The rules of an aggregated role are written out of its parts, which are completed themselves.
+    private static List<JsonNode> MissingRules(JsonObject stored, JsonObject wanted)
+    {
+        if (stored["aggregationRule"] is not null) return [];
+        var held = Rule.ReadAll(JsonSerializer.SerializeToUtf8Bytes(stored));
+        var asked = Rule.ReadAll(JsonSerializer.SerializeToUtf8Bytes(wanted));
+        return [.. asked.Index().Where(x => !x.Item.IsWithin(held)).Select(x => wanted.List("rules")![x.Index]!)];
+    }
+
+    // Who is bound to another role by this name keeps that one.
+    private static List<JsonNode> MissingSubjects(JsonObject stored, JsonObject wanted)
+    {
+        if (Named(stored.Object("roleRef") ?? []) != Named(wanted.Object("roleRef") ?? [])) return [];
+        var bound = (stored.List("subjects") ?? []).OfType<JsonObject>().Select(Named).ToHashSet();
+        return [.. (wanted.List("subjects") ?? []).OfType<JsonObject>().Where(x => !bound.Contains(Named(x)))];
+    }
+
+    private static (string, string, string) Named(JsonObject json) => (json.Text("kind"), json.Text("namespace"), json.Text("name"));
+
+    private static JsonObject? With(string list, JsonObject stored, List<JsonNode> missing)
+    {
+        if (missing.Count == 0) return null;
+        var completed = stored.DeepClone().AsObject();
+        completed[list] = new JsonArray([.. (stored.List(list) ?? []).Concat(missing).Select(x => x?.DeepClone())]);
+        return completed;
+    }
+}
