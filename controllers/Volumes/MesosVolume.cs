@@ -23,8 +23,9 @@ internal static class MesosVolume
     /// <summary>Written by Placement on a claim: the node of the first pod that uses it (Kubernetes: delayed binding).</summary>
     public const string SelectedNode = "volume.kubernetes.io/selected-node";
 
-    /// <summary>On a volume, written by Placement: <see cref="Created"/> from when Mesos has it.</summary>
+    /// <summary>On a volume, written by Placement: <see cref="Asked"/> from before the first operation, <see cref="Created"/> from when Mesos has it.</summary>
     public const string State = "declarative.mesos/volume";
+    public const string Asked = "asked";
     public const string Created = "created";
 
     /// <summary>On a volume, written by the volume controller: the size that its claim wants it to have.</summary>
@@ -47,6 +48,9 @@ internal static class MesosVolume
     public static string NameOf(string claimUid) => "pvc-" + claimUid;
 
     public static bool IsOurs(PersistentVolume volume) => volume.Spec.Csi?.Driver == Driver;
+
+    /// <summary>Mesos may have something of it.</summary>
+    public static bool WasAsked(PersistentVolume volume) => volume.Metadata.Annotations.ContainsKey(State);
 
     public static bool IsCreated(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(State) == Created;
 

@@ -23,7 +23,7 @@ internal static class VolumeController
         var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = logger };
         var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger };
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }.AddIndex(ByClaim, ClaimsOf);
-        var controller = new Controller<ObjectName>(Name, api, time, (key, _) => ValueTask.FromResult(Compute(key)))
+        var controller = new Controller<ObjectName>(Name, api, time, Compute)
         {
             Views = [claims, volumes, classes, nodes, pods],
             Events = new EventRecorder(api, Name, time, random) { Logger = logger },
@@ -55,12 +55,12 @@ internal static class VolumeController
         });
         return Task.WhenAll(controller.Run(stop), StandardClasses.Make(api, time, logger, stop));
 
-        Plan Compute(ObjectName key)
+        async ValueTask<Plan> Compute(ObjectName key, CancellationToken stop)
         {
             if (key.Namespace.Length == 0)
             {
                 if (volumes.Get("", key.Name) is not { } volume) return Plan.Nothing;
-                return VolumePlan.Compute(volume, volume.Spec.ClaimRef is { } of ? claims.Get(of.Namespace, of.Name) : null);
+                return VolumePlan.Compute(volume, MesosVolume.IsOurs(volume) && volume.Spec.ClaimRef is { Name.Length: > 0 } of ? await ClaimOf(of, stop) : null);
             }
             if (claims.Get(key.Namespace, key.Name) is not { } claim) return Plan.Nothing;
             var view = new ClaimView(claim, classes.List(),
@@ -68,6 +68,20 @@ internal static class VolumeController
                 claim.Metadata.Annotations.TryGetValue(MesosVolume.SelectedNode, out var node) ? nodes.Get("", node) : null,
                 pods.ByIndex(ByClaim, $"{claim.Namespace}/{claim.Name}").Any(x => x.Spec.NodeName.Length > 0 && !x.IsFinished));
             return ClaimPlan.Compute(view, time.GetUtcNow());
+        }
+
+        // The view of claims may be behind that of volumes: only the API says that a claim is gone, since its data go with it.
+        async ValueTask<PersistentVolumeClaim?> ClaimOf(ObjectReference of, CancellationToken stop)
+        {
+            if (claims.Get(of.Namespace, of.Name) is { } seen && seen.Uid == of.Uid) return seen;
+            try
+            {
+                return PersistentVolumeClaim.Read((await api.Get(ResourceKey.Of(Kind.PersistentVolumeClaim, of.Namespace, of.Name), stop: stop)).Json);
+            }
+            catch (ApiException e) when (e.IsNotFound)
+            {
+                return null;
+            }
         }
     }
 

@@ -254,6 +254,69 @@ public class VolumeTests
 
     private readonly HashSet<OperationType> _seen = [];
 
+    [Theory]
+    [InlineData("agent")]
+    [InlineData("uid")]
+    public void News_of_another_volume_of_the_name_is_not_taken_for_its_own(string other) => Run(async x =>
+    {
+        var (lose, told, id) = (true, false, "");
+        x.Spy.Lose = call =>
+        {
+            if (!lose || call.Accept?.Operations.FirstOrDefault(y => y.Type is OperationType.Create) is not { } create) return false;
+            id = create.Id.Value;
+            return true;
+        };
+        x.Spy.Also = _ =>
+        {
+            if (id.Length == 0 || told) return [];
+            told = true;
+            var parts = id.Split('/');
+            if (other == "uid") parts[1] = "another";
+            var status = new OperationStatus { OperationId = new() { Value = string.Join('/', parts) }, State = OperationState.OperationFinished };
+            if (other == "agent") status.AgentId = new() { Value = "another" };
+            return [new Event { Type = Event.Types.Type.UpdateOperationStatus, UpdateOperationStatus = new() { Status = status } }];
+        };
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitUntil(() => Task.FromResult(told), "the news has come");
+        await x.Sleep(2);
+        Assert.Equal("Pending", (await Claim(x))!.Status.Phase);
+        // What is asked of Mesos stands in the volume before.
+        var noted = (await Volume(x))!.Metadata.Annotations;
+        Assert.Equal((MesosVolume.Asked, "declarative"), (noted[MesosVolume.State], noted["declarative.mesos/role"]));
+        lose = false;
+        await x.WaitPod("one", y => y.IsReady, seconds: 90);
+        Assert.Single(VolumesAt(x));
+    });
+
+    [Fact]
+    public void A_reservation_that_stays_after_its_volume_is_taken_back() => Run(async x =>
+    {
+        x.Spy.Before = call =>
+        {
+            if (call.Accept is { } accept && accept.Operations.Any(y => y.Type is OperationType.Destroy) && accept.Operations.FirstOrDefault(y => y.Type is OperationType.Unreserve) is { } rest) accept.Operations.Remove(rest);
+        };
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitRunning("one");
+        await Delete(x, Kind.Pod, "one");
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await x.WaitUntil(async () => await Volume(x) is null, "the volume is gone");
+        Assert.All(x.Agents, y => Assert.Empty(y.Reserved));
+    });
+
+    [Fact]
+    public void A_plain_process_has_no_volume_that_it_may_only_read()
+    {
+        var pod = Declarative.Api.Kinds.Pod.Read("""
+            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"},"spec":{
+              "containers":[{"name":"main","command":["true"],"volumeMounts":[{"name":"v","mountPath":"/data","readOnly":true}]}],
+              "volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"data"}}]}}
+            """u8.ToArray());
+        var fault = Assert.Single(Declarative.Controllers.Placement.Tasks.Mounts.Add(pod, pod.Spec.Containers[0], new Dictionary<string, Resource>(StringComparer.Ordinal), new()));
+        Assert.Contains("readOnly of volume v (claim data) is not supported", fault, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_is_reserved_for_the_role_is_used_before_what_is_not() => Run(async x =>
     {

@@ -18,7 +18,7 @@ internal sealed partial class PlacementDesk
 
     private VolumeNeeds NeedsOf(PodRecord record) => _volumes.Needs(record.Pod, record.Role, node => _agentOfNode.GetValueOrDefault(node), agent => _nodes.ContainsKey(agent), VolumeRole);
 
-    /// <summary>The role for which a volume is reserved, or will be.</summary>
+    /// <summary>The role for which a volume is reserved; the namespace's of now only while nothing was asked of Mesos.</summary>
     private string VolumeRole(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MesosRoles.Annotation) ?? RoleOf(volume.Spec.ClaimRef?.Namespace ?? "");
 
     private void NoteClaims(PodRecord record)

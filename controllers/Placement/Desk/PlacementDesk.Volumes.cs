@@ -36,9 +36,6 @@ internal sealed partial class PlacementDesk
     private static readonly TimeSpan OfferIsWhole = TimeSpan.FromSeconds(2);
 
     private readonly SortedDictionary<string, VolumeWish> _wishes = new(StringComparer.Ordinal);
-
-    /// <summary>When offers of an agent were last answered; kept of agents with wishes.</summary>
-    private readonly Dictionary<(string Agent, string Role), DateTimeOffset> _touched = [];
     private DateTimeOffset? _wishesDue;
     private long _operations;
 
@@ -93,20 +90,22 @@ internal sealed partial class PlacementDesk
         return false;
     }
 
+    /// <summary>These offers are answered: what they show of a volume may be missing in an offer that is on its way.</summary>
     private void Touch(IReadOnlyList<HeldOffer> offers)
     {
-        if (_wishes.Count == 0)
+        if (_wishes.Count == 0) return;
+        foreach (var offer in offers.Where(x => x.OfVolumes.Count > 0))
         {
-            _touched.Clear();
-            return;
+            foreach (var wish in _wishes.Values)
+            {
+                if (MesosVolume.AgentOf(wish.Volume) == offer.AgentId && offer.OfVolumes.Any(x => IsFound(x, wish.Volume) || IsLeft(x, wish.Volume))) wish.TouchedAt = Now;
+            }
         }
-        foreach (var offer in offers) _touched[(offer.AgentId, offer.Role)] = Now;
     }
 
     private void ForgetOperations()
     {
-        _touched.Clear();
-        foreach (var wish in _wishes.Values) wish.AnswerDue = null; // the next offers show what became of it
+        foreach (var wish in _wishes.Values) wish.AnswerDue = wish.TouchedAt = null; // the next offers show what became of it
     }
 
     /// <summary>Brings every volume that is not as it is to be one step further, as far as offers allow.</summary>
@@ -134,7 +133,7 @@ internal sealed partial class PlacementDesk
     {
         var volume = wish.Volume;
         var (agent, role) = (MesosVolume.AgentOf(volume), VolumeRole(volume));
-        if (wish.Kind is WishKind.Destroy && (!_nodes.ContainsKey(agent) || Keeps(volume)))
+        if (wish.Kind is WishKind.Destroy && (!_nodes.ContainsKey(agent) || Keeps(volume) || !MesosVolume.WasAsked(volume)))
         {
             EndVolume(wish, kept: Keeps(volume));
             return;
@@ -146,8 +145,8 @@ internal sealed partial class PlacementDesk
         }
         var id = volume.Spec.Csi!.VolumeHandle;
         var claim = volume.Spec.ClaimRef?.Uid ?? "";
-        var found = held.OfVolumes.FirstOrDefault(x => x.Disk?.Persistence?.Id == id);
-        var left = held.OfVolumes.FirstOrDefault(x => x.Disk?.Persistence is null && VolumeResources.ClaimOf(x) == claim && VolumeResources.FrameworkOf(x) == Options.FrameworkName);
+        var found = held.OfVolumes.FirstOrDefault(x => IsFound(x, volume));
+        var left = held.OfVolumes.FirstOrDefault(x => IsLeft(x, volume));
         var owner = new VolumeOwner(Options.FrameworkName, Options.Principal, role);
         var plain = held.Offers.Sum(x => x.PlainDisk);
         var reserved = held.Offers.SelectMany(x => x.Reserved);
@@ -159,7 +158,9 @@ internal sealed partial class PlacementDesk
             case WishKind.Create:
                 var size = Amounts.MiB(volume.Storage.Value);
                 var name = Name(wish, size);
-                if (VolumeResources.Create(name, id, claim, size, owner, plain, reserved, held.OfVolumes) is { } create) Send(wish, held, name, create, now);
+                var create = VolumeResources.Create(name, id, claim, size, owner, plain, reserved, held.OfVolumes);
+                if (create is not null && MesosVolume.WasAsked(volume)) Send(wish, held, name, create, now);
+                else if (create is not null) StoreAsked(wish, role);
                 else NoRoom(wish, $"{_nodes[agent].Name} offers {Amounts.Text(plain)} MiB of disk in one piece, {Amounts.Text(size)} are needed", now);
                 break;
             case WishKind.Grow when found is not null:
@@ -181,7 +182,10 @@ internal sealed partial class PlacementDesk
             case WishKind.Destroy when left is not null:
                 Send(wish, held, "", [VolumeResources.Unreserve(left)], now);
                 break;
-            case WishKind.Destroy when IsWhole(held, wish) && !IsInUse(volume):
+            case WishKind.Destroy when IsInUse(volume):
+                wish.TouchedAt = now; // no offer from before its end counts
+                break;
+            case WishKind.Destroy when IsWhole(held, wish):
                 EndVolume(wish, kept: false);
                 break;
         }
@@ -191,14 +195,20 @@ internal sealed partial class PlacementDesk
     /// <summary>Whoever deletes a retained volume gives up the record of it, not the data (Kubernetes: reclaim policy Retain).</summary>
     private static bool Keeps(PersistentVolume volume) => volume.Spec.PersistentVolumeReclaimPolicy != "Delete" && MesosVolume.IsCreated(volume);
 
+    private static bool IsFound(Resource offered, PersistentVolume volume) => offered.Disk?.Persistence is { } persistence && persistence.Id == volume.Spec.Csi!.VolumeHandle;
+
+    /// <summary>Reserved for the volume's claim, and no volume (any more).</summary>
+    private bool IsLeft(Resource offered, PersistentVolume volume) =>
+        offered.Disk?.Persistence is null && VolumeResources.ClaimOf(offered) == (volume.Spec.ClaimRef?.Uid ?? "") && VolumeResources.FrameworkOf(offered) == Options.FrameworkName;
+
     private bool IsWhole(HeldAgent held, VolumeWish wish)
     {
-        var touched = _touched.TryGetValue((held.AgentId, held.Role), out var at) && at > wish.Since ? at : wish.Since;
+        var touched = wish.TouchedAt is { } at && at > wish.Since ? at : wish.Since;
         return held.Offers.Exists(x => x.Since >= touched + OfferIsWhole) && !_launches.Exists(x => x.AgentId == held.AgentId);
     }
 
     private string Name(VolumeWish wish, long size) =>
-        new OperationName(wish.Volume.Name, wish.Kind, size).With($"{_parts.Random.Next().ToString("x8", CultureInfo.InvariantCulture)}{(++_operations).ToString(CultureInfo.InvariantCulture)}");
+        new OperationName(wish.Volume.Name, wish.Volume.Uid, wish.Kind, size).With($"{_parts.Random.Next().ToString("x8", CultureInfo.InvariantCulture)}{(++_operations).ToString(CultureInfo.InvariantCulture)}");
 
     private void Send(VolumeWish wish, HeldAgent held, string operation, IReadOnlyList<Operation> operations, DateTimeOffset now)
     {
@@ -241,9 +251,10 @@ internal sealed partial class PlacementDesk
     {
         Count("operation-updates");
         var id = status.OperationId?.Value ?? "";
-        if (OperationName.Parse(id) is not { } name || !_wishes.TryGetValue(name.Volume, out var wish) || wish.Kind != name.Kind)
+        if (OperationName.Parse(id) is not { } name || !_wishes.TryGetValue(name.Volume, out var wish) || wish.Kind != name.Kind || wish.Volume.Uid != name.Uid
+            || (status.AgentId is { } agent && agent.Value != MesosVolume.AgentOf(wish.Volume)) || (name.Kind is WishKind.Grow && name.Size < Amounts.MiB(wish.Volume.Storage.Value)))
         {
-            AcknowledgeOperation(status); // its end is stored, or its volume is nobody's any more
+            AcknowledgeOperation(status); // its end is stored, or its volume is nobody's any more, or another one of the name
             return;
         }
         if (wish.IsStoring) return; // it is being stored; should that fail, the status comes again
@@ -253,7 +264,7 @@ internal sealed partial class PlacementDesk
                 wish.AnswerDue = null;
                 if (name.Kind is WishKind.Create) StoreCreated(wish, VolumeRole(wish.Volume), status);
                 else if (name.Kind is WishKind.Grow) StoreSize(wish, Grown(wish.Volume, name.Size), status);
-                else EndVolume(wish, kept: false, status);
+                else AcknowledgeOperation(status); // UNRESERVE has no status: the next offers show whether something is left
                 break;
             case OperationState.OperationPending or OperationState.OperationRecovering or OperationState.OperationUnreachable:
                 break;
@@ -301,6 +312,17 @@ internal sealed partial class PlacementDesk
         Select(claim, null);
     }
 
+    /// <summary>Before anything is asked of Mesos: in which role, and that from now on only Mesos' offers say that there is nothing of it.</summary>
+    private void StoreAsked(VolumeWish wish, string role)
+    {
+        wish.IsStoring = true;
+        WriteVolume(wish, meta => meta.Object("annotations", x =>
+        {
+            x.WriteString(MesosVolume.State, MesosVolume.Asked);
+            x.WriteString(MesosRoles.Annotation, role);
+        }), stored => StoredEnd(wish, stored, null, "volumes-asked"));
+    }
+
     private void StoreCreated(VolumeWish wish, string role, OperationStatus? status)
     {
         wish.IsStoring = true;
@@ -320,7 +342,7 @@ internal sealed partial class PlacementDesk
     }
 
     /// <summary>Mesos has no more of it than is to stay: nothing keeps the object.</summary>
-    private void EndVolume(VolumeWish wish, bool kept, OperationStatus? status = null)
+    private void EndVolume(VolumeWish wish, bool kept)
     {
         wish.IsStoring = true;
         if (kept) _parts.Events.Record(new(Body.Reference(Kind.PersistentVolume, wish.Volume), "Warning", "VolumeKept", $"reclaim policy Retain: volume {wish.Volume.Spec.Csi!.VolumeHandle} stays on agent {MesosVolume.AgentOf(wish.Volume)}"));
@@ -329,7 +351,7 @@ internal sealed partial class PlacementDesk
         {
             meta.WriteString("resourceVersion"u8, metadata.ResourceVersion);
             meta.Strings("finalizers", metadata.Finalizers.Where(x => x != MesosVolume.Finalizer));
-        }, stored => StoredEnd(wish, stored, status, kept ? "volumes-kept" : "volumes-destroyed"));
+        }, stored => StoredEnd(wish, stored, null, kept ? "volumes-kept" : "volumes-destroyed"));
     }
 
     private void StoredEnd(VolumeWish wish, Stored? stored, OperationStatus? status, string count)

@@ -21,7 +21,7 @@ internal static class Mounts
             if (source.PersistentVolumeClaim is not { } claim) continue;
             var mounts = container.VolumeMounts.Where(x => x.Name == source.Name).ToList();
             if (mounts.Count == 0) continue;
-            if (Fault(pod, container, source.Name, claim.ClaimName, mounts) is { } fault)
+            if (Fault(pod, container, source.Name, claim.ClaimName, claim.ReadOnly, mounts) is { } fault)
             {
                 yield return fault;
                 continue;
@@ -46,7 +46,7 @@ internal static class Mounts
     /// <summary>A mountPath below the sandbox: <c>/var/lib/data</c> is <c>var/lib/data</c>.</summary>
     public static string Relative(string mountPath) => string.Join('/', mountPath.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(x => x != "."));
 
-    private static string? Fault(Pod pod, Container container, string name, string claim, List<VolumeMount> mounts)
+    private static string? Fault(Pod pod, Container container, string name, string claim, bool isReadOnly, List<VolumeMount> mounts)
     {
         if (mounts.Count > 1) return $"container {container.Name} mounts volume {name} (claim {claim}) {mounts.Count} times: once is possible";
         if (pod.Spec.Containers.FirstOrDefault(x => x.Name != container.Name && x.VolumeMounts.Any(y => y.Name == name)) is { } other)
@@ -54,6 +54,10 @@ internal static class Mounts
             return $"volume {name} (claim {claim}) is mounted by containers {container.Name} and {other.Name}: a Mesos persistent volume belongs to one task";
         }
         if (mounts[0].SubPath.Length > 0) return $"subPath {mounts[0].SubPath} of volume {name} (claim {claim}) is not supported: mount the whole volume";
+        if (container.Image.Length == 0 && (mounts[0].ReadOnly || isReadOnly))
+        {
+            return $"readOnly of volume {name} (claim {claim}) is not supported in container {container.Name}, which has no image: Mesos mounts persistent volumes writable";
+        }
         return Relative(mounts[0].MountPath) is "" || mounts[0].MountPath.Split('/').Contains("..") ? $"mountPath {mounts[0].MountPath} of volume {name} (claim {claim}): expected a path below the root, without .." : null;
     }
 }

@@ -25,6 +25,9 @@ internal sealed class VolumeWish(PersistentVolume volume, WishKind kind, DateTim
     /// <summary>The master was asked what became of it.</summary>
     public bool IsAsked { get; set; }
 
+    /// <summary>When an offer that showed something of the volume was last answered, or a pod had it.</summary>
+    public DateTimeOffset? TouchedAt { get; set; }
+
     /// <summary>What came of it is being stored.</summary>
     public bool IsStoring { get; set; }
 
@@ -38,15 +41,16 @@ internal sealed class VolumeWish(PersistentVolume volume, WishKind kind, DateTim
     public bool IsBusy => AnswerDue is not null || IsStoring;
 }
 
-/// <summary>The id of an operation: <c>VOLUME/KIND/SIZE/NUMBER</c>, so that a status is understood by whoever leads then. Sizes in thousandths of MiB.</summary>
-internal readonly record struct OperationName(string Volume, WishKind Kind, long Size)
+/// <summary>The id of an operation: <c>VOLUME/UID/KIND/SIZE/NUMBER</c>, so that a status is understood by whoever leads then. Sizes in thousandths of MiB.</summary>
+/// <param name="Uid">Of the PersistentVolume: another one of its name may stand for another agent.</param>
+internal readonly record struct OperationName(string Volume, string Uid, WishKind Kind, long Size)
 {
-    public string With(string number) => $"{Volume}/{Kind}/{Size.ToString(System.Globalization.CultureInfo.InvariantCulture)}/{number}";
+    public string With(string number) => $"{Volume}/{Uid}/{Kind}/{Size.ToString(System.Globalization.CultureInfo.InvariantCulture)}/{number}";
 
     public static OperationName? Parse(string id)
     {
         var parts = id.Split('/');
-        return parts.Length == 4 && Enum.TryParse<WishKind>(parts[1], out var kind) && Enum.IsDefined(kind)
-            && long.TryParse(parts[2], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var size) ? new(parts[0], kind, size) : null;
+        return parts.Length == 5 && Enum.TryParse<WishKind>(parts[2], out var kind) && Enum.IsDefined(kind)
+            && long.TryParse(parts[3], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var size) ? new(parts[0], parts[1], kind, size) : null;
     }
 }
