@@ -99,7 +99,7 @@ internal sealed class Cluster : IDisposable
         _placementStop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         var api = _server.Server.As(User.Placement);
         var feed = new AgentFeed();
-        Spy = new(Master.Client()) { Log = Spy.Log };
+        Spy = new(Master.Client()) { Log = Spy.Log, Refuse = Spy.Refuse };
         Placement = new(Options, feed);
         _placement = Task.WhenAll(
             Placement.Run(wrap?.Invoke(api) ?? api, Spy, World.Time, new Random(World.Random.Next()), _placementStop.Token),
@@ -200,6 +200,9 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
 {
     public List<string> Log { get; init; } = [];
     public Func<Call, bool> Lose { get; set; } = static _ => false;
+
+    /// <summary>What a master says against a framework, by its roles and constraints; null = nothing.</summary>
+    public Func<FrameworkInfo, OfferConstraints?, string?> Refuse { get; set; } = static (_, _) => null;
     public Action<Call> Before { get; set; } = static _ => { };
     public Func<Event, bool> Drop { get; set; } = static _ => false;
 
@@ -209,6 +212,7 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
     public async IAsyncEnumerable<Event> Subscribe(Call.Types.Subscribe subscribe, FrameworkID? id, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken stop)
     {
         Log.Add($"SUBSCRIBE {id?.Value} suppressed={string.Join(',', subscribe.SuppressedRoles)}");
+        if (Refuse(subscribe.FrameworkInfo, null) is { } why) throw new CallRefused(403, why);
         await foreach (var happened in inner.Subscribe(subscribe, id, stop))
         {
             if (Drop(happened)) continue;
@@ -229,6 +233,7 @@ internal sealed class SpyMaster(IMaster inner) : IMaster
             Declarative.Mesos.Protocol.SchedulerApi.Call.Types.Type.Acknowledge => $"ACKNOWLEDGE {call.Acknowledge.TaskId.Value}",
             _ => call.Type.ToString().ToUpperInvariant(),
         });
+        if (call.UpdateFramework is { } update && Refuse(update.FrameworkInfo, update.OfferConstraints) is { } why) return Task.FromException(new CallRefused(403, why));
         if (Lose(call)) return Task.FromException(new MasterUnavailable("lost by the test"));
         return inner.Call(call, stop);
     }

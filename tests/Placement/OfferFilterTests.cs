@@ -125,4 +125,17 @@ public class OfferFilterTests
         await x.WaitRunning("small");
         Assert.Empty(last.UpdateFramework.FrameworkInfo.OfferFilters);
     }, agent: new() { Hostname = "", Attributes = [new Attribute { Name = "rack", Type = Value.Types.Type.Text, Text = new() { Value = "r1" } }] });
+
+    [Fact]
+    public void Constraints_that_the_master_refuses_are_left_out_and_the_subscription_stands() => Cluster.Run(async x =>
+    {
+        Call? last = null;
+        x.Spy.Before = call => last = call.Type is Call.Types.Type.UpdateFramework ? call : last;
+        x.Spy.Refuse = (_, constraints) => constraints is null ? null : "the expression is too large";
+        await x.CreatePod("big", ""","resources":{"requests":{"cpu":"50","memory":"64Mi"}}""", ""","nodeSelector":{"mesos/rack":"r9"}""");
+        await x.WaitUntil(() => Task.FromResult(last is { UpdateFramework: { OfferConstraints: null, FrameworkInfo.OfferFilters.Count: 1 } }), "UPDATE_FRAMEWORK without constraints", seconds: 120);
+        await x.Sleep(30);
+        Assert.Equal(2, x.Spy.Log.Count(y => y == "UPDATEFRAMEWORK"));
+        Assert.Single(x.Spy.Log, y => y.StartsWith("SUBSCRIBE ", StringComparison.Ordinal));
+    });
 }

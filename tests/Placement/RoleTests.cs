@@ -89,4 +89,31 @@ public class RoleTests
         await PodIn(x, "shop", "b");
         Assert.Equal("eng", roles[(await Running(x, "shop", "b")).Task!.Id]);
     });
+
+    [Fact]
+    public void A_role_that_the_master_refuses_blocks_its_own_namespace_alone() => Cluster.Run(async x =>
+    {
+        x.Spy.Refuse = (framework, _) => framework.Roles.Contains("forbidden") ? "not authorized to use the role" : null;
+        await Namespace(x, "bad", "forbidden");
+        await Namespace(x, "shop", "shop");
+        await PodIn(x, "bad", "a");
+        await PodIn(x, "shop", "b");
+        await PodIn(x, "default", "c");
+        await Running(x, "shop", "b");
+        await Running(x, "default", "c");
+        await Refused(x);
+        // All the roles are wished for before the first subscription of the next term.
+        await x.KillPlacement();
+        x.StartPlacement();
+        await PodIn(x, "shop", "d");
+        await PodIn(x, "default", "e");
+        await Running(x, "shop", "d");
+        await Running(x, "default", "e");
+        await Refused(x);
+        await x.Api.Patch(ResourceKey.Of(Kind.Namespace, "", "bad"), PatchKind.Merge, """{"metadata":{"annotations":{"declarative.mesos/role":"shop"}}}"""u8.ToArray());
+        await Running(x, "bad", "a");
+    });
+
+    private static Task Refused(Cluster x) => x.WaitUntil(async () =>
+        Pod.Read((await x.Api.Get(ResourceKey.Of(Kind.Pod, "bad", "a"))).Json).Status.Conditions.Any(y => y.Type == "PodScheduled" && y.Message.Contains("not authorized", StringComparison.Ordinal)), "the pod says why it waits");
 }

@@ -12,6 +12,9 @@ internal enum CallEnd
     /// <summary>The master said no: it has not taken effect.</summary>
     Refused,
 
+    /// <summary>Its subscription had ended before.</summary>
+    NotSent,
+
     /// <summary>The answer was lost: it may have taken effect.</summary>
     Unknown,
 }
@@ -28,10 +31,10 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
     /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
     public int Epoch { get; set; }
 
-    private readonly record struct Entry(Call Call, int Epoch, Action<CallEnd>? Then);
+    private readonly record struct Entry(Call Call, int Epoch, Action<CallEnd, string>? Then);
 
-    /// <param name="then">Runs on the desk's loop.</param>
-    public void Send(Call call, Action<CallEnd>? then = null) => _calls.Writer.TryWrite(new(call, Epoch, then));
+    /// <param name="then">Runs on the desk's loop, with the master's text where it has refused.</param>
+    public void Send(Call call, Action<CallEnd, string>? then = null) => _calls.Writer.TryWrite(new(call, Epoch, then));
 
     public async Task Run(CancellationToken stop)
     {
@@ -57,26 +60,26 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
     private async Task Send(Entry entry, CancellationToken stop)
     {
         // A call that was queued under a stream that has ended was never sent.
-        var end = entry.Epoch == Epoch && mayAct() ? await Attempt(entry.Call, stop) : CallEnd.Refused;
-        if (entry.Then is { } then) inbox.Post(() => then(end));
+        var (end, why) = entry.Epoch == Epoch && mayAct() ? await Attempt(entry.Call, stop) : (CallEnd.NotSent, "");
+        if (entry.Then is { } then) inbox.Post(() => then(end, why));
     }
 
-    private async Task<CallEnd> Attempt(Call call, CancellationToken stop)
+    private async Task<(CallEnd End, string Why)> Attempt(Call call, CancellationToken stop)
     {
         try
         {
             await master.Call(call, stop);
-            return CallEnd.Taken;
+            return (CallEnd.Taken, "");
         }
         catch (CallRefused e)
         {
             Log.CallRefused(logger, call.Type.ToString(), e.Status, e.Text);
-            return CallEnd.Refused;
+            return (CallEnd.Refused, e.Text);
         }
         catch (MasterUnavailable e)
         {
             Log.CallLost(logger, call.Type.ToString(), e.Message);
-            return CallEnd.Unknown;
+            return (CallEnd.Unknown, e.Message);
         }
     }
 }

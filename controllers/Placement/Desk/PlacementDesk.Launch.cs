@@ -15,8 +15,8 @@ internal sealed partial class PlacementDesk
 
     private void Launch(string role, IReadOnlyList<Match> matches, DateTimeOffset now)
     {
-        foreach (var (shape, at) in _launchedAt.Where(x => x.Value + LaunchesPauseMax <= now).ToList()) _launchedAt.Remove(shape);
-        foreach (var match in matches) _launchedAt[match.Pod.Shape] = now;
+        foreach (var (pods, at) in _launchedAt.Where(x => x.Value + LaunchesPauseMax <= now).ToList()) _launchedAt.Remove(pods);
+        foreach (var match in matches) _launchedAt[(role, match.Pod.Class)] = now;
         var byAgent = new Dictionary<string, List<Match>>(StringComparer.Ordinal);
         foreach (var match in matches)
         {
@@ -190,7 +190,7 @@ internal sealed partial class PlacementDesk
         foreach (var (record, _) in launch.Ready)
         {
             if (record.Phase is not LaunchPhase.Sent) continue;
-            if (end is CallEnd.Refused)
+            if (end is CallEnd.Refused or CallEnd.NotSent)
             {
                 record.Phase = LaunchPhase.Held;
                 if (record.Gone) OnGone(record);

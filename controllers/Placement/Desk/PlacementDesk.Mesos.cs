@@ -35,24 +35,31 @@ internal sealed partial class PlacementDesk
     {
         var backoff = new Client.Backoff(SubscribeFirst, SubscribeMax, new Random(_parts.Random.Next()));
         _frameworkId = _parts.Identity.FrameworkId;
+        var (refusals, refusal) = (0, "");
         while (!stop.IsCancellationRequested)
         {
             var why = "the master ended the stream";
+            var (began, refused) = (false, false);
             var pause = backoff.Next();
             using var again = CancellationTokenSource.CreateLinkedTokenSource(stop);
             _resubscribe = again;
             try
             {
                 var id = _frameworkId.Length > 0 ? new FrameworkID { Value = _frameworkId } : null;
-                var roles = _roleWish;
+                var roles = _roleWish.After(refusals, refusal);
                 var call = new Call.Types.Subscribe { FrameworkInfo = Framework(roles.Roles) };
                 call.SuppressedRoles.Add(roles.Suppressed);
                 await foreach (var happened in _parts.Master.Subscribe(call, id, again.Token))
                 {
-                    if (happened.Type is Event.Types.Type.Subscribed) backoff.Reset();
+                    if (happened.Type is Event.Types.Type.Subscribed)
+                    {
+                        backoff.Reset();
+                        began = true;
+                    }
                     if (happened.Type is Event.Types.Type.Error)
                     {
                         why = happened.Error.Message;
+                        refused = true;
                         if (IsUnknownFramework(why))
                         {
                             pause = UnknownFrameworkPause;
@@ -73,7 +80,10 @@ internal sealed partial class PlacementDesk
             catch (CallRefused e)
             {
                 why = e.Text;
+                refused = true;
             }
+            if (began) refusals = 0;
+            else if (refused) (refusals, refusal) = (refusals + 1, why);
             _inbox.Post(OnUnsubscribed);
             if (stop.IsCancellationRequested) return;
             Log.Unsubscribed(_parts.Logger, why, pause);
@@ -139,8 +149,8 @@ internal sealed partial class PlacementDesk
         _calls.Epoch = _acknowledgements.Epoch = _epoch;
         _subscribed = true;
         OnMasterVersion(subscribed.MasterInfo?.Version ?? "");
-        SubscribedRoles(roles);
         _frameworkId = subscribed.FrameworkId.Value;
+        SubscribedRoles(roles);
         var master = subscribed.MasterInfo?.Address is { } address ? $"{(address.Hostname.Length > 0 ? address.Hostname : address.Ip)}:{address.Port}" : "";
         Log.Subscribed(_parts.Logger, _frameworkId, master);
         Count("subscribed");
@@ -255,7 +265,7 @@ internal sealed partial class PlacementDesk
     private void Send(Call call, Action<CallEnd>? then = null)
     {
         call.FrameworkId = new() { Value = _frameworkId };
-        _calls.Send(call, then);
+        _calls.Send(call, then is null ? null : (end, _) => then(end));
     }
 
     private void Acknowledge(Acknowledgement acknowledgement)

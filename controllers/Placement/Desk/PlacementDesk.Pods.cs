@@ -184,7 +184,7 @@ internal sealed partial class PlacementDesk
 
     private void Wait(PodRecord record, string agent, DateTimeOffset now)
     {
-        if (!record.IsWaiting) record.Role = RoleOf(record.Key.Namespace);
+        if (!record.IsWaiting && LacksRole(record, now)) return;
         var keep = record.Phase is LaunchPhase.Held ? record.Ports : null;
         var volumes = record.Claims.Count == 0 ? VolumeNeeds.None : NeedsOf(record);
         if (record.Waiting is null || record.Waiting.PinnedAgent != agent || record.Waiting.KeptPorts != keep || record.Waiting.Volumes.Key != volumes.Key)

@@ -12,8 +12,11 @@ internal sealed partial class PlacementDesk
     /// <summary>Pods explained in one round, so that thousands of waiting pods do not hold up those that could go.</summary>
     private const int ExplainedMax = 50;
 
-    /// <summary>When a pod of each shape was last launched: while its like are, a pod that waits needs no explanation.</summary>
-    private readonly Dictionary<string, DateTimeOffset> _launchedAt = new(StringComparer.Ordinal);
+    /// <summary>When a pod of each class was last launched: while its like are, a pod that waits needs no explanation, but for one in a group.</summary>
+    private readonly Dictionary<(string Role, string Class), DateTimeOffset> _launchedAt = [];
+
+    /// <summary>A pod that has waited for so long is explained whatever is launched.</summary>
+    private static readonly TimeSpan UnexplainedMax = TimeSpan.FromSeconds(10);
 
     /// <summary>Offers of what an agent has left come with the master's next allocation.</summary>
     private static readonly TimeSpan LaunchesPauseMax = TimeSpan.FromSeconds(3);
@@ -28,7 +31,7 @@ internal sealed partial class PlacementDesk
         Dictionary<string, Refusal>? byClass = null;
         foreach (var record in _waiting)
         {
-            if (record.WhyNext <= now && _launchedAt.TryGetValue(record.Waiting!.Shape, out var launched) && launched + LaunchesPauseMax > now) record.WhyNext = now + WhyAfter;
+            if (record.WhyNext <= now && IsNext(record, now)) record.WhyNext = now + WhyAfter;
             if (record.WhyNext > now)
             {
                 if (next is null || record.WhyNext < next) (next, first) = (record.WhyNext, record);
@@ -51,6 +54,10 @@ internal sealed partial class PlacementDesk
         }
         if (first is not null && next is { } due) ExplainAt(first, due);
     }
+
+    private bool IsNext(PodRecord record, DateTimeOffset now) =>
+        record.WaitingSince + UnexplainedMax > now && record.Waiting is { Gang: null } waiting
+        && _launchedAt.TryGetValue((record.Role, waiting.Class), out var launched) && launched + LaunchesPauseMax > now;
 
     private void ExplainAt(PodRecord record, DateTimeOffset due)
     {

@@ -48,6 +48,9 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     /// <summary>The Mesos role in which it waits, or waited last; "" before.</summary>
     public string Role { get; set; } = "";
 
+    /// <summary>Until when its Namespace is waited for, which may name its role; null before.</summary>
+    public DateTimeOffset? NamespaceDue { get; set; }
+
     /// <summary>The claims that it names.</summary>
     public IReadOnlyList<string> Claims { get; set; } = [];
     public IReadOnlyDictionary<string, int> Ports { get; set; } = new Dictionary<string, int>();

@@ -14,6 +14,15 @@ internal sealed class RoleState(string name)
 
     public string Name { get; } = name;
 
+    /// <summary>The subscription has it, or a call that adds it is on its way.</summary>
+    public bool IsTold { get; set; }
+
+    /// <summary>A master has taken it in this term.</summary>
+    public bool IsConfirmed { get; set; }
+
+    /// <summary>Why the master does not take it, in its own words; "" = it was not refused.</summary>
+    public string Refusal { get; set; } = "";
+
     /// <summary>Pods that wait in it.</summary>
     public int Waiting { get; set; }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Controllers.Placement.Matching;
@@ -18,10 +17,13 @@ internal sealed record OfferFilter(long Cpus, long Mem, IReadOnlyList<IReadOnlyL
 {
     /// <summary>Beyond so many kinds of waiting pods all agents are looked at.</summary>
     private const int GroupsMax = 20;
-    private const int ValuesMax = 20;
 
-    /// <summary>A label may be the beginning of a longer attribute: those that come near the limit are not asked for.</summary>
-    private const int ExactCharsMax = 60;
+    /// <summary>
+    /// A master takes expressions of at most 4 KB of memory and 100 instructions (its flags --offer_constraints_re2_max_mem and _max_program_size):
+    /// the ends take about 40, each character one.
+    /// </summary>
+    private const int ValuesMax = 4;
+    private const int CharsMax = 24;
 
     private const string AttributePrefix = "mesos/";
 
@@ -109,26 +111,12 @@ internal sealed record OfferFilter(long Cpus, long Mem, IReadOnlyList<IReadOnlyL
     /// <summary>Labels under mesos/ bear the names of the attributes that they are made of, and nobody else sets them.</summary>
     private static string? AttributeOf(string label) => label.StartsWith(AttributePrefix, StringComparison.Ordinal) ? label[AttributePrefix.Length..] : null;
 
-    /// <summary>All texts of which the label can be made: what no label may have stands there as _, and is gone at the ends.</summary>
+    /// <summary>All texts of which the label can be made: what no label may have stands there as _, and is gone at the ends. null: too much for a master.</summary>
     private static string? RegexOf(IReadOnlyList<string> values)
     {
-        if (values.Count is 0 or > ValuesMax || values.Any(x => x.Length > ExactCharsMax)) return null;
+        if (values.Count is 0 or > ValuesMax || values.Sum(x => x.Length) > CharsMax || values.Any(x => x.Contains('_'))) return null;
         return $"(?s:[^A-Za-z0-9]*(?:{string.Join('|', values.Select(Escaped))})[^A-Za-z0-9]*)";
     }
 
-    private static string Escaped(string value)
-    {
-        var text = new StringBuilder(value.Length + 16);
-        for (var i = 0; i < value.Length; i++)
-        {
-            if (char.IsAsciiLetterOrDigit(value[i])) text.Append(value[i]);
-            else if (value[i] is '-' or '.') text.Append('[').Append(value[i]).Append(']');
-            else
-            {
-                while (i + 1 < value.Length && value[i + 1] == '_') i++;
-                text.Append("[^A-Za-z0-9.-]+");
-            }
-        }
-        return text.ToString();
-    }
+    private static string Escaped(string value) => value.Replace(".", "[.]", StringComparison.Ordinal);
 }
