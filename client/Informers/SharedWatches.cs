@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Declarative.Api;
+using Declarative.Api.Objects;
 
 namespace Declarative.Client.Informers;
 
@@ -12,6 +13,9 @@ public sealed class SharedWatches(IApi inner) : IApi
 {
     /// <summary>Events kept for those who join.</summary>
     private const int KeptMax = 1_000;
+
+    /// <summary>Who is further behind gets 410, as from the server: what he has not passed is kept for him.</summary>
+    internal const int BehindMax = 20_000;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, SharedStream> _streams = new(StringComparer.Ordinal);
@@ -36,36 +40,33 @@ public sealed class SharedWatches(IApi inner) : IApi
             yield break;
         }
         var from = request.From.Value;
-        var (stream, place) = Join(request, from);
+        var (stream, reader) = Join(request, from);
         if (stream is null)
         {
             await foreach (var change in inner.Watch(request, stop))
             {
                 from = Math.Max(from, change.Revision);
                 yield return change;
-                (stream, place) = Join(request with { From = from }, from);
+                (stream, reader) = Join(request with { From = from }, from);
                 if (stream is not null) break;
             }
             if (stream is null) yield break;
         }
         try
         {
-            while (true)
+            while (await reader!.Next(stop) is { } change)
             {
-                if (!place.Next.IsCompleted) await place.Next.WaitAsync(stop);
-                place = await place.Next;
-                if (place.Event is not { } change) yield break;
                 if (change.Revision > from) yield return change;
             }
         }
         finally
         {
-            await Leave(stream);
+            await Leave(stream, reader!);
         }
     }
 
     /// <summary>null: it has to catch up first.</summary>
-    private (SharedStream? Stream, Place Place) Join(WatchRequest request, long from)
+    private (SharedStream? Stream, Reader? Reader) Join(WatchRequest request, long from)
     {
         var key = $"{request.Kind} {request.Namespace} {request.Labels} {request.Fields} {request.Bookmarks} {request.BookmarkEvery}";
         lock (_lock)
@@ -75,17 +76,19 @@ public sealed class SharedWatches(IApi inner) : IApi
                 _streams.Add(key, stream = new(key, from));
                 stream.Pump = Pump(stream, request);
             }
-            if (from < stream.Low) return (null, stream.First);
-            stream.Readers++;
-            return (stream, stream.First);
+            if (from < stream.Low) return (null, null);
+            var reader = new Reader(stream, from);
+            stream.Readers.Add(reader);
+            return (stream, reader);
         }
     }
 
-    private async Task Leave(SharedStream stream)
+    private async Task Leave(SharedStream stream, Reader reader)
     {
         lock (_lock)
         {
-            if (--stream.Readers > 0) return;
+            stream.Readers.Remove(reader);
+            if (stream.Readers.Count > 0) return;
             if (_streams.GetValueOrDefault(stream.Key) == stream) _streams.Remove(stream.Key);
             stream.Over.Cancel();
         }
@@ -96,7 +99,7 @@ public sealed class SharedWatches(IApi inner) : IApi
     private async Task Pump(SharedStream stream, WatchRequest request)
     {
         await Task.Yield();
-        var end = new Place(null);
+        var end = new Place(null, 0);
         Exception? failure = null;
         try
         {
@@ -106,8 +109,9 @@ public sealed class SharedWatches(IApi inner) : IApi
                 lock (_lock)
                 {
                     last = stream.Last;
-                    stream.Last = new(change);
+                    stream.Last = new(change, last.Number + 1);
                     if (++stream.Kept > KeptMax) stream.Forget();
+                    if (stream.Last.Number % KeptMax == 0) stream.LeaveBehind();
                 }
                 last.Continue(stream.Last);
             }
@@ -125,12 +129,13 @@ public sealed class SharedWatches(IApi inner) : IApi
     }
 
     /// <summary>An event and what follows it. Who has passed it lets it go.</summary>
-    private sealed class Place(WatchEvent? happened)
+    private sealed class Place(WatchEvent? happened, long number)
     {
         private readonly TaskCompletionSource<Place> _next = Completion.New<Place>();
 
         /// <summary>null: the stream has ended in good order, or (in the first place) not begun.</summary>
         public WatchEvent? Event => happened;
+        public long Number => number;
         public Task<Place> Next => _next.Task;
 
         public void Continue(Place next) => _next.TrySetResult(next);
@@ -142,19 +147,48 @@ public sealed class SharedWatches(IApi inner) : IApi
         }
     }
 
+    /// <summary>Nothing but this holds its place, so that what follows it goes when the reader is left behind.</summary>
+    private sealed class Reader(SharedStream stream, long from)
+    {
+        private Place? _at = stream.First;
+        private long _seen = from;
+
+        /// <returns>null: the stream has ended in good order.</returns>
+        public async ValueTask<WatchEvent?> Next(CancellationToken stop)
+        {
+            stop.ThrowIfCancellationRequested();
+            if (Volatile.Read(ref _at) is not { } at) throw Status.Expired(_seen, stream.Low);
+            if (!at.Next.IsCompleted) await at.Next.WaitAsync(stop);
+            var next = await at.Next;
+            if (Interlocked.CompareExchange(ref _at, next, at) != at) throw Status.Expired(_seen, stream.Low);
+            if (next.Event is { } change) _seen = Math.Max(_seen, change.Revision);
+            return next.Event;
+        }
+
+        public void LeaveBehind(long before)
+        {
+            if (Volatile.Read(ref _at) is { } at && at.Number < before) Interlocked.CompareExchange(ref _at, null, at);
+        }
+    }
+
     private sealed class SharedStream(string key, long from)
     {
         public string Key => key;
-        public Place First { get; private set; } = new(null);
+        public Place First { get; private set; } = new(null, 0);
         public Place Last { get => _last ?? First; set => _last = value; }
         private Place? _last;
 
         /// <summary>All events after this revision follow <see cref="First"/>.</summary>
         public long Low { get; private set; } = from;
         public int Kept { get; set; }
-        public int Readers { get; set; }
+        public List<Reader> Readers { get; } = [];
         public CancellationTokenSource Over { get; } = new();
         public Task Pump { get; set; } = Task.CompletedTask;
+
+        public void LeaveBehind()
+        {
+            foreach (var reader in Readers) reader.LeaveBehind(Last.Number - BehindMax);
+        }
 
         public void Forget()
         {

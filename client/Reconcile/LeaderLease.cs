@@ -95,7 +95,11 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
         {
             try
             {
-                if (await TryTake(stop)) return true;
+                if (await TryTake(stop))
+                {
+                    if (Left > TimeSpan.Zero) return true;
+                    continue; // the answer came so late that the term was over
+                }
                 if (await MayBeFree(stop)) continue;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)

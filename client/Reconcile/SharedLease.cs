@@ -12,7 +12,7 @@ public sealed class SharedLease(string ns, string name, string identity, LeaseOp
 {
     private readonly Lock _lock = new();
     private readonly List<Task> _members = [];
-    private TaskCompletionSource<CancellationToken> _term = Completion.New<CancellationToken>();
+    private TaskCompletionSource<Term> _term = Completion.New<Term>();
 
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
@@ -27,10 +27,10 @@ public sealed class SharedLease(string ns, string name, string identity, LeaseOp
         await using var registration = stop.Register(() => stopped.TrySetResult());
         while (!stop.IsCancellationRequested)
         {
-            Task<CancellationToken> begun;
+            Task<Term> begun;
             lock (_lock) begun = _term.Task;
             if (await Task.WhenAny(begun, stopped.Task) == stopped.Task) return;
-            var term = await begun;
+            var (term, over) = await begun;
             var ended = Completion.New();
             lock (_lock)
             {
@@ -43,7 +43,7 @@ public sealed class SharedLease(string ns, string name, string identity, LeaseOp
             }
             catch (OperationCanceledException) when (term.IsCancellationRequested)
             {
-                continue;
+                await over;
             }
             finally
             {
@@ -51,22 +51,28 @@ public sealed class SharedLease(string ns, string name, string identity, LeaseOp
                 ended.TrySetResult();
             }
             if (!term.IsCancellationRequested) return;
+            await over; // before that the next look would find the same term
         }
     }
 
     private async Task Lead(CancellationToken term)
     {
-        TaskCompletionSource<CancellationToken> begun;
+        TaskCompletionSource<Term> begun;
         lock (_lock) begun = _term;
-        begun.TrySetResult(term);
+        var noted = Completion.New();
+        begun.TrySetResult(new(term, noted.Task));
         var over = Completion.New();
         await using (term.Register(() => over.TrySetResult())) await over.Task;
         Task[] members;
         lock (_lock)
         {
-            _term = Completion.New<CancellationToken>();
+            _term = Completion.New<Term>();
             members = [.. _members];
         }
+        noted.TrySetResult();
         await Task.WhenAll(members);
     }
+
+    /// <param name="Over">Ends once nobody finds this term any longer.</param>
+    private sealed record Term(CancellationToken Token, Task Over);
 }

@@ -99,6 +99,54 @@ public sealed class LeaderLeaseTests
     });
 
     [Fact]
+    public void A_term_does_not_begin_when_it_is_over() => ServerInWorld.Run(1, async server =>
+    {
+        var lease = new LeaderLease(new LateOnce(server.Api, server.Time, TimeSpan.FromSeconds(12)), "kube-system", "role", "me", server.Time, new Random(1));
+        var mayAct = new List<bool>();
+        server.Begin(stop => lease.Run(async term =>
+        {
+            mayAct.Add(lease.MayAct);
+            await Task.Delay(Timeout.Infinite, term);
+        }, stop));
+        await server.Until(() => lease.MayAct, "leads");
+        Assert.True(server.World.Elapsed >= TimeSpan.FromSeconds(12));
+        Assert.Equal([true], mayAct);
+    });
+
+    [Fact]
+    public void Loops_under_a_shared_lease_run_once_in_each_term() => ServerInWorld.Run(1, async server =>
+    {
+        var api = new FlakyApi(server.Api, server.Time, new Random(1)) { OneIn = 0 };
+        var lease = new SharedLease("kube-system", "role", "me", null);
+        server.Begin(stop => lease.Run(api, server.Time, new Random(1), stop));
+        var (begun, running) = (0, 0);
+        for (var i = 0; i < 2; i++)
+        {
+            server.Begin(stop => lease.Run(async term =>
+            {
+                begun++;
+                running++;
+                try
+                {
+                    await Task.Delay(Timeout.Infinite, term);
+                }
+                finally
+                {
+                    running--;
+                }
+            }, stop));
+        }
+        for (var terms = 1; terms <= 3; terms++)
+        {
+            await server.Until(() => running == 2, "both run");
+            Assert.Equal(2 * terms, begun);
+            api.OneIn = 1;
+            await server.Until(() => running == 0, "the term is over");
+            api.OneIn = 0;
+        }
+    });
+
+    [Fact]
     public void An_identity_takes_its_own_lease_again_at_once() => ServerInWorld.Run(1, async server =>
     {
         await server.Api.Create(ResourceKey.Of(Kind.Lease, "kube-system", "role"), """{"metadata":{"name":"role"},"spec":{"holderIdentity":"me","leaseDurationSeconds":15,"leaseTransitions":4}}"""u8.ToArray());
@@ -108,4 +156,30 @@ public sealed class LeaderLeaseTests
         Assert.True(server.World.Elapsed < TimeSpan.FromSeconds(1));
         Assert.Equal(4, (await Spec(server)).LeaseTransitions);
     });
+
+    /// <summary>The answer to the first write comes late.</summary>
+    private sealed class LateOnce(IApi inner, TimeProvider time, TimeSpan late) : IApi
+    {
+        private bool _done;
+
+        public Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default) => inner.Get(key, subresource, stop);
+
+        public Task<StoredList> List(ListRequest request, CancellationToken stop = default) => inner.List(request, stop);
+
+        public IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, CancellationToken stop = default) => inner.Watch(request, stop);
+
+        public async Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
+        {
+            var written = await inner.Create(key, json, options, stop);
+            if (!_done) await Task.Delay(late, time, stop);
+            _done = true;
+            return written;
+        }
+
+        public Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => inner.Update(key, json, options, stop);
+
+        public Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default) => inner.Patch(key, kind, patch, options, stop);
+
+        public Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default) => inner.Delete(key, options, stop);
+    }
 }

@@ -87,6 +87,24 @@ public sealed class SharedWatchesTests
         Assert.Equal(0, api.Open);
     }
 
+    [Fact]
+    public async Task Who_is_too_far_behind_gets_410_and_the_others_go_on()
+    {
+        var api = new Streams();
+        var shared = new SharedWatches(api);
+        await using var quick = new Follower(shared, 5);
+        await using var slow = shared.Watch(new(Kind.ConfigMap) { From = 5 }, Stop).GetAsyncEnumerator(Stop);
+        await api.Tell(1, 6);
+        Assert.True(await slow.MoveNextAsync());
+        Assert.Equal(6, (await quick.Next()).Revision);
+        for (var at = 7; at < SharedWatches.BehindMax + 3_000; at += 1_000)
+        {
+            await api.Tell(1, [.. Enumerable.Range(at, 1_000).Select(x => (long)x)]);
+            for (var i = 0; i < 1_000; i++) Assert.Equal(at + i, (await quick.Next()).Revision);
+        }
+        Assert.True((await Assert.ThrowsAsync<ApiException>(async () => await slow.MoveNextAsync())).IsExpired);
+    }
+
     /// <summary>Follows from its making until it is disposed of.</summary>
     private sealed class Follower : IAsyncDisposable
     {
