@@ -1,3 +1,4 @@
+using System.Formats.Asn1;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -127,6 +128,29 @@ public sealed class CertificateRequestTests
         var made = Create(server.Admin, signer, subject);
         if (says.Length == 0) await made;
         else Assert.Contains(says, (await Assert.ThrowsAsync<ApiException>(() => made)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("kubernetes.io/kube-apiserver-client", false)]
+    [InlineData("example.io/x", true)]
+    public async Task A_client_has_no_name_of_several_values(string signer, bool may)
+    {
+        await using var server = await InProcessApi.Start();
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var name = new AsnWriter(AsnEncodingRules.DER);
+        using (name.PushSequence())
+        using (name.PushSetOf())
+        {
+            foreach (var (type, value) in (ReadOnlySpan<(string, string)>)[("2.5.4.10", User.Masters), ("2.5.4.3", "jack")])
+            {
+                using var part = name.PushSequence();
+                name.WriteObjectIdentifier(type);
+                name.WriteCharacterString(UniversalTagNumber.UTF8String, value);
+            }
+        }
+        var made = CreatePem(server.Admin, signer, new CertificateRequest(new X500DistinguishedName(name.Encode()), key, HashAlgorithmName.SHA256).CreateSigningRequestPem());
+        if (may) await made;
+        else Assert.Contains("a relative distinguished name of several values is not allowed", (await Assert.ThrowsAsync<ApiException>(() => made)).Message, StringComparison.Ordinal);
     }
 
     private static async Task<JsonNode> Create(IApi api, string signer, string subject, string more = "")
