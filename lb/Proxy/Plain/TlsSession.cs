@@ -83,7 +83,7 @@ internal sealed unsafe class TlsSession : SafeHandle
             OpenSsl.BIO_free(_in);
             OpenSsl.BIO_free(_out);
             Dispose();
-            throw new OutOfMemoryException();
+            throw new IOException("no memory for the buffers of a TLS connection");
         }
         OpenSsl.SSL_set_bio(handle, _in, _out);
     }
