@@ -61,9 +61,9 @@ internal sealed partial class PlacementDesk
         foreach (var record in users.OrderBy(x => x.Order).ToList()) Step(record);
     }
 
-    /// <summary>A pod that takes room, or whose task may live, has the claim's volume.</summary>
+    /// <summary>A pod that takes room, or whose task may live, has the claim's volume. A claim outlives its pods: those of a later one of its name have another volume.</summary>
     private bool IsInUse(PersistentVolume volume) =>
-        volume.Spec.ClaimRef is { } claim && _byClaim.TryGetValue(VolumeBook.Key(claim.Namespace, claim.Name), out var users) && users.Any(x => x.Taken != default || x.MayLive);
+        volume.Spec.ClaimRef is { } claim && (_volumes.Claim(claim.Namespace, claim.Name) is not { } present || present.Uid == claim.Uid) && _byClaim.TryGetValue(VolumeBook.Key(claim.Namespace, claim.Name), out var users) && users.Any(x => x.Taken != default || x.MayLive);
 
     private static HashSet<string>? VolumesOf(HeldOffer offer) =>
         offer.OfVolumes.Count == 0 ? null : offer.OfVolumes.Where(x => x.Disk?.Persistence is not null).Select(x => x.Disk.Persistence.Id).ToHashSet(StringComparer.Ordinal);
