@@ -51,7 +51,7 @@ internal static class OneWriter
     ];
 
     /// <param name="before">The revision before, of the same object; null where the object was made by this write.</param>
-    public static void Check(ResourceKey key, Part writer, ReadOnlyMemory<byte>? before, ReadOnlyMemory<byte> after, Action<string, string> violated)
+    public static void Check(ResourceKey key, Part writer, string subresource, ReadOnlyMemory<byte>? before, ReadOnlyMemory<byte> after, Action<string, string> violated)
     {
         var user = writer.User.Name;
         if (key.Kind == Kind.EndpointSlice && user != Controllers && EndpointSlice.Read(after).Metadata.Labels.GetValueOrDefault(EndpointSlice.ManagedByLabel) == EndpointSlice.OurManager)
@@ -66,6 +66,7 @@ internal static class OneWriter
         if (before is not { } old) return;
         foreach (var row in Rows)
         {
+            if (subresource.Length == 0 && row.Path.StartsWith("status", StringComparison.Ordinal)) continue;
             if (row.Kind == key.Kind && row.Writer != user && !Same(At(old, row.Names), At(after, row.Names))) violated(Rule, $"{key} {row.Path} is changed by {user} ({writer.Name})");
         }
     }

@@ -27,7 +27,7 @@ internal sealed class Witness(World world, Tally tally)
 
     private readonly List<string> _violations = [];
     private readonly Dictionary<ResourceKey, JournalRecord> _store = [];
-    private readonly Dictionary<long, (ReadOnlyMemory<byte>? Before, ReadOnlyMemory<byte> After)> _unclaimed = [];
+    private readonly Dictionary<long, (string? User, ReadOnlyMemory<byte>? Before, ReadOnlyMemory<byte> After)> _unclaimed = [];
     private readonly Queue<long> _unclaimedOrder = new();
     private readonly Dictionary<ResourceKey, (string Uid, long Revision)> _acknowledged = [];
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
@@ -78,7 +78,7 @@ internal sealed class Witness(World world, Tally tally)
         if (record.Json is { } json)
         {
             _store[record.Key] = record;
-            _unclaimed[record.Revision] = (before is not null && before.Uid == record.Uid ? before.Json : null, json);
+            _unclaimed[record.Revision] = (record.Origin?.User, before is not null && before.Uid == record.Uid ? before.Json : null, json);
             _unclaimedOrder.Enqueue(record.Revision);
             if (_unclaimedOrder.Count > UnclaimedMax) _unclaimed.Remove(_unclaimedOrder.Dequeue());
         }
@@ -100,7 +100,10 @@ internal sealed class Witness(World world, Tally tally)
         var resource = subresource.Length > 0 ? $"{stored.Key.Kind.Plural}/{subresource}" : stored.Key.Kind.Plural;
         tally.Add($"action {part.Name} {verb} {resource}");
         world.Note($"{part.Name} {verb} {stored.Key}{(subresource.Length > 0 ? "/" + subresource : "")} @{stored.Revision}");
-        if (_unclaimed.Remove(stored.Revision, out var change)) OneWriter.Check(stored.Key, part, change.Before, change.After, Violated);
+        // A write that changed nothing is answered with what another has written: history names that one, and a status changes by writes to it alone.
+        if (!_unclaimed.TryGetValue(stored.Revision, out var change) || (change.User is { } user && user != part.User.Name)) return;
+        if (subresource.Length > 0) _unclaimed.Remove(stored.Revision);
+        OneWriter.Check(stored.Key, part, subresource, change.Before, change.After, Violated);
     }
 
     /// <summary>A part was told that its write is done.</summary>
