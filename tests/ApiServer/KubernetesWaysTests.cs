@@ -94,7 +94,9 @@ public sealed class KubernetesWaysTests : IAsyncLifetime
     {
         var kind = Kind.Find("certificates.k8s.io", "v1", "certificatesigningrequests")!;
         var key = ResourceKey.Of(kind, "", "jack");
-        var request = Convert.ToBase64String("-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"u8);
+        using var pair = System.Security.Cryptography.ECDsa.Create();
+        var pem = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=jack", pair, System.Security.Cryptography.HashAlgorithmName.SHA256).CreateSigningRequestPem();
+        var request = Convert.ToBase64String(Encoding.UTF8.GetBytes(pem));
         var made = Json(await Create(key, $$$"""{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"jack"},"spec":{"request":"{{{request}}}","signerName":"example.io/x","usages":["client auth"]}}"""));
         made["status"] = JsonNode.Parse("""{"conditions":[{"type":"Approved","status":"True","reason":"Because"}]}""");
         var approved = Json(await Api.Update(key, Encoding.UTF8.GetBytes(made.ToJsonString()), new() { Subresource = "approval" }, Stop));
