@@ -20,7 +20,12 @@ internal static class NodePlan
 
     private static readonly TimeSpan StatusFollows = TimeSpan.FromSeconds(1);
 
-    public static string ProviderId(string agentId) => "mesos://" + agentId;
+    private const string Provider = "mesos://";
+
+    public static string ProviderId(string agentId) => Provider + agentId;
+
+    /// <summary>The Mesos agent that a Node stands for; "" for a Node of somebody else's.</summary>
+    public static string AgentId(Node node) => node.Spec.ProviderID.StartsWith(Provider, StringComparison.Ordinal) ? node.Spec.ProviderID[Provider.Length..] : "";
 
     /// <param name="own">The Node that bears this agent's id; null before there is one.</param>
     /// <param name="byName">Any Node by its name.</param>
@@ -34,7 +39,7 @@ internal static class NodePlan
         if (name is not null && byName(name) is { } present)
         {
             // One that was made a moment ago says only with its status what machine it is.
-            if (present.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal) && present.Status.Addresses.Count == 0) return new() { LookAgainIn = StatusFollows };
+            if (AgentId(present).Length > 0 && present.Status.Addresses.Count == 0) return new() { LookAgainIn = StatusFollows };
             // The same machine under a new agent id takes its Node over, as a new object.
             if (IsSameMachine(present, agent)) return new() { Changes = [Change.Delete(Key(name), present.Uid), .. Creation(agent, others, name, now)] };
             name = null;

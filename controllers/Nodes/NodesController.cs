@@ -33,7 +33,7 @@ public sealed class NodesController(AgentFeed agents, Func<CancellationToken, IA
         // A Node that someone deleted or changed is looked at again; an agent that no part of this process has seen keeps its Node as it is.
         nodes.OnChange(x =>
         {
-            if (x.Object.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal)) controller.Queue.Add(x.Object.Spec.ProviderID["mesos://".Length..]);
+            if (NodePlan.AgentId(x.Object) is { Length: > 0 } agent) controller.Queue.Add(agent);
         });
         agents.OnChange(controller.Queue.Add);
         var watching = watch is null ? Task.CompletedTask : Watch(watch, time, random, stop);

@@ -3,6 +3,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Client.Reconcile;
+using Declarative.Controllers.Nodes;
 
 namespace Declarative.Controllers.Volumes;
 
@@ -51,10 +52,10 @@ internal static class ClaimPlan
             if (volume.Spec.ClaimRef?.Uid != claim.Uid || volume.Metadata.IsDeleting) return Plan.Nothing; // another one's remains, or on its way out: the name is free afterwards
             if (MesosVolume.IsCreated(volume)) return new() { Changes = [Bind(claim, volume)], Events = [Note(claim, "ProvisioningSucceeded", $"Successfully provisioned volume {volume.Name}")] };
             // Placement has given the node up: it is made elsewhere.
-            return view.Node is null || MesosVolume.AgentOf(volume) != AgentOf(view.Node) ? new() { Changes = [Change.Delete(Key(volume), volume.Uid)] } : Plan.Nothing;
+            return view.Node is null || MesosVolume.AgentOf(volume) != NodePlan.AgentId(view.Node) ? new() { Changes = [Change.Delete(Key(volume), volume.Uid)] } : Plan.Nothing;
         }
         if (selected is null) return new() { Events = [Note(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")] };
-        if (view.Node is null || AgentOf(view.Node).Length == 0) return new() { Changes = [Unselect(claim)] };
+        if (view.Node is null || NodePlan.AgentId(view.Node).Length == 0) return new() { Changes = [Unselect(claim)] };
         return new() { Changes = [Change.Create(ResourceKey.Of(Kind.PersistentVolume, "", MesosVolume.NameOf(claim.Uid)), Volume(claim, ofClass, view.Node))] };
     }
 
@@ -96,8 +97,6 @@ internal static class ClaimPlan
     private static ResourceKey Key(PersistentVolume volume) => ResourceKey.Of(Kind.PersistentVolume, "", volume.Name);
 
     private static ResourceKey Key(PersistentVolumeClaim claim) => ResourceKey.Of(Kind.PersistentVolumeClaim, claim.Namespace, claim.Name);
-
-    private static string AgentOf(Node node) => node.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal) ? node.Spec.ProviderID["mesos://".Length..] : "";
 
     private static ObjectReference About(PersistentVolumeClaim claim) => Body.Reference(Kind.PersistentVolumeClaim, claim);
 
@@ -183,7 +182,7 @@ internal static class ClaimPlan
             {
                 y.WriteString("driver"u8, MesosVolume.Driver);
                 y.WriteString("volumeHandle"u8, MesosVolume.NameOf(claim.Uid));
-                y.Map("volumeAttributes", MesosVolume.Attributes(AgentOf(node)));
+                y.Map("volumeAttributes", MesosVolume.Attributes(NodePlan.AgentId(node)));
             });
             x.Object("nodeAffinity", y => y.Object("required", z => z.Array("nodeSelectorTerms", [node], one =>
             {

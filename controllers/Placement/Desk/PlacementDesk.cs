@@ -180,14 +180,14 @@ internal sealed partial class PlacementDesk : IDisposable
 
     private void OnNode(Change<Node> change)
     {
-        if (change.Old is { } old && AgentId(old) is { Length: > 0 } before && (change.New is null || AgentId(change.New) != before))
+        if (change.Old is { } old && NodePlan.AgentId(old) is { Length: > 0 } before && (change.New is null || NodePlan.AgentId(change.New) != before))
         {
             _nodes.Remove(before);
             _nodesByName.Remove(old.Name);
             _book.Renew(before);
         }
         if (change.New is not { } node) return; // what stands in _agentOfNode tells a new agent of that name from the former one
-        var agent = AgentId(node);
+        var agent = NodePlan.AgentId(node);
         if (agent.Length == 0) return;
         _nodes[agent] = _nodesByName[node.Name] = AgentNode.Of(node);
         if (change.Old is null || !AgentNode.Of(change.Old).TakesTheSameAs(_nodes[agent])) LookAgain();
@@ -206,8 +206,6 @@ internal sealed partial class PlacementDesk : IDisposable
         _superseded.Add(agentId);
         foreach (var record in _records.Values.Where(x => x.Agent == agentId && x.UnreachableSince is not null).ToList()) Step(record);
     }
-
-    private static string AgentId(Node node) => node.Spec.ProviderID.StartsWith("mesos://", StringComparison.Ordinal) ? node.Spec.ProviderID["mesos://".Length..] : "";
 
     private void Tell(PodRecord record, bool warning, string reason, string message)
     {
