@@ -16,8 +16,8 @@ public static class LbBench
         bench lb [--seconds S] [--connections C] [--backends N] [--cases small,close,tls,h2,1mb,tcp,tcp1mb,ws,hostile] [--targets declarative,haproxy,nginx]
                  [--sockets N] [--services N] [--changes N]
         bench lb show [--short] [--once] [--haproxy]
-          no request fails and no connection is cut while pods are scaled, rolled out and drained and the configuration changes; --haproxy: the same
-          load on HAProxy beside it, which is reloaded with every change; exit code 1 = something failed through the balancer; --short: less of
+          no request fails and no connection is cut while pods are scaled, rolled out and drained and the configuration changes; --haproxy: the
+          same afterwards with the load on HAProxy, which is reloaded with every change; exit code 1 = something failed through the balancer; --short: less of
           everything; --once: one round
         bench lb (the first form)
           --seconds      length of each measurement (default 5)

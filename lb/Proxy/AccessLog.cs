@@ -94,6 +94,10 @@ internal sealed class AccessLog : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        lock (_lock)
+        {
+            if (_leftOut > 0) Line(json => json.WriteNumber("leftOut", _leftOut));
+        }
         _lines.Writer.TryComplete();
         await _writing;
         await _stream.DisposeAsync();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Declarative.Lb.Routes;
 using Declarative.Lb.Settings;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -30,7 +31,11 @@ internal sealed class ForwardTransformer(bool rawTarget, ForwardedHeaders forwar
         {
             proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsIs);
         }
+        // HTTP/1.0 knows no host: the endpoint's own, and not the name that its connections are kept by.
+        if (headers.Host is not { Length: > 0 }) headers.Host = EndpointOf(new Uri(destinationPrefix)).ToString();
     }
+
+    private static IPEndPoint EndpointOf(Uri destination) => EndpointName.EndPoint(destination.Host, destination.Port);
 
     private static void XForwarded(HttpRequest request, HttpRequestHeaders headers, ClientConnection client)
     {

@@ -148,7 +148,7 @@ internal sealed class Forwarder : IDisposable
             MaxResponseHeadersLength = 256, // KiB
             ConnectCallback = async (context, stop) =>
             {
-                var endpoint = new IPEndPoint(IPAddress.Parse(context.DnsEndPoint.Host), context.DnsEndPoint.Port);
+                var endpoint = EndpointName.EndPoint(context.DnsEndPoint.Host, context.DnsEndPoint.Port);
                 return new System.Net.Sockets.NetworkStream(await TcpTunnel.Connect(endpoint, connectTimeout, stop), ownsSocket: true);
             },
         });

@@ -20,10 +20,10 @@ public sealed class Destination
     {
         (Address, Port, PodUid, PodName, _drained) = (route.Address, route.Port, route.PodUid, route.PodName, drained);
         EndPoint = new(IPAddress.Parse(route.Address), route.Port);
-        Prefix = $"http://{EndPoint}";
         SocketAddress = EndPoint.Serialize();
         Hash = Mixing.Hash($"{PodUid} {EndPoint}");
         Id = Mixing.Mix(Hash).ToString("x16", CultureInfo.InvariantCulture);
+        Prefix = EndpointName.Prefix(EndPoint, Id);
     }
 
     public string Address { get; }
@@ -37,7 +37,7 @@ public sealed class Destination
     /// <summary>As the kernel has it. Not to be changed.</summary>
     internal SocketAddress SocketAddress { get; }
 
-    /// <summary><c>http://ADDRESS:PORT</c></summary>
+    /// <summary>As <see cref="EndpointName"/> has it.</summary>
     internal string Prefix { get; }
 
     /// <summary>The same for the same pod and port in every balancer: value of the cookie that keeps a client here. 16 hexadecimal digits.</summary>

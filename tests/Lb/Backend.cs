@@ -112,6 +112,15 @@ internal sealed class Backend : IAsyncDisposable
                 }
                 response.AppendTrailer("grpc-status", "0");
                 break;
+            case "/text": // well compressible
+                response.ContentType = "text/plain";
+                response.ContentLength = 100_000;
+                response.Headers["X-Seen-Accept-Encoding"] = request.Headers.AcceptEncoding;
+                await response.WriteAsync(new string('a', 100_000));
+                break;
+            case "/connection": // which of the client's it came by
+                await response.WriteAsync(context.Connection.Id);
+                break;
             case "/redirect":
                 response.Redirect(request.Query["to"].ToString());
                 break;

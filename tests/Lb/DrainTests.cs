@@ -95,6 +95,40 @@ public sealed class DrainTests
         await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", Stop);
     }
 
+    /// <summary>Several side by side, without a word between them: each serves everything, and tells of its own requests.</summary>
+    [Fact]
+    public async Task EachOfTwoBalancersServesAndReportsItsOwnRequests()
+    {
+        await using var world = await LbWorld.Start();
+        var second = world.Options with { Id = "second", PortOffset = 1, HttpPort = 0, H2cPort = 0, HttpsPort = 0, AdminPort = 0, ClusterIps = IPNetwork.Parse("127.0.0.0/32") };
+        using var stop = new CancellationTokenSource();
+        using var part = new Declarative.Lb.LbPart(second);
+        var running = Task.Run(() => part.Run(world.Server.Server.As(User.Lb), TimeProvider.System, new Random(2), stop.Token), Stop);
+        try
+        {
+            await Eventually.True(() => part.IsReady, "the second balancer is ready");
+            var backend = await world.Backend("a");
+            var port = await world.Publish("hello", [backend]);
+            await Eventually.True(() => part.Routes.Table.Clusters.SingleOrDefault()?.ReadyCount == 1, "the second one has the endpoint");
+            Assert.Equal(("200 a", "200 a"), (await world.Ask(port), await world.Ask(port + 1)));
+            var waiting = world.Get(port + 1, "/wait");
+            await Eventually.True(() => backend.Inside == 1, "a request is in flight through the second");
+            var marked = await world.Slice("hello", [new("a", backend.Port, Ready: false, Terminating: true)]);
+            await LbWorld.Until(world.Report, x => x.Status.ObservedRevision >= marked && x.Status.Draining is [{ PodUID: "uid-a", InFlight: 0 }], "the first has none");
+            await LbWorld.Until(Second, x => x.Status.ObservedRevision >= marked && x.Status.Draining is [{ PodUID: "uid-a", InFlight: 1 }], "the second has it");
+            backend.Release();
+            Assert.Equal("a", await waiting);
+            await LbWorld.Until(Second, x => x.Status.Draining is [{ InFlight: 0 }], "it has ended");
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await running;
+        }
+
+        async Task<TrafficReport> Second() => TrafficReport.Read((await world.Api.Get(ResourceKey.Of(Kind.TrafficReport, "", "lb-second"))).Json);
+    }
+
     /// <summary>Scale 3→10→1 as decision 12 does it: mark, wait for the report, then kill at once without any grace.</summary>
     [Fact]
     public async Task ScalingUnderLoadFailsNoRequest()

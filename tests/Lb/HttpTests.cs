@@ -98,6 +98,22 @@ public sealed class HttpTests
         Assert.Equal("data: a\n\n", await answer.Content.ReadAsStringAsync(Stop));
     }
 
+    /// <summary>Whether and how an answer is compressed is between the client and the endpoint.</summary>
+    [Theory]
+    [InlineData("x-forwarded")]
+    [InlineData("none")] // by Kestrel
+    public async Task NothingIsCompressedOnTheWay(string forwarded)
+    {
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("hello", [await world.Backend("a")], "http");
+        await world.Settings("hello", ("forwarded", forwarded));
+        using var answer = await world.Send(port, "/text", x => x.Headers.Add("Accept-Encoding", "gzip, br"));
+        Assert.Equal("gzip, br", string.Join(',', answer.Headers.GetValues("X-Seen-Accept-Encoding")));
+        Assert.Empty(answer.Content.Headers.ContentEncoding);
+        Assert.Equal(100_000, answer.Content.Headers.ContentLength);
+        Assert.Equal(new string('a', 100_000), await answer.Content.ReadAsStringAsync(Stop));
+    }
+
     [Fact]
     public async Task WebSocketsPassThroughAndCountAsInFlight()
     {
@@ -152,6 +168,38 @@ public sealed class HttpTests
             Assert.Equal($"body {i}", await answer.Content.ReadAsStringAsync(Stop));
         }
         Assert.Equal(10, world.Lb.Routes.Table.Clusters.Single().Counts.Retries);
+    }
+
+    /// <summary>Host ports are used again soon, and what was kept of the pod before may be about to break.</summary>
+    [Theory]
+    [InlineData(HttpProtocols.Http2, "kubernetes.io/h2c", false)]
+    [InlineData(HttpProtocols.Http1, "http", false)]
+    [InlineData(HttpProtocols.Http1, "http", true)]
+    public async Task APodThatGetsThePortOfAnotherOneGetsNoneOfItsConnections(HttpProtocols protocols, string appProtocol, bool settings)
+    {
+        await using var world = await LbWorld.Start();
+        var backend = await world.Backend("a", protocols);
+        var port = await world.Publish("hello", [backend], appProtocol);
+        if (settings) await world.Settings("hello", ("request-headers", "set X-Tenant shop"));
+        var first = await world.Get(port, "/connection");
+        Assert.Equal(first, await world.Get(port, "/connection"));
+        await world.Slice("hello", [new("b", backend.Port)]);
+        await Eventually.True(() => world.Lb.Routes.Table.Clusters.Single().Ready is [{ PodName: "b" }], "the next pod has the port");
+        Assert.NotEqual(first, await world.Get(port, "/connection"));
+    }
+
+    /// <summary>A client of HTTP/1.0 names no host.</summary>
+    [Fact]
+    public async Task WithoutAHostTheEndpointIsAskedByItsAddress()
+    {
+        await using var world = await LbWorld.Start();
+        var backend = await world.Backend("a");
+        var port = await world.Publish("hello", [backend]);
+        using var client = new System.Net.Sockets.TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Stop);
+        await client.GetStream().WriteAsync("GET /seen HTTP/1.0\r\n\r\n"u8.ToArray(), Stop);
+        using var reader = new StreamReader(client.GetStream());
+        Assert.Contains($"HTTP/1.1 127.0.0.1:{backend.Port} /seen", await reader.ReadToEndAsync(Stop), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -198,6 +198,29 @@ public sealed class MarathonTests
                 ((string)first["method"]!, (string)first["path"]!, (int)first["status"]!, (string)first["service"]!, (string)first["pod"]!, (string)first["protocol"]!, (string)first["client"]!));
             Assert.DoesNotContain("s3cret", string.Concat(lines.Select(x => x.ToJsonString())), StringComparison.Ordinal);
             Assert.True(lines.Count < 51, "lines above the rate are left out");
+            Assert.Equal(51, lines.Sum(x => (int?)x["leftOut"] ?? 1)); // and every one of them is counted, at the end too
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public async Task AConnectionThatIsPassedThroughIsALineToo()
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"lb-access-{Environment.ProcessId}-{Guid.NewGuid():N}.log");
+        try
+        {
+            await using (var world = await LbWorld.Start(x => x with { AccessLog = file }))
+            {
+                var port = await world.Publish("db", [await world.Backend("a")], appProtocol: "tcp");
+                Assert.Equal("200 a", await world.Ask(port, "/secret", x => x.Headers.ConnectionClose = true));
+                await Eventually.True(() => world.Lb.Routes.Table.Clusters.Single().Destinations.Single().InFlight == 0, "the connection has ended");
+            }
+            var line = JsonNode.Parse((await File.ReadAllLinesAsync(file, Stop)).Single())!;
+            Assert.Equal(("TCP", "default/db", "a", "127.0.0.1"), ((string)line["protocol"]!, (string)line["service"]!, (string)line["pod"]!, (string)line["client"]!));
+            Assert.Null(line["path"]);
         }
         finally
         {

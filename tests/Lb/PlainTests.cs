@@ -55,6 +55,16 @@ public sealed class PlainTests
     public void WhateverIsNotSurelyOneRequestIsLeftToOthers(string text) =>
         Assert.False(RequestHead.TryRead(Encoding.Latin1.GetBytes(text), new byte[1024], out _, out _, out _));
 
+    /// <summary>Of bytes that are no request nothing is said: they may be another protocol's.</summary>
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\n", "X: 1\r\n", 101, true)]
+    [InlineData("GET / HTTP/1.1\r\n", "X: 1\r\n", 100, false)]
+    [InlineData("GET / HTTP/1.1\r\n\r\n", "X: 1\r\n", 1000, false)]
+    [InlineData("hello\r\n", "X: 1\r\n", 1000, false)]
+    [InlineData("\u0016\u0003\u0001\n", "\n", 1000, false)]
+    public void AHeadOfTooManyLinesIsSeenBeforeItsEnd(string begin, string line, int lines, bool expected) =>
+        Assert.Equal(expected, RequestHead.HasTooManyLines(Encoding.Latin1.GetBytes(begin + string.Concat(Enumerable.Repeat(line, lines)))));
+
     /// <summary>The number of a descriptor that is closed is another one's at once.</summary>
     [Fact]
     public async Task AConnectionToAnEndpointIsClosedOnce()

@@ -135,4 +135,29 @@ public sealed class PortTests
             return $"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}";
         }
     }
+
+    /// <summary>An Ingress of somebody else's class is somebody else's, and whose the class is may be said later.</summary>
+    [Fact]
+    public async Task AnIngressIsServedWhereItsClassIsThisBalancers()
+    {
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("shop", [await world.Backend("shop")]);
+        foreach (var name in (string[])["none", "ours", "theirs"])
+        {
+            await world.Create(Kind.Ingress, name, $$"""
+                {"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"{{name}}","namespace":"default"},"spec":{ {{(name == "none" ? "" : $"\"ingressClassName\":\"{name}\",")}}
+                 "rules":[{"host":"{{name}}.example","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"shop","port":{"number":{{port}} } } } }]} }]} }
+                """);
+        }
+        await Eventually.Async(async () => await Ask("none") == "200 shop", "without a class it is served");
+        Assert.StartsWith("404 ", await Ask("ours"), StringComparison.Ordinal);
+        foreach (var (name, controller) in ((string, string)[])[("theirs", "example.com/other"), ("ours", "declarative.mesos/lb")])
+        {
+            await world.Api.Create(ResourceKey.Of(Kind.IngressClass, "", name), LbWorld.Bytes($$"""{"apiVersion":"networking.k8s.io/v1","kind":"IngressClass","metadata":{"name":"{{name}}"},"spec":{"controller":"{{controller}}"} }"""));
+        }
+        await Eventually.Async(async () => await Ask("ours") == "200 shop", "its class is this balancer's");
+        Assert.StartsWith("404 ", await Ask("theirs"), StringComparison.Ordinal);
+
+        Task<string> Ask(string host) => world.Ask(world.Options.HttpPort, with: x => x.Headers.Host = host + ".example");
+    }
 }

@@ -44,6 +44,25 @@ public sealed class ProxyProtocolTests
     [InlineData("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n", "192.0.2.7:4711")]
     public void LinesAreRead(string line, string? client) => Assert.Equal(client, ProxyProtocol.Read(Encoding.ASCII.GetBytes(line), Peer)?.ToString());
 
+    /// <summary>Section 2.2: the sender's own connection (LOCAL), and clients without an address of IP, are those that have connected.</summary>
+    [Theory]
+    [InlineData(0x20, 0x00, 0, "127.0.0.1:9")]
+    [InlineData(0x20, 0x11, 12, "127.0.0.1:9")]
+    [InlineData(0x21, 0x00, 0, "127.0.0.1:9")]
+    [InlineData(0x21, 0x31, 216, "127.0.0.1:9")] // AF_UNIX
+    [InlineData(0x21, 0x11, 12, "192.0.2.7:4711")]
+    [InlineData(0x21, 0x11, 20, "192.0.2.7:4711")] // with something behind the addresses
+    [InlineData(0x21, 0x11, 8, null)]
+    [InlineData(0x31, 0x11, 12, null)] // version 3
+    public void HeadersOfVersionTwoAreRead(byte command, byte family, int length, string? client)
+    {
+        byte[] header = [.. "\r\n\r\n\0\r\nQUIT\n"u8, command, family, 0, (byte)length, .. new byte[length]];
+        byte[] addresses = [192, 0, 2, 7, 198, 51, 100, 1, 4711 >> 8, 4711 & 0xff, 0, 80];
+        addresses.AsSpan(0, Math.Min(length, addresses.Length)).CopyTo(header.AsSpan(16));
+        Assert.Equal(0, ProxyProtocol.Needed(header));
+        Assert.Equal(client, ProxyProtocol.Read(header, Peer)?.ToString());
+    }
+
     [Theory]
     [InlineData("GET / HTTP/1.1\r\n\r\n")]
     [InlineData("PROXY TCP4 192.0.2.7 198.51.100.1 1 2 and on and on and on and on and on and on and on and on and on and on and on ")]

@@ -108,6 +108,26 @@ public class DrainTests
         Assert.Equal(1, x.Placement.Counters["drain-timeouts"]);
     });
 
+    /// <summary>What <c>kubectl describe pod</c> shows: for whom it waits, then how long that took and what is left.</summary>
+    [Fact]
+    public void The_order_is_told_by_events_with_their_durations() => Cluster.Run(async x =>
+    {
+        await x.CreatePod("web");
+        var pod = await x.WaitRunning("web");
+        await Write(x, "endpoints", long.MaxValue / 2);
+        var slice = await x.Create(Slice(pod.Uid, terminating: true));
+        await Write(x, "lb", slice.Revision, pod.Uid, 1);
+        await x.Api.Delete(ResourceKey.Of(Kind.Pod, "default", "web"));
+        await x.Sleep(5);
+        Assert.Equal(["Waiting for lb-1, at most 20 s, before the containers are told to stop"], await Events(x, "Draining"));
+        await Write(x, "lb", slice.Revision, pod.Uid, 0);
+        await x.WaitUntil(async () => (await Events(x, "Killing")).Count == 1, "the event");
+        Assert.Matches(@"^Stopping container \S+ \(drained after 5(\.\d+)? s, 2[45](\.\d)? s to end\)$", (await Events(x, "Killing"))[0]);
+    });
+
+    private static async Task<List<string>> Events(Cluster x, string reason) =>
+        [.. (await x.Api.List(new(Kind.Event))).Items.Select(y => Event.Read(y.Json)).Where(y => y.Reason == reason && y.InvolvedObject.Name == "web").Select(y => y.Message)];
+
     private static List<string> Kills(Cluster x) => [.. x.Spy.Log.Where(y => y.StartsWith("KILL", StringComparison.Ordinal))];
 
     private static string Slice(string uid, bool terminating) => $$"""

@@ -18,6 +18,9 @@ internal sealed class Frames(Socket socket)
     public const byte Ack = 0x1;
     public const byte EndHeaders = 0x4;
 
+    /// <summary>As servers write it first in the block: the index in the table of RFC 7541, appendix A.</summary>
+    public const byte Status200 = 0x88;
+
     private const int HeadBytes = 9;
 
     /// <summary>What an endpoint must take where it has said nothing else (section 4.2).</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -17,8 +18,14 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
 {
     /// <summary>Each on a connection of its own, so many a second.</summary>
     private const int RequestsPerWorker = 5;
-    private static readonly TimeSpan MessageEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MessageEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The first connections come while the platform's code is still being compiled.</summary>
+    private static readonly TimeSpan BeginMax = TimeSpan.FromSeconds(30);
+
+    /// <summary>Each of them ends now and then and is begun again.</summary>
+    private const double WholeAtBegin = 0.75;
 
     /// <summary>For an answer, of any kind.</summary>
     private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(60);
@@ -45,6 +52,13 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
         Begin(load.WebSockets, Tallies[1], Socket);
         Begin(load.Streams, Tallies[2], Stream);
         Begin(load.Downloads, Tallies[3], Download);
+    }
+
+    /// <summary>Websockets, streams and downloads are all there; from here on the rates are counted.</summary>
+    public async Task Begun()
+    {
+        for (var end = DateTime.UtcNow + BeginMax; DateTime.UtcNow < end && Tallies.Any(x => !x.IsRate && x.Open < x.Wanted * WholeAtBegin);) await Task.Delay(LookEvery);
+        foreach (var tally in Tallies) tally.Begin();
         Begin(Looks);
     }
 
@@ -77,7 +91,6 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
 
     private async Task Looks()
     {
-        await Task.Delay(TimeSpan.FromSeconds(2)); // until all have begun
         for (; !_stop.IsCancellationRequested; await Task.Delay(LookEvery))
         {
             foreach (var tally in Tallies) tally.Look();
@@ -105,7 +118,7 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
         using var socket = await Connect(web, late.Token);
         var reader = new HeadReader(socket);
         await Send(socket, "GET /ws HTTP/1.1\r\nHost: show.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvdyBzaG93IHNob3chIQ==\r\n\r\n"u8.ToArray(), late.Token);
-        Expect(await reader.Read(late.Token), 101);
+        await Expect(reader, 101, late.Token);
         await tally.WhileOpen(async () =>
         {
             for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery, late.Token)) await Said(WebSocketWire.Text, Message);
@@ -128,10 +141,12 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
         byte[] message = [0, 0, 0, 0, 3, 1, 2, 3];
         (string, string)[] headers = [(":method", "POST"), (":scheme", "http"), (":path", "/show.Echo/Talk"), (":authority", "show.example"), ("content-type", "application/grpc"), ("te", "trailers")];
         await Send(socket, [.. Frames.Preface, .. Frames.Of(Frames.Settings, 0, 0, []), .. Frames.Of(Frames.Headers, Frames.EndHeaders, 1, Frames.Block(headers))], late.Token);
-        while ((await Next()).Type != Frames.Headers)
+        Frame head;
+        while ((head = await Next()).Type != Frames.Headers)
         {
             // Words about the connection come before it.
         }
+        if (head.Payload.Span is not [Frames.Status200, ..]) throw new InvalidDataException($"refused: {await Text()}");
         await tally.WhileOpen(async () =>
         {
             for (var end = DateTime.UtcNow.AddSeconds(seconds); DateTime.UtcNow < end && !_stop.IsCancellationRequested; await Task.Delay(MessageEvery, late.Token))
@@ -153,6 +168,17 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
             if (last.Type == Frames.Data && last.Has(Frames.EndStream)) throw new InvalidDataException("ended without its trailer");
         }
 
+        async Task<string> Text()
+        {
+            var text = new StringBuilder();
+            for (var frame = head; !frame.Has(Frames.EndStream);)
+            {
+                frame = await Next();
+                if (frame.Type == Frames.Data) text.Append(Encoding.Latin1.GetString(frame.Payload.Span));
+            }
+            return text.ToString().TrimEnd();
+        }
+
         async Task<Frame> Next()
         {
             while (true)
@@ -172,7 +198,7 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
         using var socket = await Connect(web, late.Token);
         var reader = new HeadReader(socket);
         await Send(socket, Encoding.ASCII.GetBytes($"GET /download?seconds={seconds} HTTP/1.1\r\nHost: show.example\r\n\r\n"), late.Token);
-        Expect(await reader.Read(late.Token), 200);
+        await Expect(reader, 200, late.Token);
         await tally.WhileOpen(async () =>
         {
             var buffer = new byte[64 * 1024];
@@ -205,10 +231,23 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
         for (var sent = 0; sent < bytes.Length;) sent += await socket.SendAsync(bytes.AsMemory(sent), stop);
     }
 
-    private static void Expect(string? head, int status)
+    /// <returns>The head of the answer.</returns>
+    private static async Task<string> Expect(HeadReader reader, int status, CancellationToken stop) => await Expected(await reader.Read(stop) ?? throw new InvalidDataException("cut before an answer"), reader, status, stop);
+
+    private static async Task<string> Expected(string head, HeadReader reader, int status, CancellationToken stop)
     {
-        if (head is null) throw new InvalidDataException("cut before an answer");
-        if (!head.StartsWith("HTTP/1.", StringComparison.Ordinal) || head.AsSpan(9, 3) is var got && got.ToString() != $"{status}") throw new InvalidDataException($"answered {head[..Math.Min(12, head.IndexOf('\r', StringComparison.Ordinal))]}");
+        if (head.StartsWith(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} "), StringComparison.Ordinal)) return head;
+        var text = Length(head) is { } length ? await reader.Take(Math.Min(length, 200), stop) : null;
+        throw new InvalidDataException($"answered {head[..head.IndexOf('\r', StringComparison.Ordinal)]}: {(text is { } said ? Encoding.Latin1.GetString(said.Span).TrimEnd() : "")}");
+    }
+
+    /// <summary>null = the head tells none.</summary>
+    private static int? Length(string head)
+    {
+        var at = head.IndexOf("\r\nContent-Length: ", StringComparison.OrdinalIgnoreCase);
+        if (at < 0) return null;
+        at += "\r\nContent-Length: ".Length;
+        return int.Parse(head.AsSpan(at, head.IndexOf('\r', at) - at), CultureInfo.InvariantCulture);
     }
 
     /// <summary>A connection that is kept for the next request. One that was closed while nobody used it, or before any byte of an answer, is made again once: so do browsers.</summary>
@@ -259,10 +298,8 @@ internal sealed class ShowClients(string name, int web, int talk, ShowLoad load,
                 Close();
                 return false;
             }
-            Expect(head, 200);
-            var at = head.IndexOf("Content-Length: ", StringComparison.OrdinalIgnoreCase) + "Content-Length: ".Length;
-            var length = int.Parse(head.AsSpan(at, head.IndexOf('\r', at) - at), System.Globalization.CultureInfo.InvariantCulture);
-            if (await _reader.Take(length, stop) is null) throw new InvalidDataException("cut within an answer");
+            await Expected(head, _reader, 200, stop);
+            if (Length(head) is not { } length || await _reader.Take(length, stop) is null) throw new InvalidDataException("cut within an answer");
             if (head.Contains("connection: close", StringComparison.OrdinalIgnoreCase)) Close();
             return true;
         }

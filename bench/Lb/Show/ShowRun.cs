@@ -26,6 +26,10 @@ internal static class ShowRun
     private const int TalkPort = 9101;
     private const string Name = "show";
 
+    /// <summary>Five of them.</summary>
+    private static readonly TimeSpan ChangesEvery = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+
     /// <returns>0 = no request failed and no connection was cut through the balancer.</returns>
     public static async Task<int> Run(ShowOptions options)
     {
@@ -46,6 +50,11 @@ internal static class ShowRun
             await said;
             return failed ? 1 : 0;
         }
+        catch (InvalidOperationException e)
+        {
+            Console.WriteLine(e.Message); // what follows may hide it
+            throw;
+        }
         finally
         {
             if (!up.HasExited) Child.Run(program, "down", "--data", data);
@@ -63,20 +72,33 @@ internal static class ShowRun
             """));
         await Settled(api, options.Replicas);
         Say(watch, $"{options.Replicas} pods are ready");
-        using var peer = options.Peer ? await ShowPeer.Start(api, Name) : null;
-        List<ShowClients> clients = [new("declarative", WebPort + offset, TalkPort + offset, options.Load, options.Seconds)];
-        if (peer is not null) clients.Add(new("haproxy", peer.Web, peer.Talk, options.Load, options.Seconds));
-        foreach (var one in clients) one.Start();
+        // In turn: what the machine has is one load's.
+        List<ShowResult> results = [await Through(new("declarative", WebPort + offset, TalkPort + offset, options.Load, options.Seconds), options, api, watch)];
+        if (options.Peer)
+        {
+            using var peer = await ShowPeer.Start(api, Name);
+            results.Add(await Through(new("haproxy", peer.Web, peer.Talk, options.Load, options.Seconds), options, api, watch) with { Reloads = peer.Reloads });
+            await peer.Stop();
+        }
+        ShowTable.Write(results, options);
+        return results[0].Clients is var own && (own.Failed > 0 || own.Tallies.Any(x => x.Done == 0));
+    }
+
+    private static async Task<ShowResult> Through(ShowClients clients, ShowOptions options, IApi api, Stopwatch watch)
+    {
+        clients.Start();
+        await clients.Begun();
+        Say(watch, "the load is there", clients);
         var loaded = Stopwatch.StartNew();
         using var enough = new CancellationTokenSource();
-        var changes = Changes(api, options, offset, enough.Token);
+        var changes = Changes(api, options, enough.Token);
         for (var round = 1; round <= options.Rounds; round++)
         {
             await Scale(api, 1);
             Say(watch, $"round {round}: scaled to 1", clients);
             await Scale(api, options.Replicas);
             Say(watch, $"round {round}: scaled to {options.Replicas}", clients);
-            await Patch(api, Kind.Deployment, "default", Name, $$"""{"spec":{"template":{"metadata":{"annotations":{"round":"{{round}}"} } } } }""");
+            await Patch(api, Kind.Deployment, "default", Name, $$"""{"spec":{"template":{"metadata":{"annotations":{"round":"{{clients.Name}} {{round}}"} } } } }""");
             await Settled(api, options.Replicas);
             Say(watch, $"round {round}: rolled out", clients);
             await Drain(api, options.Replicas);
@@ -84,18 +106,19 @@ internal static class ShowRun
         }
         await enough.CancelAsync();
         var changed = await changes;
-        Say(watch, $"{changed} changes of configuration");
+        Say(watch, $"{changed} changes of configuration", clients);
         var time = loaded.Elapsed;
-        foreach (var one in clients) await one.Stop();
-        if (peer is not null) await peer.Stop();
-        ShowTable.Write(clients, time, options, changed, peer?.Reloads);
-        return clients[0].Failed > 0 || clients[0].Tallies.Any(x => x.Done == 0);
+        var result = new ShowResult(clients, time, [.. clients.Tallies.Select(x => x.IsRate ? x.Counted / time.TotalSeconds : x.OpenAverage)], changed, Reloads: null);
+        await clients.Stop();
+        return result;
     }
 
     /// <summary>Services, rules and settings that come, change and go; at least as many as asked for, and until the rest is done.</summary>
-    private static async Task<int> Changes(IApi api, ShowOptions options, int offset, CancellationToken enough)
+    private static async Task<int> Changes(IApi api, ShowOptions options, CancellationToken enough)
     {
         var count = 0;
+        var due = TimeSpan.Zero;
+        var watch = Stopwatch.StartNew();
         while (count < options.Changes || !enough.IsCancellationRequested)
         {
             var i = count / 5;
@@ -108,7 +131,8 @@ internal static class ShowRun
             await api.Delete(service);
             count += 5;
             // Spread over the whole: the load shall meet them while pods come and go.
-            await Task.Delay(count < options.Changes ? 50 : 500, CancellationToken.None);
+            due += ChangesEvery;
+            if (due - watch.Elapsed is { Ticks: > 0 } wait) await Task.Delay(wait, CancellationToken.None);
         }
         return count;
     }
@@ -137,7 +161,7 @@ internal static class ShowRun
     /// <summary>So many pods, all ready, of the newest template, and none that is on its way out.</summary>
     private static async Task Settled(IApi api, int replicas)
     {
-        for (var end = DateTime.UtcNow.AddMinutes(3); ; await Task.Delay(100))
+        for (var end = DateTime.UtcNow.AddMinutes(3); ; await Task.Delay(LookEvery))
         {
             var deployment = Declarative.Api.Kinds.Deployment.Read((await api.Get(ResourceKey.Of(Kind.Deployment, "default", Name))).Json);
             var status = deployment.Status;
@@ -169,8 +193,11 @@ internal static class ShowRun
         throw new InvalidOperationException("no free port offset");
     }
 
-    private static void Say(Stopwatch watch, string what, IReadOnlyList<ShowClients> clients) =>
-        Say(watch, $"{what}; {string.Join("; ", clients.Select(x => $"{x.Name}: {x.Tallies[0].Done} requests, {string.Join(", ", x.Tallies.Skip(1).Select(y => $"{y.Open} {y.Name}"))}, {x.Failed} failed"))}");
+    private static void Say(Stopwatch watch, string what, ShowClients clients)
+    {
+        Say(watch, $"{clients.Name}: {what}; {clients.Tallies[0].Done} requests, {string.Join(", ", clients.Tallies.Skip(1).Select(x => $"{x.Open} {x.Name}"))}, {clients.Failed} failed");
+        foreach (var tally in clients.Tallies.Where(x => x.Failed > 0)) Say(watch, $"  {tally.Name} {tally.Why}");
+    }
 
     private static void Say(Stopwatch watch, string what) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,6:F1} s  {what}"));
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -106,10 +107,11 @@ internal static class ShowServer
     private static async Task Download(Socket socket, int seconds)
     {
         await socket.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {BytesOf(seconds)}\r\n\r\n"));
-        for (var i = 0; i < PiecesOf(seconds); i++)
+        var watch = Stopwatch.StartNew();
+        for (var i = 1; i <= PiecesOf(seconds); i++)
         {
             for (var sent = 0; sent < PieceBytes;) sent += await socket.SendAsync(Piece.AsMemory(sent));
-            await Task.Delay(PieceEvery);
+            if (i * PieceEvery - watch.Elapsed is { Ticks: > 0 } wait) await Task.Delay(wait);
         }
     }
 

@@ -10,6 +10,9 @@ internal sealed unsafe partial class PlainConnection
 {
     private const int LookBytes = 16 * 1024;
 
+    /// <summary>Of a refused head, thrown away at once.</summary>
+    private const int FloodBytesMax = 8 * EventLoop.BufferBytes;
+
     private static ReadOnlySpan<byte> Upgrade => "Connection: Upgrade\r\nUpgrade: websocket\r\n"u8;
 
     /// <summary>The next request, where there is one.</summary>
@@ -37,8 +40,9 @@ internal sealed unsafe partial class PlainConnection
         var to = new Span<byte>(_loop.Outgoing, EventLoop.BufferBytes);
         if (!RequestHead.TryRead(new(_loop.Buffer, seen), to, out var head, out var written, out var forwardedFor) || (_destination is null && !Choose(head)))
         {
-            if (_destination is null) Finish(PlainEnd.NotPlain);
-            else Gone(); // it was a request a moment ago
+            if (_destination is not null) Gone(); // it was a request a moment ago
+            else if (RequestHead.HasTooManyLines(new(_loop.Buffer, seen))) Refuse();
+            else Finish(PlainEnd.NotPlain);
             return;
         }
         Write(to, ref written, head, forwardedFor);
@@ -50,6 +54,28 @@ internal sealed unsafe partial class PlainConnection
         (_isAnswered, _upstreamReadable, _upstreamEnded) = (false, false, false);
         Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
         if (Libc.Send(_upstream!.Fd, _loop.Outgoing, written) != written) UpstreamLost();
+    }
+
+    /// <summary>
+    /// As Kestrel would, for a hundredth of what that costs: floods of headers are to take nothing from others. What has come is thrown away, so that the
+    /// client reads the answer and not a reset.
+    /// </summary>
+    private void Refuse()
+    {
+        if (_tls is null)
+        {
+            for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
+            {
+                // More of the same.
+            }
+        }
+        var written = 0;
+        var to = new Span<byte>(_loop.Outgoing, EventLoop.BufferBytes);
+        Put(to, ref written, "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n"u8);
+        Put(to, ref written, _proxy.DateLine());
+        Put(to, ref written, "\r\n"u8);
+        Send(_loop.Outgoing, written, more: false);
+        Finish(PlainEnd.Ended);
     }
 
     private bool Choose(in RequestHead head)

@@ -116,6 +116,14 @@ internal ref struct RequestHead
         return true;
     }
 
+    /// <summary>A request whose head has more lines than anybody here reads, whatever follows.</summary>
+    public static bool HasTooManyLines(ReadOnlySpan<byte> seen)
+    {
+        var end = seen.IndexOf("\r\n\r\n"u8);
+        var head = end < 0 ? seen : seen[..(end + 2)];
+        return head.Count((byte)'\n') > HeadersMax + 1 && default(RequestHead).TryLine(head, out _);
+    }
+
     /// <summary>The path as the endpoint sees it is the one that is looked at: nothing in it is decoded or taken out.</summary>
     public readonly bool TryPath(out ReadOnlySpan<byte> path)
     {
