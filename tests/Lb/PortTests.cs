@@ -153,7 +153,7 @@ public sealed class PortTests
         Assert.StartsWith("404 ", await Ask("ours"), StringComparison.Ordinal);
         foreach (var (name, controller) in ((string, string)[])[("theirs", "example.com/other"), ("ours", "declarative.mesos/lb")])
         {
-            await world.Api.Create(ResourceKey.Of(Kind.IngressClass, "", name), LbWorld.Bytes($$"""{"apiVersion":"networking.k8s.io/v1","kind":"IngressClass","metadata":{"name":"{{name}}"},"spec":{"controller":"{{controller}}"} }"""));
+            await world.Api.Create(ResourceKey.Of(Kind.IngressClass, "", name), LbWorld.Bytes($$"""{"apiVersion":"networking.k8s.io/v1","kind":"IngressClass","metadata":{"name":"{{name}}"},"spec":{"controller":"{{controller}}"} }"""), stop: TestContext.Current.CancellationToken);
         }
         await Eventually.Async(async () => await Ask("ours") == "200 shop", "its class is this balancer's");
         Assert.StartsWith("404 ", await Ask("theirs"), StringComparison.Ordinal);

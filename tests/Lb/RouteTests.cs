@@ -64,6 +64,30 @@ public sealed class RouteTests
         }
     }
 
+    /// <summary>One endpoint of one Service: what is made anew for it does not grow with the others, but for the path to it in a tree.</summary>
+    [Fact]
+    public void AChangeCostsTheSameHoweverManyServicesThereAre()
+    {
+        var (few, many) = (BytesOfAChange(100), BytesOfAChange(10_000));
+        Assert.InRange(many, 1, few * 2);
+
+        static long BytesOfAChange(int services)
+        {
+            var table = RouteTable.Empty;
+            for (var i = 0; i < services; i++) table = table.With(Listening(i, E(1)), new RouteChanges(_ => { }));
+            for (var i = 0; i < 50; i++) table = table.With(Listening(i, E(1), E(2)), new RouteChanges(_ => { }));
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 50; i < 100; i++) table = table.With(Listening(i, E(1), E(2)), new RouteChanges(_ => { }));
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        static ServiceRoutes Listening(int number, params EndpointRoute[] endpoints)
+        {
+            var routes = Of(new("default", $"s{number:D5}"), endpoints);
+            return routes with { Ports = [.. routes.Ports.Select(x => x with { Claims = [new(new($"127.64.{number / 250}.{number % 250}", 80), ListenerPurpose.ClusterIp, Held: true)] })] };
+        }
+    }
+
     [Fact]
     public void AnEndpointKeepsItsRequestsThroughChangesAroundIt()
     {

@@ -179,7 +179,7 @@ internal static class ShowRun
          "template":{"metadata":{"labels":{"app":"{{Name}}"} },"spec":{"terminationGracePeriodSeconds":60,"containers":[{"name":"server","command":["{{Environment.ProcessPath}}","lb","show-server"],
            "ports":[{"name":"web","containerPort":8080},{"name":"talk","containerPort":8081}],
            "env":[{"name":"DOTNET_TieredPGO","value":"0"},{"name":"POD_NAME","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"} } }],
-           "readinessProbe":{"httpGet":{"path":"/healthz","port":"web"},"periodSeconds":1},
+           "readinessProbe":{"httpGet":{"path":"/healthz","port":"web"},"periodSeconds":1,"timeoutSeconds":5,"failureThreshold":10},
            "resources":{"requests":{"cpu":"20m","memory":"64Mi"} } }]} } } }
         """);
 
