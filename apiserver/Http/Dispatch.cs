@@ -86,6 +86,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             if (!isResource)
             {
                 (verb, resource) = ("get", "document");
+                await Task.Yield();
                 if (authorizer.CheckPath(caller.User, context.Request.Method.ToLowerInvariant(), path) is { } refusal) throw refusal;
                 if (path == "/backup" && options.Backup is { } backup)
                 {
@@ -137,6 +138,8 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         using var seat = isLong && exchange.Verb != "watch" ? null : await _inFlight.Enter(exchange.User, exchange.Verb is "get" or "list" or "watch" ? RequestClass.Read : RequestClass.Write, exchange.Aborted);
         if (isLong && seat is not null) exchange.Context.Response.OnStarting(static begun => { ((IDisposable)begun).Dispose(); return Task.CompletedTask; }, seat);
         else if (seat is not null) exchange.Context.Response.OnStarting(static begun => { ((FairQueue.Seat)begun).Answered(); return Task.CompletedTask; }, seat);
+        // The thread that it was received in has other connections to look after. What is about one object is done at once.
+        if (isLong || exchange.Verb is not ("get" or "create" or "update" or "patch" or "delete")) await Task.Yield();
         await Answer(exchange);
     }
 

@@ -8,6 +8,7 @@ using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http.Audit;
+using Declarative.ApiServer.Http.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -121,12 +122,20 @@ public sealed class HttpFace : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddSingleton(options.Log);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopWithin);
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().UseSockets(static sockets =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
+        if (Epoll.IsSupported)
         {
-            // What comes is decrypted, read and answered where it was received, and what goes is sent where it was written: nothing here blocks.
-            sockets.UnsafePreferInlineScheduling = true;
-            sockets.WaitForDataBeforeAllocatingBuffer = false;
-        });
+            builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
+        }
+        else
+        {
+            builder.WebHost.UseSockets(static sockets =>
+            {
+                // What comes is decrypted, read and answered where it was received, and what goes is sent where it was written: nothing here blocks.
+                sockets.UnsafePreferInlineScheduling = true;
+                sockets.WaitForDataBeforeAllocatingBuffer = false;
+            });
+        }
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

@@ -95,12 +95,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         using var registration = stop.Register(() => stopped.TrySetResult());
         // Not linked to stop: a cancelled delay completes on the thread pool, which would race with the end of the watch.
         using var timers = new CancellationTokenSource();
-        var end = request.Timeout is { } timeout ? Task.Delay(timeout, time, timers.Token) : stopped.Task;
+        var end = request.Timeout is { } timeout ? Task.WhenAny(Task.Delay(timeout, time, timers.Token), stopped.Task) : stopped.Task;
         var every = request.BookmarkEvery ?? BookmarkInterval;
         Task? bookmarkDue = null;
         try
         {
-            while (!end.IsCompleted && !stopped.Task.IsCompleted)
+            while (!end.IsCompleted)
             {
                 var page = cursor.Read(out var changed);
                 foreach (var entry in page)
@@ -112,7 +112,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 if (page.Count > 0) continue;
                 if (!request.Bookmarks)
                 {
-                    await Task.WhenAny(changed, end, stopped.Task);
+                    await Task.WhenAny(changed, end);
                     continue;
                 }
                 if (bookmarkDue is { IsCompleted: true })
@@ -126,11 +126,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
                 if (cursor.Revision == told && request.BookmarkEvery is not null)
                 {
                     // Bookmarks that follow soon: the clock runs from the change. Once a minute it may run on.
-                    await Task.WhenAny(changed, log.Advanced(told), end, stopped.Task);
+                    await Task.WhenAny(changed, log.Advanced(told), end);
                     continue;
                 }
                 bookmarkDue ??= Task.Delay(every, time, timers.Token);
-                await Task.WhenAny(changed, bookmarkDue, end, stopped.Task);
+                await Task.WhenAny(changed, bookmarkDue, end);
             }
         }
         finally
@@ -403,9 +403,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
 
             var remove = Deletion.IsDone(wanted, strategy);
             var bytes = Canonical.Bytes(wanted, key.Kind);
-            if (!remove && bytes.AsSpan().SequenceEqual(Canonical.Bytes(old, key.Kind))) return Answer(current);
+            var isApplied = Metadata.Of(old)["managedFields"] is not null;
+            if (!remove && IsSame(current, old, key.Kind, bytes, isCanonical: !isApplied && key.Kind.IsBuiltIn)) return Answer(current);
             // Objects that nobody applies carry no bookkeeping: it would double them and every write.
-            if (tracks && Metadata.Of(old)["managedFields"] is not null) bytes = Track(key.Kind, current.Json, bytes, write);
+            if (tracks && isApplied) bytes = Track(key.Kind, current.Json, bytes, write);
             if (write.DryRun) return Answer(current with { Json = StoredJson.WithRevision(bytes, current.Revision) });
             bytes = await _conversion.ToStored(bytes, key.Kind, stop);
             var at = CustomKind.StoredAs(key);
@@ -421,6 +422,11 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
 
         Stored Answer(Stored stored) => write.Subresource == "scale" ? ScaleSubresource.Of(stored) : stored;
     }
+
+    /// <param name="old">What <paramref name="current"/> says.</param>
+    /// <param name="isCanonical">It is stored as <see cref="Canonical"/> has written it.</param>
+    private static bool IsSame(Stored current, JsonObject old, Kind kind, ReadOnlySpan<byte> bytes, bool isCanonical) =>
+        isCanonical ? StoredJson.IsSame(current.Json.Span, bytes) : bytes.SequenceEqual(Canonical.Bytes(old, kind));
 
     private static JsonObject Mutated(JsonObject json, Kind kind, Strategy strategy)
     {

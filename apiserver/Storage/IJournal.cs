@@ -18,6 +18,9 @@ public interface IJournal : IAsyncDisposable
     /// </summary>
     Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop);
 
+    /// <summary>As <see cref="Append"/>, for who has nothing else to do until it is done: the calling thread may be made to wait for a quick disk.</summary>
+    Task AppendAtOnce(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => Append(batch, stop);
+
     /// <summary>Records of one batch.</summary>
     int BatchRecordsMax => int.MaxValue;
 

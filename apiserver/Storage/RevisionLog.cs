@@ -14,7 +14,7 @@ internal sealed partial class RevisionLog
     private readonly IJournal _journal;
     private readonly WatchWaker _waker;
     private readonly Dictionary<Kind, KindLog> _kinds = [];
-    private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true });
+    private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true, AllowSynchronousContinuations = true });
     private readonly Dictionary<ResourceKey, long> _batchRevisions = [];
     private TaskCompletionSource _advanced = Completion.New();
     private long _openedAt;
@@ -131,10 +131,19 @@ internal sealed partial class RevisionLog
         var records = new List<JournalRecord>();
         try
         {
-            while (await _queue.Reader.WaitToReadAsync(stop))
+            while (true)
             {
+                var next = _queue.Reader.WaitToReadAsync(stop);
+                // Else this goes on in the thread of the one who has just queued a write, and waits for it next.
+                var atOnce = !next.IsCompleted;
+                if (!await next) break;
+                if (_waker.Hold() is { } hold)
+                {
+                    await hold;
+                    atOnce = false;
+                }
                 TakeBatch(batch);
-                await WriteBatch(batch, records, stop);
+                await WriteBatch(batch, records, atOnce && batch.Count == 1, stop);
                 batch.Clear();
                 records.Clear();
             }
@@ -184,7 +193,7 @@ internal sealed partial class RevisionLog
         }
     }
 
-    private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records, CancellationToken stop)
+    private async Task WriteBatch(List<PendingCommit> batch, List<JournalRecord> records, bool atOnce, CancellationToken stop)
     {
         while (true)
         {
@@ -192,7 +201,7 @@ internal sealed partial class RevisionLog
             if (records.Count == 0) return;
             try
             {
-                await _journal.Append(records, CancellationToken.None);
+                await (atOnce ? _journal.AppendAtOnce(records, CancellationToken.None) : _journal.Append(records, CancellationToken.None));
                 break;
             }
             catch (JournalBehindException e)

@@ -33,11 +33,24 @@ internal static class StoredJson
     public static byte[] AtRevision(ReadOnlySpan<byte> json, long revision)
     {
         var from = MetadataBrace(json) + 1;
-        var member = json[from..];
+        return WithRevision([.. json[..from], .. json[EndOfRevision(json, from)..]], revision);
+    }
+
+    /// <summary>What <see cref="WithRevision"/> has made is of <paramref name="json"/>, which has no resourceVersion.</summary>
+    public static bool IsSame(ReadOnlySpan<byte> stored, ReadOnlySpan<byte> json)
+    {
+        var from = MetadataBrace(stored) + 1;
+        var end = EndOfRevision(stored, from);
+        return stored.Length - (end - from) == json.Length && stored[..from].SequenceEqual(json[..from]) && stored[end..].SequenceEqual(json[from..]);
+    }
+
+    // The revision stands first.
+    private static int EndOfRevision(ReadOnlySpan<byte> stored, int from)
+    {
+        var member = stored[from..];
         var digits = "\"resourceVersion\":\""u8.Length;
         var end = digits + member[digits..].IndexOf((byte)'"') + 1;
-        if (member[end] == (byte)',') end++;
-        return WithRevision([.. json[..from], .. member[end..]], revision);
+        return from + (member[end] == (byte)',' ? end + 1 : end);
     }
 
     private static int MetadataBrace(ReadOnlySpan<byte> json)

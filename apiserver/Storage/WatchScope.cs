@@ -54,13 +54,26 @@ internal sealed class WatchGroup(WatchScope scope)
     /// <summary>Completes at a change in the scope.</summary>
     public Task Changed => _changed.Task;
 
-    /// <summary>False where it waits already.</summary>
-    public bool MustWait() => !IsWaiting && (IsWaiting = true);
+    /// <summary>Since when it waits for its turn: the time of the first change that these watchers are yet to be woken for.</summary>
+    public long WaitsSince { get; private set; }
+
+    /// <summary>How many changes there were since then.</summary>
+    public int Changes { get; private set; }
+
+    /// <summary>One change more; false where it waits already.</summary>
+    public bool MustWait(long now)
+    {
+        Changes++;
+        if (IsWaiting) return false;
+        WaitsSince = now;
+        return IsWaiting = true;
+    }
 
     /// <summary>What to complete to wake these watchers.</summary>
     public TaskCompletionSource Take()
     {
         IsWaiting = false;
+        Changes = 0;
         var signal = _changed;
         _changed = Completion.New();
         return signal;

@@ -1,25 +1,34 @@
+using Declarative.Api;
+
 namespace Declarative.ApiServer.Storage;
 
 /// <summary>
 /// Wakes watchers, one group after the other, each behind whatever else there was to do meanwhile: the answer to the writer and the requests of
-/// others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once. Groups that have had their turn wait
-/// for the next round; before it there is a rest of half the time that this one took, so that writers go on and a watcher that can not be told of
-/// each change as it comes is told of several at once, which costs little more than one. In the simulated world (a SynchronizationContext is
-/// current) all are woken at once.
+/// others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once, which cost little more than one. A group that
+/// has had its turn waits for the next round. Writers that are faster than all this are held as long as the group whose turn is next has several changes
+/// to see and has waited for a while, so that watchers fall behind by no more than a round. In the simulated world (a SynchronizationContext is current)
+/// all are woken at once.
 /// </summary>
-/// <param name="pace">null = no rests.</param>
+/// <param name="pace">null = writers are never held.</param>
 internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
 {
-    private static readonly TimeSpan RestMin = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan RestMax = TimeSpan.FromMilliseconds(8);
+    /// <summary>A group that has waited for less has no need that writers are held.</summary>
+    private static readonly TimeSpan WaitMin = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Two at once cost a third less each, and with more of them rounds become long.</summary>
+    private const int ChangesMax = 2;
+
+    /// <summary>Writers go on after this, whatever watchers do.</summary>
+    private static readonly TimeSpan HoldMax = TimeSpan.FromMilliseconds(100);
     private Queue<WatchGroup> _waiting = [];
     private Queue<WatchGroup> _later = [];
+    private TaskCompletionSource? _held;
     private bool _runs;
 
     /// <summary>The caller holds the lock and calls <see cref="Start"/> after it.</summary>
     public void Add(WatchGroup group)
     {
-        if (group.MustWait()) (_runs ? _later : _waiting).Enqueue(group);
+        if (group.MustWait(pace?.GetTimestamp() ?? 0)) (_runs ? _later : _waiting).Enqueue(group);
     }
 
     public void Start()
@@ -32,6 +41,18 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
         _ = Run(SynchronizationContext.Current is null);
     }
 
+    /// <summary>What the next write waits for; null = nothing.</summary>
+    public Task? Hold()
+    {
+        if (pace is null) return null;
+        lock (gate)
+        {
+            if (!_runs || !IsBehind()) return null;
+            _held ??= Completion.New();
+            return Task.WhenAny(_held.Task, Task.Delay(HoldMax, pace));
+        }
+    }
+
     private async Task Run(bool inTurns)
     {
         var hasEnded = false;
@@ -39,16 +60,12 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
         {
             do
             {
-                var began = pace?.GetTimestamp() ?? 0;
                 if (inTurns) await Task.Yield();
                 while (Next() is { } signal)
                 {
                     signal.TrySetResult();
                     if (inTurns) await Task.Yield();
                 }
-                if (!inTurns || pace is null) continue;
-                var rest = pace.GetElapsedTime(began) / 2;
-                if (rest >= RestMin) await Task.Delay(rest < RestMax ? rest : RestMax, pace);
             }
             while (NextRound());
             hasEnded = true;
@@ -56,13 +73,25 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
         finally
         {
             // After a bug the next change wakes those who are left too: nobody sleeps for ever.
-            if (!hasEnded) lock (gate) _runs = false;
+            if (!hasEnded)
+            {
+                lock (gate)
+                {
+                    _runs = false;
+                    Release();
+                }
+            }
         }
     }
 
     private TaskCompletionSource? Next()
     {
-        lock (gate) return _waiting.TryDequeue(out var group) ? group.Take() : null;
+        lock (gate)
+        {
+            var signal = _waiting.TryDequeue(out var group) ? group.Take() : null;
+            if (_held is not null && !IsBehind()) Release();
+            return signal;
+        }
     }
 
     private bool NextRound()
@@ -72,5 +101,13 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
             (_waiting, _later) = (_later, _waiting);
             return _runs = _waiting.Count > 0;
         }
+    }
+
+    private bool IsBehind() => (_waiting.TryPeek(out var next) || _later.TryPeek(out next)) && next.Changes >= ChangesMax && pace!.GetElapsedTime(next.WaitsSince) > WaitMin;
+
+    private void Release()
+    {
+        _held?.TrySetResult();
+        _held = null;
     }
 }

@@ -20,6 +20,7 @@ public static class ApiBench
           --kubeconfig  measure a server that runs already (as its administrator); default: one of its own, in a process of its own
           --journal     of the server of its own (default sqlite); a URL is that of an etcd
           --seconds     length of each measurement (default 3)
+          --clients     of creates and gets, with commas (default 1,16,64)
           --pods        pods of the list measurement (default 10000)
           --watchers    watchers of the event measurement (default 1000)
           --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
@@ -27,7 +28,6 @@ public static class ApiBench
                         process, empty and with up to 50000 pods
         Rates are also told as multiples of what etcd (Debian packages etcd-server and hey) and SQLite itself do in the same run.
         """;
-    private static readonly int[] ClientCounts = [1, 16, 64];
 
     /// <summary>So long does the compiler of the runtime take processor time of its own.</summary>
     private const double WarmUpSeconds = 6;
@@ -39,6 +39,7 @@ public static class ApiBench
     {
         var (kubeconfig, journal, only, serve, sizes) = ("", "sqlite", "", "", (IReadOnlyList<int>)[1000, 20_000]);
         var (seconds, pods, watchers) = (3.0, 10_000, 1_000);
+        IReadOnlyList<int> clients = [1, 16, 64];
         for (var i = 0; i < args.Length; i++)
         {
             var value = i + 1 < args.Length ? args[i + 1] : "";
@@ -57,8 +58,11 @@ public static class ApiBench
                 case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood" or "large":
                     only = value;
                     break;
-                case "--objects" when value.Split(',').All(x => int.TryParse(x, out var size) && size > 0):
-                    sizes = [.. value.Split(',').Select(x => int.Parse(x, CultureInfo.InvariantCulture)).Order()];
+                case "--objects" when Numbers(value) is { } numbers:
+                    sizes = [.. numbers.Order()];
+                    break;
+                case "--clients" when Numbers(value) is { } numbers:
+                    clients = numbers;
                     break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out seconds) && seconds > 0:
                 case "--pods" when int.TryParse(value, out pods) && pods > 0:
@@ -77,15 +81,19 @@ public static class ApiBench
         }
         if (only == "large") LargeLoad.Run(name => Pod(name, LargePodFiller), TableAccept).GetAwaiter().GetResult();
         else if (serve.Length > 0) Serve(serve, journal).GetAwaiter().GetResult();
-        else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, pods, watchers, sizes, only).GetAwaiter().GetResult();
-        else WithOwnServer(journal, path => Measure(path, seconds, pods, watchers, sizes, only)).GetAwaiter().GetResult();
+        else if (kubeconfig.Length > 0) Measure(kubeconfig, seconds, clients, pods, watchers, sizes, only).GetAwaiter().GetResult();
+        else WithOwnServer(journal, path => Measure(path, seconds, clients, pods, watchers, sizes, only)).GetAwaiter().GetResult();
         return 0;
     }
 
-    private static async Task Measure(string kubeconfig, double seconds, int pods, int watchers, IReadOnlyList<int> sizes, string only)
+    /// <summary>null where one of them is none, or 0.</summary>
+    private static List<int>? Numbers(string text) =>
+        text.Split(',').All(x => int.TryParse(x, out var number) && number > 0) ? [.. text.Split(',').Select(x => int.Parse(x, CultureInfo.InvariantCulture))] : null;
+
+    private static async Task Measure(string kubeconfig, double seconds, IReadOnlyList<int> clientCounts, int pods, int watchers, IReadOnlyList<int> sizes, string only)
     {
         using var target = Target.Read(kubeconfig);
-        var etcd = only is "" or "creates" or "gets" ? await Calibrator.Etcd(ClientCounts) : null;
+        var etcd = only is "" or "creates" or "gets" ? await Calibrator.Etcd(clientCounts) : null;
         var commits = only is "" or "creates" ? Calibrator.SqliteCommits(seconds) : 0;
         if (etcd is not null) Console.WriteLine($"  calibrator: etcd puts/s with {string.Join(", ", etcd.Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} clients {x.Value:F0}")))}");
         else if (only is "" or "creates" or "gets") Console.WriteLine("  no calibrator: etcd and hey are not installed (Debian packages etcd-server and hey)");
@@ -98,7 +106,8 @@ public static class ApiBench
         if (only is "" or "creates")
         {
             await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds, 201, (client, i) => Create(Map($"w-{run}-{client}-{i}")));
-            foreach (var clients in ClientCounts)
+            await target.Quiet();
+            foreach (var clients in clientCounts)
             {
                 Console.WriteLine(await ApiLoad.Run(target, $"create ConfigMap, {clients} clients", clients, seconds, 201, (client, i) => Create(Map($"c-{run}-{clients}-{client}-{i}")), beside: Calibrators(clients)));
             }
@@ -108,7 +117,8 @@ public static class ApiBench
             await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench/configmaps", Map("one")));
             var get = ApiConnection.Request("GET", "/api/v1/namespaces/bench/configmaps/one");
             await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds, 200, (_, _) => get);
-            foreach (var clients in ClientCounts) Console.WriteLine(await ApiLoad.Run(target, $"get ConfigMap, {clients} clients", clients, seconds, 200, (_, _) => get, beside: Calibrators(clients).Take(1)));
+            await target.Quiet();
+            foreach (var clients in clientCounts) Console.WriteLine(await ApiLoad.Run(target, $"get ConfigMap, {clients} clients", clients, seconds, 200, (_, _) => get, beside: Calibrators(clients).Take(1)));
         }
         if (only is "" or "lists")
         {

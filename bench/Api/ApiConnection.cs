@@ -58,26 +58,6 @@ internal sealed class ApiConnection : IDisposable
         }
     }
 
-    /// <summary>Sends a watch and reads its head; the lines follow from <see cref="ReadSome"/>.</summary>
-    public int Begin(byte[] request)
-    {
-        _stream.Write(request);
-        return Head().Code;
-    }
-
-    /// <summary>The next bytes of a stream, chunk heads among them.</summary>
-    public async ValueTask<ReadOnlyMemory<byte>> ReadSome(CancellationToken stop)
-    {
-        if (_from < _to)
-        {
-            var rest = _buffer.AsMemory(_from, _to - _from);
-            _from = _to;
-            return rest;
-        }
-        var read = await _stream.ReadAsync(_buffer, stop);
-        return _buffer.AsMemory(0, read);
-    }
-
     private (int Code, long Length) Head()
     {
         var first = Line();

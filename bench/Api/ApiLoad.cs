@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 
@@ -14,7 +15,7 @@ internal static class ApiLoad
         var own = Process.GetCurrentProcess().TotalProcessorTime;
         var latencies = new List<double>[clients];
         var left = countMax;
-        var wrong = 0;
+        var wrong = new ConcurrentDictionary<int, int>();
         var started = Stopwatch.GetTimestamp();
         var threads = connections.Select((connection, client) =>
         {
@@ -25,7 +26,7 @@ internal static class ApiLoad
                 {
                     var bytes = request(client, i);
                     var sent = Stopwatch.GetTimestamp();
-                    if (connection.Send(bytes).Code != expected) Interlocked.Increment(ref wrong);
+                    if (connection.Send(bytes).Code is var code && code != expected) wrong.AddOrUpdate(code, 1, static (_, count) => count + 1);
                     mine.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
                 }
             });
@@ -39,7 +40,7 @@ internal static class ApiLoad
         foreach (var connection in connections) connection.Dispose();
         var all = latencies.SelectMany(x => x).Order().ToList();
         var multiples = string.Concat((beside ?? []).Select(x => string.Create(CultureInfo.InvariantCulture, $"  {all.Count / elapsed / x.Rate:F2} x {x.Name}")));
-        return Line(name, all.Count, elapsed, all, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB) + multiples + (wrong > 0 ? $"  {wrong} WRONG ANSWERS" : "");
+        return Line(name, all.Count, elapsed, all, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB) + multiples + string.Concat(wrong.OrderBy(x => x.Key).Select(x => $"  {x.Value} WRONG ANSWERS: {x.Key}"));
     }
 
     public static string Heading => "  what                                 rate/s    p50 ms    p99 ms  server µs CPU/op  client µs  server MiB";

@@ -20,22 +20,18 @@ internal static class WatchLoad
         {
             path += "?watch=true&resourceVersion=" + list.RootElement.GetProperty("metadata").GetProperty("resourceVersion").GetString();
         }
-        var request = ApiConnection.Request("GET", path);
-        var connections = Enumerable.Range(0, watchers).Select(_ => ApiConnection.Open(target)).ToList();
-        foreach (var connection in connections)
-        {
-            if (connection.Begin(request) != 200) throw new IOException("a watch was refused");
-        }
-        using var stop = new CancellationTokenSource();
         var events = 0L;
-        var received = new List<(long Sent, long At)>();
+        var received = Enumerable.Range(0, watchers).Select(_ => new List<(long Sent, long At)>()).ToList();
         var acknowledged = new Dictionary<long, long>();
+        var readers = new WatchReaders(target, watchers, ApiConnection.Request("GET", path), (watch, bytes) =>
+        {
+            if (watch % SampledEvery == 0) Times(bytes, received[watch]);
+            Interlocked.Add(ref events, Count(bytes));
+        });
+        using var writer = ApiConnection.Open(target);
         var before = await target.Used();
         var own = Process.GetCurrentProcess().TotalProcessorTime;
         var started = Stopwatch.GetTimestamp();
-        var reading = connections.Select((x, i) => Read(x, i % SampledEvery == 0)).ToList();
-
-        using var writer = ApiConnection.Open(target);
         var written = 0L;
         while (Stopwatch.GetElapsedTime(started).TotalSeconds < seconds)
         {
@@ -46,39 +42,16 @@ internal static class WatchLoad
             written++;
         }
         var limit = Stopwatch.GetTimestamp();
-        while (Interlocked.Read(ref events) < written * watchers && Stopwatch.GetElapsedTime(limit).TotalSeconds < 10) await Task.Delay(20);
+        while (Interlocked.Read(ref events) < written * watchers && Stopwatch.GetElapsedTime(limit).TotalSeconds < 10) await Task.Delay(5);
         var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var generator = (Process.GetCurrentProcess().TotalProcessorTime - own).TotalSeconds;
         var after = await target.Used();
-        await stop.CancelAsync();
-        await Task.WhenAll(reading);
-        foreach (var connection in connections) connection.Dispose();
+        readers.Dispose();
         // Some see an event before the writer sees its answer.
-        var delays = received.Select(x => Math.Max(0, Stopwatch.GetElapsedTime(acknowledged[x.Sent], x.At).TotalMilliseconds)).Order().ToList();
+        var delays = received.SelectMany(x => x).Select(x => Math.Max(0, Stopwatch.GetElapsedTime(acknowledged[x.Sent], x.At).TotalMilliseconds)).Order().ToList();
         var missing = written * watchers - events;
         return ApiLoad.Line($"events, 1 writer, {watchers} watchers", events, elapsed, delays, after.CpuSeconds - before.CpuSeconds, generator, after.ResidentMiB)
             + $"  ({written / elapsed:F0} writes/s; latency from the write's answer)" + (missing != 0 ? $"  {missing} EVENTS MISSING" : "");
-
-        async Task Read(ApiConnection connection, bool sampled)
-        {
-            await Task.Yield();
-            var mine = new List<(long, long)>();
-            try
-            {
-                while (true)
-                {
-                    var bytes = await connection.ReadSome(stop.Token);
-                    if (bytes.IsEmpty) break;
-                    var count = Count(bytes.Span);
-                    if (sampled) Times(bytes.Span, mine);
-                    Interlocked.Add(ref events, count);
-                }
-            }
-            catch (Exception ended) when (ended is OperationCanceledException or IOException)
-            {
-                lock (received) received.AddRange(mine);
-            }
-        }
     }
 
     private static long Count(ReadOnlySpan<byte> bytes)
@@ -94,7 +67,7 @@ internal static class WatchLoad
     }
 
     // An event whose mark is cut by the end of a read is left out.
-    private static void Times(ReadOnlySpan<byte> bytes, List<(long, long)> times)
+    private static void Times(ReadOnlySpan<byte> bytes, List<(long Sent, long At)> times)
     {
         var now = Stopwatch.GetTimestamp();
         while (bytes.IndexOf(Marker) is >= 0 and var at && at + Marker.Length + StampDigits <= bytes.Length)

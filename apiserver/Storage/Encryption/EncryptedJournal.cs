@@ -45,8 +45,9 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
         return state with { Objects = objects };
     }
 
-    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>
-        inner.Append(keys is not null && batch.Any(x => IsSecret(x.Key)) ? [.. batch.Select(x => IsSecret(x.Key) ? Sealed(x) : x)] : batch, stop);
+    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => inner.Append(Sealed(batch), stop);
+
+    public Task AppendAtOnce(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => inner.AppendAtOnce(Sealed(batch), stop);
 
     public Task Advance(long revision, CancellationToken stop) => inner.Advance(revision, stop);
 
@@ -100,6 +101,9 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
     private ReadOnlyMemory<byte> Open(ResourceKey key, ReadOnlyMemory<byte> json) => Envelope.Is(json.Span) ? Envelope.Open(keys, key.ToString(), json, out _) : json;
 
     private static bool IsSecret(ResourceKey key) => key.Kind == Kind.Secret;
+
+    private IReadOnlyList<JournalRecord> Sealed(IReadOnlyList<JournalRecord> batch) =>
+        keys is not null && batch.Any(x => IsSecret(x.Key)) ? [.. batch.Select(x => IsSecret(x.Key) ? Sealed(x) : x)] : batch;
 
     private JournalRecord Sealed(JournalRecord record) => record with
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Microsoft.Data.Sqlite;
@@ -6,7 +7,7 @@ namespace Declarative.ApiServer.Storage.Sqlite;
 
 /// <summary>
 /// The default journal: one SQLite file in WAL mode with <c>synchronous=FULL</c>, so that a commit has reached the disk when it returns.
-/// All its work happens on one thread of its own; the file is locked, so a second process can not open it.
+/// One thread at a time works with it, mostly its own; the file is locked, so a second process can not open it.
 /// </summary>
 public sealed class SqliteJournal : IJournal, IHistory
 {
@@ -15,18 +16,26 @@ public sealed class SqliteJournal : IJournal, IHistory
     /// <summary>Names of history rows are put into order so many at a time: one by one, each would have a page of its own to write.</summary>
     private const int IndexRowsMin = 1000;
 
-    /// <summary>In order of revision, so that writes go to its end: an index of names would have a page to write for each object.</summary>
+    /// <summary>
+    /// In order of revision, so that writes go to its end: an index of names would have a page to write for each object. An empty json = it is that of the
+    /// history at the same revision.
+    /// </summary>
     private const string ObjectTable = "CREATE TABLE IF NOT EXISTS object (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB NOT NULL)";
 
     /// <summary>In the file as <c>user_version</c>; higher with each change after which an earlier version can not work with the file. 0 = before it was written down.</summary>
-    private const int Layout = 1;
+    private const int Layout = 2;
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
     private const int SqliteFull = 13;
     private const int SqliteNotADatabase = 26;
 
+    /// <summary>Who waits for the disk on a thread of others takes so long from them; on a slower disk only the journal's own thread waits.</summary>
+    private static readonly TimeSpan WaitMax = TimeSpan.FromMilliseconds(1);
+
     private readonly Queue<Action> _work = []; // its lock wakes the thread, which sleeps at once where there is nothing
+    private readonly Lock _file = new(); // whoever works with the connection and the statements
+    private TimeSpan _commitTime;
     private bool _ends;
     private readonly Thread _thread;
     private readonly string _path;
@@ -42,6 +51,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     private SqliteStatement? _remember;
     private SqliteStatement? _forget;
     private SqliteStatement? _name;
+    private SqliteStatement? _time;
 
     /// <summary>Bytes of all states that the history ever kept: each row has the sum of those before it, so that the size of what is left is a subtraction.</summary>
     private long _historyBytes;
@@ -73,7 +83,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     {
         var objects = new List<JournalRecord>();
         var kinds = new Dictionary<string, Kind?>(StringComparer.Ordinal);
-        using var select = Command("SELECT kind, namespace, name, uid, revision, json FROM object ORDER BY revision");
+        using var select = Command("SELECT kind, namespace, name, uid, revision, CASE length(json) WHEN 0 THEN (SELECT h.json FROM history h WHERE h.revision = o.revision) ELSE json END FROM object o ORDER BY revision");
         using var rows = select.ExecuteReader();
         while (rows.Read())
         {
@@ -83,22 +93,63 @@ public sealed class SqliteJournal : IJournal, IHistory
             if (known is not { } kind) continue;
             objects.Add(new(rows.GetInt64(4), new(kind, rows.GetString(1), rows.GetString(2)), rows.GetString(3), rows.GetFieldValue<byte[]>(5)));
         }
-        using var revision = Command("SELECT value FROM meta WHERE key = 'revision'");
-        return new JournalState(revision.ExecuteScalar() is long last ? last : 0, objects);
+        using var revision = Command("SELECT max(coalesce((SELECT value FROM meta WHERE key = 'revision'), 0), coalesce((SELECT max(revision) FROM object), 0))");
+        return new JournalState((long)revision.ExecuteScalar()!, objects);
     });
 
-    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => OnThread(() => InTransaction(() =>
+    /// <summary>What waits for it goes on in the journal's thread, which has the next batch at hand then without another thread being woken.</summary>
+    public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>
+        Thread.CurrentThread == _thread ? Here(batch) : OnThread(() => Commit(batch), TaskCreationOptions.None);
+
+    public Task AppendAtOnce(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
+    {
+        if (_commitTime > WaitMax || !_file.TryEnter()) return Append(batch, stop);
+        try
+        {
+            return Here(batch);
+        }
+        finally
+        {
+            _file.Exit();
+        }
+    }
+
+    private Task Here(IReadOnlyList<JournalRecord> batch)
+    {
+        try
+        {
+            lock (_file) Commit(batch);
+            return Task.CompletedTask;
+        }
+        catch (SqliteException e)
+        {
+            return Task.FromException(Explained(e));
+        }
+    }
+
+    private int Commit(IReadOnlyList<JournalRecord> batch)
+    {
+        var began = Stopwatch.GetTimestamp();
+        InTransaction(() => Write(batch));
+        _commitTime = Stopwatch.GetElapsedTime(began);
+        return batch.Count;
+    }
+
+    private void Write(IReadOnlyList<JournalRecord> batch)
     {
         foreach (var record in batch)
         {
             var kind = KindName.Of(record.Key.Kind);
-            if (record.Previous > 0) _remove!.With(record.Previous).Run();
-            if (record.Json is { } json) _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(json.Span).Run();
             if (record.Origin is { } origin) Remember(record, kind, origin);
+            if (record.Previous > 0) _remove!.With(record.Previous).Run();
+            if (record.Json is not { } json) continue;
+            // What the history has is not written twice.
+            _put!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Uid).With(record.Origin is null ? json.Span : default).Run();
         }
         if (_unindexed >= IndexRowsMin) Index();
-        _setRevision!.With(batch[^1].Revision).Run();
-    }));
+        // An object tells its revision itself.
+        if (batch[^1].Json is null) _setRevision!.With(batch[^1].Revision).Run();
+    }
 
     private int InTransaction(Action write)
     {
@@ -203,7 +254,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         IndexAll();
         using var old = Command(
             $"""
-            DELETE FROM history WHERE revision IN (SELECT h.revision FROM history h WHERE h.at < $a AND
+            DELETE FROM history WHERE revision IN (SELECT h.revision FROM history_time t CROSS JOIN history h USING (at, revision) WHERE t.at < $a AND
               (h.verb = '{Origin.Delete}' OR EXISTS (SELECT 1 FROM history_name n JOIN history l USING (revision, kind, namespace, name) WHERE n.kind = h.kind AND n.namespace = h.namespace AND n.name = h.name AND n.revision > h.revision AND l.at < $a))
               LIMIT {TrimRowsMax})
             """, "$a");
@@ -229,6 +280,9 @@ public sealed class SqliteJournal : IJournal, IHistory
         using var names = Command("INSERT OR IGNORE INTO history_name SELECT kind, namespace, name, revision FROM history WHERE revision > $r ORDER BY 1, 2, 3, 4", "$r");
         Set(names, _indexed);
         names.ExecuteNonQuery();
+        using var times = Command("INSERT OR IGNORE INTO history_time SELECT at, revision FROM history WHERE revision > $r ORDER BY 1, 2", "$r");
+        Set(times, _indexed);
+        times.ExecuteNonQuery();
         using var last = Command("INSERT OR REPLACE INTO meta (key, value) SELECT 'indexed', coalesce(max(revision), 0) FROM history RETURNING value");
         (_indexed, _unindexed) = ((long)last.ExecuteScalar()!, 0);
     }
@@ -242,8 +296,13 @@ public sealed class SqliteJournal : IJournal, IHistory
         _remember!.With(record.Revision).With(kind).With(record.Key.Namespace).With(record.Key.Name)
             .With(origin.At.ToUnixTimeMilliseconds()).With(origin.User).With(origin.Manager).With(origin.Verb).With(_historyBytes).With(json.Span).Run();
         _historyBytes += json.Length;
-        if (again) _name!.With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Revision).Run();
-        else _unindexed++;
+        if (!again)
+        {
+            _unindexed++;
+            return;
+        }
+        _name!.With(kind).With(record.Key.Namespace).With(record.Key.Name).With(record.Revision).Run();
+        _time!.With(origin.At.ToUnixTimeMilliseconds()).With(record.Revision).Run();
     }
 
     private static void Set(SqliteCommand command, params ReadOnlySpan<object> values)
@@ -256,7 +315,7 @@ public sealed class SqliteJournal : IJournal, IHistory
         if (!_thread.IsAlive) return;
         await OnThread(() =>
         {
-            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember, _forget, _name]) command?.Dispose();
+            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember, _forget, _name, _time]) command?.Dispose();
             _connection?.Dispose();
             return 0;
         });
@@ -280,11 +339,22 @@ public sealed class SqliteJournal : IJournal, IHistory
             ObjectTable,
             "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)",
             "CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, user TEXT NOT NULL, manager TEXT NOT NULL, verb TEXT NOT NULL, before INTEGER NOT NULL, json BLOB NOT NULL)",
-            "DROP INDEX IF EXISTS history_of", // of earlier versions
             "CREATE TABLE IF NOT EXISTS history_name (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (kind, namespace, name, revision)) WITHOUT ROWID",
-            "CREATE TRIGGER IF NOT EXISTS history_forgets AFTER DELETE ON history BEGIN DELETE FROM history_name WHERE kind = old.kind AND namespace = old.namespace AND name = old.name AND revision = old.revision; END",
-            "CREATE INDEX IF NOT EXISTS history_at ON history (at)");
-        if (layout < Layout) Execute($"PRAGMA user_version = {Layout}");
+            "CREATE TABLE IF NOT EXISTS history_time (at INTEGER NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (at, revision)) WITHOUT ROWID");
+        if (layout < Layout)
+        {
+            Execute(
+                "BEGIN", "DROP INDEX IF EXISTS history_of", "DROP INDEX IF EXISTS history_at", "DROP TRIGGER IF EXISTS history_forgets",
+                """
+                CREATE TRIGGER history_forgets AFTER DELETE ON history BEGIN
+                  DELETE FROM history_name WHERE kind = old.kind AND namespace = old.namespace AND name = old.name AND revision = old.revision;
+                  DELETE FROM history_time WHERE at = old.at AND revision = old.revision;
+                  UPDATE object SET json = old.json WHERE revision = old.revision AND length(json) = 0;
+                END
+                """,
+                "INSERT OR IGNORE INTO history_time SELECT at, revision FROM history WHERE revision <= (SELECT value FROM meta WHERE key = 'indexed') ORDER BY 1, 2",
+                $"PRAGMA user_version = {Layout}", "COMMIT");
+        }
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         (_begin, _commit, _rollback) = (Statement("BEGIN IMMEDIATE"), Statement("COMMIT"), Statement("ROLLBACK"));
         _put = Statement("INSERT OR REPLACE INTO object (revision, kind, namespace, name, uid, json) VALUES (?, ?, ?, ?, ?, ?)");
@@ -299,6 +369,7 @@ public sealed class SqliteJournal : IJournal, IHistory
             Set(rest, _indexed);
             _unindexed = (int)(long)rest.ExecuteScalar()!;
         }
+        _time = Statement("INSERT OR IGNORE INTO history_time (at, revision) VALUES (?, ?)");
         _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
         // Of a file of an earlier version all names are out of order: they are not left to the first write.
         if (_unindexed >= IndexRowsMin) IndexAll();
@@ -336,23 +407,27 @@ public sealed class SqliteJournal : IJournal, IHistory
         return command;
     }
 
-    private Task<T> OnThread<T>(Func<T> work)
+    private Task<T> OnThread<T>(Func<T> work, TaskCreationOptions options = TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<T>(options);
         Add(() =>
         {
+            T result;
             try
             {
-                done.SetResult(work());
+                lock (_file) result = work();
             }
             catch (SqliteException e)
             {
-                done.SetException(new JournalException(Explain(e), e) { IsDamaged = e.SqliteErrorCode is SqliteCorrupt or SqliteNotADatabase });
+                done.SetException(Explained(e));
+                return;
             }
             catch (Exception e)
             {
                 done.SetException(e);
+                return;
             }
+            done.SetResult(result);
         });
         return done.Task;
     }
@@ -380,6 +455,8 @@ public sealed class SqliteJournal : IJournal, IHistory
             return _work.TryDequeue(out var action) ? action : null;
         }
     }
+
+    private JournalException Explained(SqliteException e) => new(Explain(e), e) { IsDamaged = e.SqliteErrorCode is SqliteCorrupt or SqliteNotADatabase };
 
     private string Explain(SqliteException e) => e.SqliteErrorCode switch
     {

@@ -89,7 +89,7 @@ public sealed class EncryptedJournalTests : IDisposable
             await Make(api, "s");
             await Make(api, "t");
         }
-        foreach (var statement in (string[])["UPDATE object SET json = (SELECT json FROM object WHERE name = 's') WHERE name = 't'", "UPDATE object SET json = CAST(replace(CAST(json AS TEXT), '\"tag\":\"', '\"tag\":\"AAAA') AS BLOB) WHERE name = 't'"])
+        foreach (var statement in (string[])["UPDATE history SET json = (SELECT json FROM history WHERE name = 's') WHERE name = 't'", "UPDATE history SET json = CAST(replace(CAST(json AS TEXT), '\"tag\":\"', '\"tag\":\"AAAA') AS BLOB) WHERE name = 't'"])
         {
             await using (var file = new SqliteConnection($"Data Source={File};Pooling=False"))
             {

@@ -57,6 +57,22 @@ public abstract class JournalContract
     }
 
     [Fact]
+    public async Task What_was_appended_at_once_is_there_when_it_is_opened_again()
+    {
+        await using (var journal = await Open())
+        {
+            await journal.Load(Stop);
+            await journal.AppendAtOnce([Put(2, "a", "1"), Put(3, "b", "2")], Stop);
+            await journal.AppendAtOnce([Gone(4, "b", previous: 3)], Stop);
+            await journal.AppendAtOnce([Put(5, "a", "3", previous: 2)], Stop);
+        }
+        await using var again = await Open();
+        var state = await again.Load(Stop);
+        Assert.Equal(5, state.Revision);
+        Assert.Equal(Json("3"), Encoding.UTF8.GetString(Assert.Single(state.Objects).Json!.Value.Span));
+    }
+
+    [Fact]
     public async Task A_revision_that_was_given_away_is_not_given_again()
     {
         await using (var journal = await Open())

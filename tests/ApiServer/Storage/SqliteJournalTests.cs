@@ -93,6 +93,31 @@ public sealed class SqliteJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task The_history_of_a_file_of_the_first_layout_is_still_forgotten_by_age()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await Execute("""
+            CREATE TABLE object (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, json BLOB NOT NULL);
+            CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
+            CREATE TABLE history (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, user TEXT NOT NULL, manager TEXT NOT NULL, verb TEXT NOT NULL, before INTEGER NOT NULL, json BLOB NOT NULL);
+            CREATE TABLE history_name (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (kind, namespace, name, revision)) WITHOUT ROWID;
+            CREATE TRIGGER history_forgets AFTER DELETE ON history BEGIN DELETE FROM history_name WHERE kind = old.kind AND namespace = old.namespace AND name = old.name AND revision = old.revision; END;
+            CREATE INDEX history_at ON history (at);
+            INSERT INTO history SELECT column1, '/v1/configmaps', 'default', 'a', column1 * 1000, 'me', 'test', 'update', 0, CAST('{}' AS BLOB) FROM (VALUES (2), (3), (4), (5));
+            INSERT INTO history_name SELECT kind, namespace, name, revision FROM history WHERE revision <= 3;
+            INSERT INTO meta VALUES ('revision', 9), ('indexed', 3);
+            PRAGMA user_version = 1
+            """);
+        for (var opened = 0; opened < 2; opened++)
+        {
+            await using var journal = await SqliteJournal.Open(File);
+            Assert.Equal(9, (await journal.Load(stop)).Revision);
+            await journal.Trim(DateTimeOffset.FromUnixTimeMilliseconds(4001), long.MaxValue, stop);
+            Assert.Equal([5, 4], (await journal.Read(new(Kind.ConfigMap, "default", "a"), 10, 0, stop)).Select(x => x.Revision));
+        }
+    }
+
+    [Fact]
     public async Task A_file_of_a_later_version_is_refused()
     {
         await (await SqliteJournal.Open(File)).DisposeAsync();
@@ -160,7 +185,7 @@ public sealed class SqliteJournalTests : IDisposable
         await Put("a", 1, 2);
         await Put("a", 2, 3);
         await Put("b", 0, 1);
-        await journal.Append([new(++revision, Key("b"), "u", null) { Origin = At(1, Origin.Delete), Last = "{}"u8.ToArray() }], stop);
+        await journal.Append([new(++revision, Key("b"), "u", null) { Previous = revision - 1, Origin = At(1, Origin.Delete), Last = "{}"u8.ToArray() }], stop);
         await Put("c", 3, 1);
         Assert.Equal([3, 2, 1], (await journal.Read(Key("a"), 10, 0, stop)).Select(x => x.Revision));
         Assert.Equal([1], (await journal.Read(Key("a"), 10, before: 2, stop)).Select(x => x.Revision));
@@ -174,6 +199,10 @@ public sealed class SqliteJournalTests : IDisposable
         await journal.Trim(day, 130, stop);
         Assert.Empty(await journal.Read(Key("a"), 10, 0, stop));
         Assert.Single(await journal.Read(Key("c"), 10, 0, stop));
+        // What is there stays there.
+        await journal.Trim(day, 0, stop);
+        Assert.Empty(await journal.Read(Key("c"), 10, 0, stop));
+        Assert.Equal([(3, 98), (6, 98)], (await journal.Load(stop)).Objects.Select(x => (x.Revision, x.Json!.Value.Length)));
         await journal.DisposeAsync();
         await using var again = await SqliteJournal.Open(File);
         await again.Append([new(++revision, Key("c"), "u", Json(100)) { Origin = At(4, Origin.Update) }], stop);
@@ -181,7 +210,7 @@ public sealed class SqliteJournalTests : IDisposable
         Assert.Equal([revision], (await again.Read(Key("c"), 10, 0, stop)).Select(x => x.Revision));
 
         Task Put(string name, int at, int version) =>
-            journal.Append([new(++revision, Key(name), "u", Json(100)) { Origin = At(at, version == 1 ? Origin.Create : Origin.Update) }], stop);
+            journal.Append([new(++revision, Key(name), "u", Json(100)) { Previous = version == 1 ? 0 : revision - 1, Origin = At(at, version == 1 ? Origin.Create : Origin.Update) }], stop);
 
         Origin At(int days, string verb) => new(day.AddDays(days), "me", "test", verb);
 

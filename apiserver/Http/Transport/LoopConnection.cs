@@ -1,0 +1,217 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Declarative.Api;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+
+namespace Declarative.ApiServer.Http.Transport;
+
+/// <summary>
+/// One accepted socket as Kestrel takes it: what comes is read in the loop's thread, and whoever waits for it runs there; what goes is sent where it
+/// was written. A reader that falls behind is not read for, and a client that does not read is waited for, without holding a thread.
+/// </summary>
+internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeature
+{
+    private const int ReceivedBytesMax = 1024 * 1024;
+    private const int UnsentBytesMax = 64 * 1024;
+    private const int ReadBytesMin = 2048;
+    private const int SegmentsMax = 64; // of one send
+    private readonly ConnectionLoop _loop;
+    private readonly Socket _socket;
+    private readonly PipeWriter _received;
+    private readonly PipeReader _unsent;
+    private readonly IDuplexPipe _original;
+    private readonly CancellationTokenSource _closed = new();
+    private readonly TaskCompletionSource _gone = Completion.New();
+    private readonly List<ArraySegment<byte>> _segments = [];
+    private TaskCompletionSource? _writable;
+    private Task _sending = Task.CompletedTask;
+    private long _number;
+    private bool _isPaused; // of the loop's thread, as the next
+    private bool _hasEnded;
+    private volatile bool _isDisposed;
+
+    /// <param name="socket">Connected; becomes this connection's.</param>
+    public LoopConnection(string id, Socket socket, ConnectionLoop loop, MemoryPool<byte> pool) : base(id)
+    {
+        (_socket, _loop, MemoryPool) = (socket, loop, pool);
+        var received = new Pipe(Options(ReceivedBytesMax));
+        var unsent = new Pipe(Options(UnsentBytesMax));
+        (_received, _unsent) = (received.Writer, unsent.Reader);
+        Transport = _original = new Both(received.Reader, unsent.Writer);
+        (LocalEndPoint, RemoteEndPoint) = (socket.LocalEndPoint, socket.RemoteEndPoint);
+        ConnectionClosed = _closed.Token;
+        Features.Set<IMemoryPoolFeature>(this);
+
+        PipeOptions Options(int max) => new(pool, PipeScheduler.Inline, PipeScheduler.Inline, max, max / 2, useSynchronizationContext: false);
+    }
+
+    public MemoryPool<byte> MemoryPool { get; }
+
+    public void Start()
+    {
+        _socket.Blocking = false;
+        _socket.NoDelay = true;
+        _sending = Send();
+        _number = _loop.Add(this, (int)_socket.Handle);
+    }
+
+    /// <summary>Of the socket; in the loop's thread.</summary>
+    public void News(uint events)
+    {
+        if ((events & Epoll.Out) != 0) Interlocked.Exchange(ref _writable, null)?.TrySetResult();
+        if ((events & ~Epoll.Out) != 0 && !_isPaused) Receive();
+    }
+
+    /// <summary>In the loop's thread: the reader has caught up, or the connection has been disposed.</summary>
+    public void GoOn()
+    {
+        _isPaused = false;
+        if (!_isDisposed)
+        {
+            Receive();
+            return;
+        }
+        End(null);
+        _loop.Forget(_number);
+        _socket.Dispose();
+        _gone.TrySetResult();
+    }
+
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        Shutdown();
+        _unsent.CancelPendingRead();
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _original.Input.CompleteAsync();
+        await _original.Output.CompleteAsync();
+        await _sending;
+        _isDisposed = true;
+        _loop.Post(this);
+        await _gone.Task;
+        _closed.Dispose();
+        await base.DisposeAsync();
+    }
+
+    private void Receive()
+    {
+        while (!_hasEnded)
+        {
+            var room = _received.GetMemory(ReadBytesMin);
+            var count = _socket.Receive(room.Span, SocketFlags.None, out var error);
+            if (error == SocketError.WouldBlock) return;
+            if (error != SocketError.Success || count == 0)
+            {
+                End(error == SocketError.Success ? null : new ConnectionResetException($"the connection has been lost: {error}"));
+                return;
+            }
+            _received.Advance(count);
+            var flush = _received.FlushAsync();
+            if (!flush.IsCompletedSuccessfully)
+            {
+                _isPaused = true;
+                flush.GetAwaiter().UnsafeOnCompleted(() => Flushed(flush));
+                return;
+            }
+            if (flush.Result.IsCompleted) End(null);
+            // Less than there was room for: there is no more, and what comes next is news.
+            if (count < room.Length) return;
+        }
+    }
+
+    private void Flushed(ValueTask<FlushResult> flush)
+    {
+        // Its result is asked for, as must be; a reader that is gone is noticed at the next flush.
+        _ = flush.Result;
+        _loop.Post(this);
+    }
+
+    private void End(Exception? reason)
+    {
+        if (_hasEnded) return;
+        _hasEnded = true;
+        _received.Complete(reason);
+        // Handlers of the request that this ends are foreign code: not in the loop.
+        ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.Closed(), this, preferLocal: false);
+    }
+
+    private void Closed()
+    {
+        try
+        {
+            _closed.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            return; // nobody waits any longer
+        }
+    }
+
+    private async Task Send()
+    {
+        Exception? failure = null;
+        try
+        {
+            while (true)
+            {
+                var read = await _unsent.ReadAsync();
+                if (read.IsCanceled) break;
+                for (var rest = read.Buffer; !rest.IsEmpty;)
+                {
+                    var sent = Send(rest, out var error);
+                    if (error == SocketError.WouldBlock) await Writable();
+                    else if (error != SocketError.Success) throw new ConnectionResetException($"the connection has been lost: {error}");
+                    rest = rest.Slice(sent);
+                }
+                _unsent.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted) break;
+            }
+        }
+        catch (Exception lost) when (lost is ConnectionResetException or ObjectDisposedException)
+        {
+            failure = lost;
+        }
+        Shutdown();
+        await _unsent.CompleteAsync(failure);
+    }
+
+    private int Send(in ReadOnlySequence<byte> rest, out SocketError error)
+    {
+        if (rest.IsSingleSegment) return Math.Max(0, _socket.Send(rest.FirstSpan, SocketFlags.None, out error));
+        _segments.Clear();
+        foreach (var segment in rest)
+        {
+            if (_segments.Count == SegmentsMax) break;
+            if (MemoryMarshal.TryGetArray(segment, out var array)) _segments.Add(array);
+            else throw new InvalidOperationException("memory of pipes lies in arrays");
+        }
+        return Math.Max(0, _socket.Send(_segments, SocketFlags.None, out error));
+    }
+
+    /// <summary>Completes when there is room, or may be: what became free before this was asked is not told again.</summary>
+    private Task Writable()
+    {
+        var writable = new TaskCompletionSource();
+        Volatile.Write(ref _writable, writable);
+        return _socket.Poll(0, SelectMode.SelectWrite) ? Task.CompletedTask : writable.Task;
+    }
+
+    private void Shutdown()
+    {
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
+        {
+            return; // it is not connected any more
+        }
+    }
+
+    private sealed record Both(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+}
