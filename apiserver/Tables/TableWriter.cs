@@ -15,6 +15,8 @@ internal enum RowObject
 /// <param name="version">v1 or v1beta1.</param>
 internal sealed class TableWriter(Printer printer, string version, RowObject carried, DateTimeOffset now)
 {
+    private readonly byte[] _partialHead = PartialHead(version);
+
     public void WriteColumns(JsonBuffer json) => json.Raw(printer.Definitions);
 
     public void WriteRow(JsonBuffer json, Stored stored)
@@ -24,18 +26,18 @@ internal sealed class TableWriter(Printer printer, string version, RowObject car
         row.WriteCells(json, now);
         json.Raw((byte)']');
         if (carried != RowObject.None) json.Raw(",\"object\":"u8);
-        if (carried == RowObject.Metadata) WritePartial(json, row.Metadata(stored), version);
+        if (carried == RowObject.Metadata) WritePartial(json, row.Metadata(stored), _partialHead);
         else if (carried == RowObject.Object) json.Raw(stored.Json.Span);
         json.Raw((byte)'}');
     }
 
-    public static void WritePartial(JsonBuffer json, Stored stored, string version) => WritePartial(json, stored.Json.Span[Row.MetadataOf(stored.Json.Span)], version);
+    public static void WritePartial(JsonBuffer json, Stored stored, string version) => WritePartial(json, stored.Json.Span[Row.MetadataOf(stored.Json.Span)], PartialHead(version));
 
-    private static void WritePartial(JsonBuffer json, ReadOnlySpan<byte> metadata, string version)
+    private static byte[] PartialHead(string version) => System.Text.Encoding.UTF8.GetBytes($"{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":");
+
+    private static void WritePartial(JsonBuffer json, ReadOnlySpan<byte> metadata, byte[] head)
     {
-        json.Raw("{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":"u8);
-        json.String("meta.k8s.io/" + version);
-        json.Raw(",\"metadata\":"u8);
+        json.Raw(head);
         json.Raw(metadata);
         json.Raw((byte)'}');
     }
