@@ -14,11 +14,14 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Objects and lists in the form the client asked for.</summary>
 internal static class Forms
 {
-    /// <summary>Written to the connection in pieces of about this size.</summary>
+    /// <summary>Rows are written to the connection in pieces of about this size.</summary>
     private const int FlushBytes = 256 * 1024;
 
     /// <summary>Rows from which a table is taken for large enough to be compressed.</summary>
     private const int GzipRowsMin = 200;
+
+    private static readonly byte[] Comma = ","u8.ToArray();
+    private static readonly byte[] End = "]}"u8.ToArray();
 
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
@@ -108,30 +111,26 @@ internal static class Forms
         var context = exchange.Context;
         if (length >= Limits.GzipBytesMin && Answers.AcceptsGzip(context))
         {
-            await Compressed(context, writer => WriteItems(writer, head, list, context.RequestAborted));
+            await Compressed(context, writer => WriteItems(writer, head, list, length, context.RequestAborted));
             return;
         }
         var response = Answers.Begin(context, 200, Answers.JsonType);
         response.ContentLength = length;
         if (HttpMethods.IsHead(context.Request.Method)) return;
-        await WriteItems(response.BodyWriter, head, list, context.RequestAborted);
+        await WriteItems(response.BodyWriter, head, list, length, context.RequestAborted);
     }
 
-    private static async ValueTask WriteItems(PipeWriter writer, byte[] head, StoredList list, CancellationToken stop)
+    private static async ValueTask WriteItems(PipeWriter writer, byte[] head, StoredList list, long length, CancellationToken stop)
     {
-        writer.Write(head);
-        var unflushed = head.Length;
+        var pieces = new Pieces(writer, length);
+        await pieces.Write(head, stop);
         for (var i = 0; i < list.Items.Count; i++)
         {
-            if (i > 0) writer.Write(","u8);
-            writer.Write(list.Items[i].Json.Span);
-            unflushed += list.Items[i].Json.Length + 1;
-            if (unflushed < FlushBytes) continue;
-            await writer.FlushAsync(stop);
-            unflushed = 0;
+            if (i > 0) await pieces.Write(Comma, stop);
+            await pieces.Write(list.Items[i].Json, stop);
         }
-        writer.Write("]}"u8);
-        await writer.FlushAsync(stop);
+        await pieces.Write(End, stop);
+        await pieces.Flush(stop);
     }
 
     /// <summary>Rows or metadata in another form than JSON: made whole first.</summary>
