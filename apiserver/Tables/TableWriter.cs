@@ -17,15 +17,31 @@ internal sealed class TableWriter(Printer printer, string version, RowObject car
 {
     private readonly byte[] _partialHead = PartialHead(version);
 
+    private static ReadOnlySpan<byte> Cells => "{\"cells\":["u8;
+
+    private static ReadOnlySpan<byte> Carried => ",\"object\":"u8;
+
     public void WriteColumns(JsonBuffer json) => json.Raw(printer.Definitions);
+
+    /// <summary>Bytes of a row: a list whose length is known before it is written goes out in larger pieces.</summary>
+    public int RowLength(Stored stored)
+    {
+        var row = Row.Of(stored, printer);
+        return Cells.Length + row.CellsLength(now) + 2 + carried switch
+        {
+            RowObject.Metadata => Carried.Length + _partialHead.Length + row.Metadata(stored).Length + 1,
+            RowObject.Object => Carried.Length + stored.Json.Length,
+            _ => 0,
+        };
+    }
 
     public void WriteRow(JsonBuffer json, Stored stored)
     {
         var row = Row.Of(stored, printer);
-        json.Raw("{\"cells\":["u8);
+        json.Raw(Cells);
         row.WriteCells(json, now);
         json.Raw((byte)']');
-        if (carried != RowObject.None) json.Raw(",\"object\":"u8);
+        if (carried != RowObject.None) json.Raw(Carried);
         if (carried == RowObject.Metadata) WritePartial(json, row.Metadata(stored), _partialHead);
         else if (carried == RowObject.Object) json.Raw(stored.Json.Span);
         json.Raw((byte)'}');
