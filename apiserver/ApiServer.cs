@@ -3,6 +3,8 @@ using Declarative.Api.Kinds;
 using Declarative.ApiServer.Admission.Webhooks;
 using Declarative.ApiServer.Registry;
 using Declarative.ApiServer.Storage;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.ApiServer;
 
@@ -49,21 +51,26 @@ public sealed class ApiServer
     /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for. Roles and bindings that are there get what they lack.</summary>
     public async Task Bootstrap(CancellationToken stop)
     {
-        foreach (var (key, json) in Admission.Bootstrap.Objects()) await Make(key, json, stop);
-        // Many, and none needs another: together they are a few batches on the disk.
+        // Namespaces before what lies in them. Of each kind of step none needs another: together they are a few batches on the disk.
+        await Task.WhenAll(Admission.Bootstrap.Objects().Select(x => Make(x.Key, x.Json, stop)));
         await Task.WhenAll(Options.BootstrapObjects.Select(x => Make(x.Key, x.Json, stop)));
     }
 
     private async Task Make(ResourceKey key, ReadOnlyMemory<byte> json, CancellationToken stop)
     {
-        try
+        if (_log.Get(key) is null)
         {
-            await As(User.ApiServer).Create(key, json, stop: stop);
+            try
+            {
+                await As(User.ApiServer).Create(key, json, stop: stop);
+                return;
+            }
+            catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
+            {
+                await _log.Fresh(stop); // Another server that starts has been quicker.
+            }
         }
-        catch (ApiException e) when (e.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
-        {
-            await Complete(key, Registry.Canonical.Parse(json), stop); // From an earlier start, and perhaps changed since.
-        }
+        await Complete(key, Registry.Canonical.Parse(json), stop); // From an earlier start, and perhaps changed since.
     }
 
     private async Task Complete(ResourceKey key, System.Text.Json.Nodes.JsonObject wanted, CancellationToken stop)
@@ -130,6 +137,9 @@ public sealed record ApiServerOptions
 
     /// <summary>The clock by which the waking of very many watchers leaves time for what else there is to do; null = they are woken without a rest.</summary>
     public TimeProvider? WatchPace { get; init; }
+
+    /// <summary>Told what is kept but can not be served.</summary>
+    public ILogger Log { get; init; } = NullLogger.Instance;
 
     /// <summary>Objects created at the first start, after the namespaces, and completed at later ones: bootstrap roles and bindings.</summary>
     public IReadOnlyList<(ResourceKey Key, ReadOnlyMemory<byte> Json)> BootstrapObjects { get; init; } = [];

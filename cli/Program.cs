@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime;
 using Declarative.Cli;
 using Declarative.Cli.Commands;
 
@@ -6,23 +7,20 @@ using Declarative.Cli.Commands;
 if (args is ["sample-web", .. var rest])
     return await SampleWeb.Run(rest, TimeProvider.System);
 
+// What a start of this command has compiled is noted beside the executable, where that may be written, and the next one compiles it ahead of
+// its need, on another processor.
+if (args.Length > 0 && CommandTable.Rows.Any(x => x.Name == args[0]))
+{
+    ProfileOptimization.SetProfileRoot(AppContext.BaseDirectory);
+    ProfileOptimization.StartProfile(args[0] + ".startup");
+}
+
 // The one place that knows real time and real chance; everything below is handed both.
 var machine = new Machine(TimeProvider.System, new Random())
 {
     OnThread = work => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default),
 };
 
-var root = new RootCommand("The Kubernetes API over Mesos-native tasks.")
-{
-    UpCommand.Make(machine),
-    DownCommand.Make(machine),
-    ApiServerCommand.Make(machine),
-    ControllersCommand.Make(machine),
-    DnsCommand.Make(machine),
-    LbCommand.Make(machine),
-    MesosCommand.Make(machine),
-    SimulateCommand.Make(machine),
-    RestoreCommand.Make(),
-};
-foreach (var verb in Verb.All(machine)) root.Add(verb);
+var root = new RootCommand("The Kubernetes API over Mesos-native tasks.");
+foreach (var command in CommandTable.For(args, machine)) root.Add(command);
 return await root.Parse(args).InvokeAsync();

@@ -11,7 +11,7 @@ internal sealed class FaultyJournal(World world, Chances chances, Witness witnes
     /// <summary>The seeded bug of a store that acknowledges what it does not keep.</summary>
     public bool ForgetsWrites { get; init; }
 
-    public Task<JournalState> Load(CancellationToken stop) => _disk.Load(stop);
+    public Task<long> Load(ReadObject each, CancellationToken stop) => _disk.Load(each, stop);
 
     public async Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
     {
@@ -31,7 +31,7 @@ internal sealed class FaultyJournal(World world, Chances chances, Witness witnes
 
     private sealed class Mount(FaultyJournal disk, Func<bool> crashed) : IJournal
     {
-        public Task<JournalState> Load(CancellationToken stop) => disk.Load(stop);
+        public Task<long> Load(ReadObject each, CancellationToken stop) => disk.Load(each, stop);
 
         public async Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
         {

@@ -10,9 +10,13 @@ public sealed class MemoryJournal : IJournal
     private readonly Dictionary<ResourceKey, JournalRecord> _objects = [];
     private long _revision;
 
-    public Task<JournalState> Load(CancellationToken stop)
+    public Task<long> Load(ReadObject each, CancellationToken stop)
     {
-        lock (_gate) return Task.FromResult(new JournalState(_revision, [.. _objects.Values.OrderBy(x => x.Revision)]));
+        lock (_gate)
+        {
+            foreach (var record in _objects.Values.OrderBy(x => x.Revision)) each(record.Key, record.Uid, record.Revision, record.Json!.Value.Span);
+            return Task.FromResult(_revision);
+        }
     }
 
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop)

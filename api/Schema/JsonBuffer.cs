@@ -24,6 +24,9 @@ public sealed class JsonBuffer : IDisposable
 
     public ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
 
+    /// <summary>The same; good until the next write.</summary>
+    public ReadOnlyMemory<byte> WrittenMemory => _bytes.AsMemory(0, _length);
+
     public byte[] ToArray() => Written.ToArray();
 
     /// <summary>Gives the memory back. The buffer must not be used afterwards.</summary>

@@ -242,6 +242,9 @@ public static class BootstrapPolicy
             json.WriteStartObject("metadata"u8);
             json.WriteString("name"u8, key.Name);
             if (key.Namespace.Length > 0) json.WriteString("namespace"u8, key.Namespace);
+            json.WriteStartObject("annotations"u8);
+            json.WriteString(BootstrapRights.AutoUpdate, "true"u8);
+            json.WriteEndObject();
             json.WriteStartObject("labels"u8);
             json.WriteString("kubernetes.io/bootstrapping"u8, "rbac-defaults"u8);
             foreach (var role in aggregateTo) json.WriteString(AggregateTo + role, "true"u8);

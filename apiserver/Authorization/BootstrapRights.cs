@@ -12,21 +12,35 @@ namespace Declarative.ApiServer.Authorization;
 /// </summary>
 internal static class BootstrapRights
 {
-    private const string AutoUpdate = "rbac.authorization.k8s.io/autoupdate";
+    /// <summary>"true" on each role and binding that a new cluster has; "false" keeps it as it is (rbac/v1, AutoUpdateAnnotationKey).</summary>
+    public const string AutoUpdate = "rbac.authorization.kubernetes.io/autoupdate";
 
     /// <returns>The stored object with what it lacked; null where nothing is to be written.</returns>
     public static JsonObject? Completed(ResourceKey key, JsonObject stored, JsonObject wanted)
     {
         if (Metadata.IsDeleting(stored) || Metadata.Of(stored).Object("annotations")?.Text(AutoUpdate) == "false") return null;
-        if (key.Kind == Kind.ClusterRole || key.Kind == Kind.Role) return With("rules", stored, MissingRules(stored, wanted));
-        if (key.Kind == Kind.ClusterRoleBinding || key.Kind == Kind.RoleBinding) return With("subjects", stored, MissingSubjects(stored, wanted));
-        return null;
+        var completed = stored.DeepClone().AsObject();
+        var lacked = false;
+        if (key.Kind == Kind.ClusterRole || key.Kind == Kind.Role) lacked |= Add(completed, "rules", MissingRules(stored, wanted));
+        else if (key.Kind == Kind.ClusterRoleBinding || key.Kind == Kind.RoleBinding) lacked |= Add(completed, "subjects", MissingSubjects(stored, wanted));
+        else return null;
+        foreach (var map in (ReadOnlySpan<string>)["labels", "annotations"])
+        {
+            foreach (var (name, value) in Metadata.Of(wanted).Object(map) ?? [])
+            {
+                // What somebody has given another value keeps it.
+                if (Metadata.Of(completed).Object(map)?.ContainsKey(name) == true) continue;
+                Metadata.Of(completed).Need(map)[name] = value!.DeepClone();
+                lacked = true;
+            }
+        }
+        return lacked ? completed : null;
     }
 
     // The rules of an aggregated role are written out of its parts, which are completed themselves.
     private static List<JsonNode> MissingRules(JsonObject stored, JsonObject wanted)
     {
-        if (stored["aggregationRule"] is not null) return [];
+        if (stored["aggregationRule"] is not null || JsonNode.DeepEquals(stored["rules"], wanted["rules"])) return [];
         var held = Rule.ReadAll(JsonSerializer.SerializeToUtf8Bytes(stored));
         var asked = Rule.ReadAll(JsonSerializer.SerializeToUtf8Bytes(wanted));
         return [.. asked.Index().Where(x => !x.Item.IsWithin(held)).Select(x => wanted.List("rules")![x.Index]!)];
@@ -42,11 +56,10 @@ internal static class BootstrapRights
 
     private static (string, string, string) Named(JsonObject json) => (json.Text("kind"), json.Text("namespace"), json.Text("name"));
 
-    private static JsonObject? With(string list, JsonObject stored, List<JsonNode> missing)
+    private static bool Add(JsonObject completed, string list, List<JsonNode> missing)
     {
-        if (missing.Count == 0) return null;
-        var completed = stored.DeepClone().AsObject();
-        completed[list] = new JsonArray([.. (stored.List(list) ?? []).Concat(missing).Select(x => x?.DeepClone())]);
-        return completed;
+        if (missing.Count == 0) return false;
+        completed[list] = new JsonArray([.. (completed.List(list) ?? []).Concat(missing).Select(x => x?.DeepClone())]);
+        return true;
     }
 }

@@ -3,6 +3,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.CustomResources;
 
@@ -10,11 +11,11 @@ namespace Declarative.ApiServer.CustomResources;
 /// The kinds that are served now: the built-in table and the versions of every established CustomResourceDefinition. Derived from the
 /// stored definitions alone, whenever these have changed, so several API servers over one store agree.
 /// </summary>
-internal sealed class CustomKinds(RevisionLog log)
+internal sealed class CustomKinds(RevisionLog log, ILogger logger)
 {
     private readonly Lock _gate = new();
     private ObjectSet? _seen;
-    private Dictionary<Stored, CustomDefinition> _definitions = new(ReferenceEqualityComparer.Instance);
+    private Dictionary<Stored, CustomDefinition?> _definitions = new(ReferenceEqualityComparer.Instance); // null = can not be served
     private State _state = new([], FrozenDictionary<(string, string, string), CustomKind>.Empty, Kind.All);
 
     public IReadOnlyList<CustomDefinition> Definitions => Current().Definitions;
@@ -55,26 +56,23 @@ internal sealed class CustomKinds(RevisionLog log)
 
     private State Build(ObjectSet objects)
     {
-        var definitions = new Dictionary<Stored, CustomDefinition>(ReferenceEqualityComparer.Instance);
-        foreach (var (_, item) in objects)
-        {
-            if (_definitions.TryGetValue(item.Stored, out var known)) definitions.Add(item.Stored, known);
-            else if (TryRead(item.Stored) is { } read) definitions.Add(item.Stored, read);
-        }
+        var definitions = new Dictionary<Stored, CustomDefinition?>(ReferenceEqualityComparer.Instance);
+        foreach (var (_, item) in objects) definitions.Add(item.Stored, _definitions.TryGetValue(item.Stored, out var known) ? known : TryRead(item.Stored));
         _definitions = definitions;
-        List<CustomDefinition> all = [.. definitions.Values.OrderBy(x => x.Name, StringComparer.Ordinal)];
+        List<CustomDefinition> all = [.. definitions.Values.OfType<CustomDefinition>().OrderBy(x => x.Name, StringComparer.Ordinal)];
         var kinds = all.Where(x => x.IsEstablished).SelectMany(x => x.Versions).ToList();
         return new(all, kinds.ToFrozenDictionary(x => (x.Group, x.Version, x.Plural)), [.. Kind.All, .. kinds]);
 
         // What an older server has accepted may be more than this one understands; its kind is then not served.
-        static CustomDefinition? TryRead(Stored stored)
+        CustomDefinition? TryRead(Stored stored)
         {
             try
             {
                 return CustomDefinition.Read(stored);
             }
-            catch (ArgumentException)
+            catch (ArgumentException e)
             {
+                logger.NotServed(stored.Key.Name, e.Message);
                 return null;
             }
         }

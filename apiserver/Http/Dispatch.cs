@@ -32,6 +32,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private readonly UsageAnswer _usage = new(agents, time);
     private readonly Health _health = new(options.Readiness);
     private readonly Issuer _issuer = new(accounts);
+    private readonly WatchTimes _watchTimes = new(options.WatchTimeMin, options.Random);
     private readonly ServedKinds _kinds = new(options.Kinds, options.Version);
 
     /// <summary>Once per connection: whose certificate is it.</summary>
@@ -202,7 +203,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
                 await Reads.List(exchange);
                 break;
             case "watch":
-                await Watches.Stream(exchange, closing);
+                await Watches.Stream(exchange, _watchTimes, closing);
                 break;
             case "create":
                 await Writes.Create(exchange);

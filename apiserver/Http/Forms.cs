@@ -14,11 +14,17 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Objects and lists in the form the client asked for.</summary>
 internal static class Forms
 {
-    /// <summary>Written to the connection in pieces of about this size.</summary>
+    /// <summary>Metadata is written to the connection in pieces of about this size.</summary>
     private const int FlushBytes = 256 * 1024;
+
+    /// <summary>And so many bytes of rows are made at a time.</summary>
+    private const int RowsBytes = 32 * 1024;
 
     /// <summary>Rows from which a table is taken for large enough to be compressed.</summary>
     private const int GzipRowsMin = 200;
+
+    private static readonly byte[] Comma = ","u8.ToArray();
+    private static readonly byte[] End = "]}"u8.ToArray();
 
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
     {
@@ -108,30 +114,26 @@ internal static class Forms
         var context = exchange.Context;
         if (length >= Limits.GzipBytesMin && Answers.AcceptsGzip(context))
         {
-            await Compressed(context, writer => WriteItems(writer, head, list, context.RequestAborted));
+            await Compressed(context, writer => WriteItems(writer, head, list, length, context.RequestAborted));
             return;
         }
         var response = Answers.Begin(context, 200, Answers.JsonType);
         response.ContentLength = length;
         if (HttpMethods.IsHead(context.Request.Method)) return;
-        await WriteItems(response.BodyWriter, head, list, context.RequestAborted);
+        await WriteItems(response.BodyWriter, head, list, length, context.RequestAborted);
     }
 
-    private static async ValueTask WriteItems(PipeWriter writer, byte[] head, StoredList list, CancellationToken stop)
+    private static async ValueTask WriteItems(PipeWriter writer, byte[] head, StoredList list, long length, CancellationToken stop)
     {
-        writer.Write(head);
-        var unflushed = head.Length;
+        var pieces = new Pieces(writer, length);
+        await pieces.Write(head, stop);
         for (var i = 0; i < list.Items.Count; i++)
         {
-            if (i > 0) writer.Write(","u8);
-            writer.Write(list.Items[i].Json.Span);
-            unflushed += list.Items[i].Json.Length + 1;
-            if (unflushed < FlushBytes) continue;
-            await writer.FlushAsync(stop);
-            unflushed = 0;
+            if (i > 0) await pieces.Write(Comma, stop);
+            await pieces.Write(list.Items[i].Json, stop);
         }
-        writer.Write("]}"u8);
-        await writer.FlushAsync(stop);
+        await pieces.Write(End, stop);
+        await pieces.Flush(stop);
     }
 
     /// <summary>Rows or metadata in another form than JSON: made whole first.</summary>
@@ -139,7 +141,13 @@ internal static class Forms
     {
         using var buffer = new MemoryStream();
         var writer = PipeWriter.Create(buffer, new StreamPipeWriterOptions(leaveOpen: true));
-        await WriteRows(writer, list, accept, Rows(exchange, accept), exchange.Aborted);
+        if (accept.Shape == Shape.Table)
+        {
+            var rows = Rows(exchange, accept);
+            using var head = TableHead(list, accept, rows);
+            await WriteTable(writer, head.WrittenMemory, list, rows, RowsBytes, exchange.Aborted);
+        }
+        else await WritePartials(writer, list, accept, exchange.Aborted);
         await writer.CompleteAsync();
         await Whole(exchange, 200, accept, buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
     }
@@ -148,35 +156,74 @@ internal static class Forms
     {
         var context = exchange.Context;
         var rows = Rows(exchange, accept);
-        if (list.Items.Count >= GzipRowsMin && Answers.AcceptsGzip(context))
+        var gzip = list.Items.Count >= GzipRowsMin && Answers.AcceptsGzip(context);
+        if (accept.Shape == Shape.Table)
         {
-            await Compressed(context, writer => WriteRows(writer, list, accept, rows, context.RequestAborted));
+            using var head = TableHead(list, accept, rows);
+            var length = head.Length + 2L + Math.Max(0, list.Items.Count - 1);
+            if (!gzip) foreach (var item in list.Items) length += rows.RowLength(item);
+            if (gzip) await Compressed(context, writer => WriteTable(writer, head.WrittenMemory, list, rows, RowsBytes, context.RequestAborted));
+            else
+            {
+                var table = Answers.Begin(context, 200, Answers.JsonType);
+                table.ContentLength = length;
+                if (!HttpMethods.IsHead(context.Request.Method)) await WriteTable(table.BodyWriter, head.WrittenMemory, list, rows, length, context.RequestAborted);
+            }
+            return;
+        }
+        if (gzip)
+        {
+            await Compressed(context, writer => WritePartials(writer, list, accept, context.RequestAborted));
             return;
         }
         var response = Answers.Begin(context, 200, Answers.JsonType);
         if (HttpMethods.IsHead(context.Request.Method)) return;
-        await WriteRows(response.BodyWriter, list, accept, rows, context.RequestAborted);
+        await WritePartials(response.BodyWriter, list, accept, context.RequestAborted);
     }
 
-    private static async ValueTask WriteRows(PipeWriter writer, StoredList list, Accept accept, TableWriter rows, CancellationToken stop)
+    private static JsonBuffer TableHead(StoredList list, Accept accept, TableWriter rows)
     {
-        using var json = new JsonBuffer(FlushBytes + FlushBytes / 4);
-        var isTable = accept.Shape == Shape.Table;
-        json.Raw(isTable ? "{\"kind\":\"Table\",\"apiVersion\":"u8 : "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"u8);
+        var json = new JsonBuffer(4096);
+        json.Raw("{\"kind\":\"Table\",\"apiVersion\":"u8);
         json.String("meta.k8s.io/" + accept.Version);
         json.Raw(",\"metadata\":"u8);
         WriteListMeta(json, list);
-        if (isTable)
-        {
-            json.Raw(",\"columnDefinitions\":"u8);
-            rows.WriteColumns(json);
-        }
-        json.Raw(isTable ? ",\"rows\":["u8 : ",\"items\":["u8);
+        json.Raw(",\"columnDefinitions\":"u8);
+        rows.WriteColumns(json);
+        json.Raw(",\"rows\":["u8);
+        return json;
+    }
+
+    private static async ValueTask WriteTable(PipeWriter writer, ReadOnlyMemory<byte> head, StoredList list, TableWriter rows, long length, CancellationToken stop)
+    {
+        var pieces = new Pieces(writer, length);
+        await pieces.Write(head, stop);
+        using var json = new JsonBuffer(RowsBytes + RowsBytes / 4);
         for (var i = 0; i < list.Items.Count; i++)
         {
             if (i > 0) json.Raw((byte)',');
-            if (isTable) rows.WriteRow(json, list.Items[i]);
-            else TableWriter.WritePartial(json, list.Items[i], accept.Version);
+            rows.WriteRow(json, list.Items[i]);
+            if (json.Length < RowsBytes) continue;
+            await pieces.Write(json.WrittenMemory, stop);
+            json.Length = 0;
+        }
+        json.Raw("]}"u8);
+        await pieces.Write(json.WrittenMemory, stop);
+        await pieces.Flush(stop);
+    }
+
+    private static async ValueTask WritePartials(PipeWriter writer, StoredList list, Accept accept, CancellationToken stop)
+    {
+        using var json = new JsonBuffer(FlushBytes + FlushBytes / 4);
+        json.Raw("{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"u8);
+        json.String("meta.k8s.io/" + accept.Version);
+        json.Raw(",\"metadata\":"u8);
+        WriteListMeta(json, list);
+        json.Raw(",\"items\":["u8);
+        for (var i = 0; i < list.Items.Count; i++)
+        {
+            if (i > 0) json.Raw((byte)',');
+            TableWriter.WritePartial(json, list.Items[i], accept.Version);
             if (json.Length < FlushBytes) continue;
             writer.Write(json.Written);
             json.Length = 0;

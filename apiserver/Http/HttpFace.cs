@@ -1,23 +1,15 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Security;
-using System.Security.Authentication;
 using Declarative.Api;
 using Declarative.ApiServer.Admission;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http.Audit;
-using Declarative.ApiServer.Http.Transport;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http;
@@ -65,12 +57,13 @@ public sealed class HttpFace : IAsyncDisposable
     /// <summary>Listens, then writes <c>DIR/kubeconfig</c> and <c>DIR/pki/ROLE.kubeconfig</c>.</summary>
     /// <param name="api">The API in this process, bound to a user: <c>ApiServer.As</c>.</param>
     /// <param name="authorizer">The same that <paramref name="api"/> asks; here for what is no object: paths, reviews, logs.</param>
+    /// <param name="ground">Made of the same options; null = it is made now.</param>
     /// <exception cref="AuditPolicyException">The audit policy can not be used; the message names file and field.</exception>
     /// <exception cref="IOException">The address is taken or not of this machine; the message names it.</exception>
-    public static async Task<HttpFace> Start(Func<User, IApi> api, Authorizer authorizer, HttpOptions options, TimeProvider time, CancellationToken stop)
+    public static async Task<HttpFace> Start(Func<User, IApi> api, Authorizer authorizer, HttpOptions options, TimeProvider time, CancellationToken stop, HttpGround? ground = null)
     {
-        Directory.CreateDirectory(options.Directory);
-        var pki = Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]);
+        ground ??= HttpGround.Make(options, time);
+        var (pki, app) = (ground.Pki, ground.App);
         var closing = new CancellationTokenSource();
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
         var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
@@ -79,20 +72,19 @@ public sealed class HttpFace : IAsyncDisposable
         var oidc = options.Oidc is { } issuer ? new OidcTokens(issuer, time, reason => Log.NoIssuerKeys(log, reason)) : null;
         var audit = options.Audit is { } wanted ? new AuditLog(wanted, await PolicyOf(wanted, stop), options.Log.CreateLogger("apiserver.audit")) : null;
         var dispatch = new Dispatch(api, authorizer, new Authenticator(pki, accounts, more, oidc), accounts, agents, audit, options, time, closing.Token);
-        var app = Build(pki, options, dispatch);
+        ground.Dispatch = dispatch;
         try
         {
             await app.StartAsync(stop);
         }
         catch
         {
-            await app.DisposeAsync();
+            await ground.Discard();
             dispatch.Dispose();
             if (audit is not null) await audit.DisposeAsync();
             agents.Dispose();
             oidc?.Dispose();
             closing.Dispose();
-            pki.Dispose();
             throw;
         }
         var face = new HttpFace(app, closing, agents, dispatch, audit, pki, time, options) { _oidc = oidc };
@@ -115,60 +107,6 @@ public sealed class HttpFace : IAsyncDisposable
     private static IPAddress Reachable(IPAddress address) =>
         address.Equals(IPAddress.Any) ? IPAddress.Loopback : address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : address;
 
-    private static WebApplication Build(Pki pki, HttpOptions options, Dispatch dispatch)
-    {
-        var builder = WebApplication.CreateEmptyBuilder(new());
-        // Signals are the executable's matter, not this server's.
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddSingleton(options.Log);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopWithin);
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
-        if (Epoll.IsSupported)
-        {
-            builder.Services.AddSingleton<IConnectionListenerFactory, LoopTransport>();
-        }
-        else
-        {
-            builder.WebHost.UseSockets(static sockets =>
-            {
-                // What comes is decrypted, read and answered where it was received, and what goes is sent where it was written: nothing here blocks.
-                sockets.UnsafePreferInlineScheduling = true;
-                sockets.WaitForDataBeforeAllocatingBuffer = false;
-            });
-        }
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.AllowSynchronousIO = false;
-            kestrel.ResponseHeaderEncodingSelector = _ => System.Text.Encoding.UTF8;
-            kestrel.Limits.MaxRequestBodySize = Limits.RequestBodyBytesDrained;
-            kestrel.Limits.MaxRequestHeadersTotalSize = Limits.RequestHeadBytesMax;
-            kestrel.Limits.MaxRequestLineSize = Limits.RequestHeadBytesMax;
-            kestrel.Limits.Http2.MaxStreamsPerConnection = Limits.StreamsPerConnectionMax;
-            kestrel.Limits.Http2.MaxRequestHeaderFieldSize = Limits.RequestHeadBytesMax;
-            kestrel.Limits.Http2.InitialConnectionWindowSize = 1024 * 1024;
-            kestrel.Limits.Http2.InitialStreamWindowSize = 512 * 1024;
-            kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
-            kestrel.Listen(options.Address, options.Port, listen =>
-            {
-                listen.Protocols = HttpProtocols.Http1AndHttp2;
-                listen.UseHttps(new HttpsConnectionAdapterOptions
-                {
-                    ServerCertificate = pki.Serving,
-                    ServerCertificateChain = [pki.Authority.Certificate],
-                    SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                    ClientCertificateMode = ClientCertificateMode.AllowCertificate,
-                    // Any certificate may be shown; whether it is somebody is decided once per connection, and answered with 401.
-                    ClientCertificateValidation = (_, _, _) => true,
-                });
-                listen.Use(next => connection => dispatch.Meet(connection, next));
-            });
-        });
-        var app = builder.Build();
-        app.Run(dispatch.Handle);
-        return app;
-    }
-
     /// <summary>Ends watches and log streams, then waits for the other requests, 5 s at most.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -185,12 +123,5 @@ public sealed class HttpFace : IAsyncDisposable
         _oidc?.Dispose();
         _closing.Dispose();
         Pki.Dispose();
-    }
-
-    private sealed class NoLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

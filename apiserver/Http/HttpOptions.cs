@@ -56,6 +56,12 @@ public sealed record HttpOptions
     /// <summary>Where requests are recorded; null = nowhere.</summary>
     public AuditOptions? Audit { get; init; }
 
+    /// <summary>A watch that names no time ends after this one or up to twice it; its client goes on where it was (kube-apiserver's --min-request-timeout).</summary>
+    public TimeSpan WatchTimeMin { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Spreads the ends of such watches.</summary>
+    public Random Random { get; init; } = Random.Shared;
+
     /// <summary>The checks of <c>/readyz</c> in their order.</summary>
     public IReadOnlyList<HealthCheck> Readiness { get; init; } = [];
 

@@ -15,10 +15,14 @@ internal static class Watches
 {
     private const int FlushBytes = 64 * 1024;
 
-    public static async Task Stream(Exchange exchange, CancellationToken closing)
+    /// <summary>30 days; a timer can not wait for more than 49.</summary>
+    private const long TimeoutSecondsMax = 30 * 86_400;
+
+    /// <param name="times">Of watches that name none.</param>
+    public static async Task Stream(Exchange exchange, WatchTimes times, CancellationToken closing)
     {
         var accept = exchange.Accept;
-        var request = Request(exchange);
+        var request = Request(exchange, times);
         var lines = WatchForm.Of(exchange, accept);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(exchange.Aborted, closing);
@@ -59,7 +63,7 @@ internal static class Watches
         else await writer.FlushAsync(exchange.Aborted);
     }
 
-    private static WatchRequest Request(Exchange exchange)
+    private static WatchRequest Request(Exchange exchange, WatchTimes times)
     {
         var query = exchange.Query;
         var fields = FieldSelector.Parse(query.Text("fieldSelector"));
@@ -75,7 +79,7 @@ internal static class Watches
             SendInitialEvents = query.Flag("sendInitialEvents"),
             // Ours, beside Kubernetes' parameters: a part that others wait for wants to know sooner that nothing has happened.
             BookmarkEvery = query.Number("bookmarkMilliseconds") is { } every and > 0 ? TimeSpan.FromMilliseconds(Math.Min(every, 60_000)) : null,
-            Timeout = query.Number("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null,
+            Timeout = query.Number("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, TimeoutSecondsMax)) : times.Next(),
         };
     }
 }

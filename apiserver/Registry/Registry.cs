@@ -226,6 +226,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         if (write.FieldManager.Length == 0) throw new ApiException(new Status(422, StatusReason.Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
         var json = IsJson(patch.Span) ? patch : Api.Wire.Yaml.ToJson(patch);
+        if (write.Subresource != "scale") AppliedFields.Check(key, json);
         var wanted = write.Subresource == "scale" ? ScaleSubresource.Configuration(key, Decode(json)) : ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
         key = ServedVersions.StoredAs(key);
         var type = CustomKind.TypeOf(key.Kind);

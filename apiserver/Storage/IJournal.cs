@@ -9,8 +9,9 @@ namespace Declarative.ApiServer.Storage;
 /// </summary>
 public interface IJournal : IAsyncDisposable
 {
-    /// <summary>Every present object and the highest revision ever given out; called once, before the first append.</summary>
-    Task<JournalState> Load(CancellationToken stop);
+    /// <summary>Hands over every present object, in order of revision; called once, before the first append.</summary>
+    /// <returns>The highest revision ever given out.</returns>
+    Task<long> Load(ReadObject each, CancellationToken stop);
 
     /// <summary>
     /// Writes the batch, in order of revision. Throws <see cref="JournalException"/> where nothing of it was kept, and
@@ -41,6 +42,21 @@ public interface IJournal : IAsyncDisposable
 
     /// <summary>What others write into the same journal; null for a journal that has one writer.</summary>
     ISharedJournal? Shared => null;
+}
+
+/// <summary>Takes one present object as a journal reads it, on whichever thread it does.</summary>
+/// <param name="json">Without metadata.resourceVersion; readable during the call alone, so that who keeps it copies it once, in the form that he wants.</param>
+public delegate void ReadObject(ResourceKey key, string uid, long revision, ReadOnlySpan<byte> json);
+
+public static class JournalLoading
+{
+    /// <summary>All present objects together.</summary>
+    public static async Task<JournalState> Load(this IJournal journal, CancellationToken stop)
+    {
+        var objects = new List<JournalRecord>();
+        var revision = await journal.Load((key, uid, at, json) => objects.Add(new(at, key, uid, json.ToArray())), stop);
+        return new(revision, objects);
+    }
 }
 
 /// <summary>A journal that several API servers write.</summary>

@@ -157,10 +157,4 @@ internal readonly record struct ObjectName(string Namespace, string Name)
     public static ObjectName Any { get; } = new("", "");
 
     public static ObjectName Of(Selectable item) => new(item.Stored.Key.Namespace, item.Stored.Key.Name);
-
-    public static IComparer<ObjectName> Order { get; } = Comparer<ObjectName>.Create(static (a, b) =>
-    {
-        var order = string.CompareOrdinal(a.Namespace, b.Namespace);
-        return order != 0 ? order : string.CompareOrdinal(a.Name, b.Name);
-    });
 }

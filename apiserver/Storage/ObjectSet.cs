@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Runtime.CompilerServices;
 
 namespace Declarative.ApiServer.Storage;
 
@@ -23,8 +24,17 @@ internal sealed class ObjectSet : IReadOnlyCollection<KeyValuePair<ObjectName, S
     public static ObjectSet Of(IEnumerable<Selectable> items)
     {
         Selectable[] sorted = [.. items];
-        Array.Sort(sorted, static (a, b) => ObjectName.Order.Compare(ObjectName.Of(a), ObjectName.Of(b)));
+        Array.Sort(sorted, Compare);
         return sorted.Length == 0 ? Empty : new(ObjectNode.Of(sorted));
+    }
+
+    // At the start of a server with many objects nothing else runs as often.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int Compare(Selectable a, Selectable b)
+    {
+        var (left, right) = (a.Stored, b.Stored);
+        var order = ReferenceEquals(left.Key.Namespace, right.Key.Namespace) ? 0 : string.CompareOrdinal(left.Key.Namespace, right.Key.Namespace);
+        return order != 0 ? order : string.CompareOrdinal(left.Key.Name, right.Key.Name);
     }
 
     public Selectable? Find(ObjectName name)

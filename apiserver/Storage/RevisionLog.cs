@@ -41,13 +41,15 @@ internal sealed partial class RevisionLog
     public static async Task<RevisionLog> Open(IJournal journal, CancellationToken stop, TimeProvider? pace = null)
     {
         var log = new RevisionLog(journal, pace);
-        var state = await journal.Load(stop);
-        // Revision 0 means "any" in the API, so the first is 1 even in an empty store.
-        log._openedAt = log._revision = Math.Max(state.Revision, 1);
-        foreach (var group in state.Objects.GroupBy(x => x.Key.Kind))
+        var (kinds, slabs) = (new Dictionary<Kind, List<Selectable>>(), new Slabs());
+        var revision = await journal.Load((key, uid, at, json) =>
         {
-            log.Of(group.Key).LoadAll(group.Select(x => new Selectable(new Stored(x.Key, x.Uid, x.Revision, StoredJson.WithRevision(x.Json!.Value.Span, x.Revision)))));
-        }
+            if (!kinds.TryGetValue(key.Kind, out var objects)) kinds[key.Kind] = objects = [];
+            objects.Add(new(new(key, uid, at, StoredJson.WithRevision(json, at, slabs))));
+        }, stop);
+        // Revision 0 means "any" in the API, so the first is 1 even in an empty store.
+        log._openedAt = log._revision = Math.Max(revision, 1);
+        foreach (var (kind, objects) in kinds) log.Of(kind).LoadAll(objects);
         return log;
     }
 

@@ -10,26 +10,46 @@ internal static class StoredJson
     /// <summary>A copy of <paramref name="json"/> (which has no resourceVersion) with the revision as the first member of its metadata.</summary>
     public static byte[] WithRevision(ReadOnlySpan<byte> json, long revision)
     {
-        var at = MetadataBrace(json) + 1;
-        Span<byte> number = stackalloc byte[20];
-        Utf8Formatter.TryFormat(revision, number, out var digits);
-        var comma = json[at..].TrimStart(" \t\r\n"u8)[0] == (byte)'}' ? 0 : 1;
-        ReadOnlySpan<byte> name = "\"resourceVersion\":\""u8;
-        var result = new byte[json.Length + name.Length + digits + 1 + comma];
-        var target = result.AsSpan();
-        json[..at].CopyTo(target);
-        target = target[at..];
-        name.CopyTo(target);
-        target = target[name.Length..];
-        number[..digits].CopyTo(target);
-        target = target[digits..];
-        target[0] = (byte)'"';
-        if (comma == 1) target[1] = (byte)',';
-        json[at..].CopyTo(target[(1 + comma)..]);
+        Span<byte> member = stackalloc byte[MemberBytesMax];
+        var (at, length) = Member(json, revision, member);
+        var result = GC.AllocateUninitializedArray<byte>(json.Length + length);
+        Write(json, at, member[..length], result);
         return result;
     }
 
-    /// <summary>A copy of what <see cref="WithRevision"/> has made, with another revision.</summary>
+    /// <summary>The same into shared memory.</summary>
+    public static ReadOnlyMemory<byte> WithRevision(ReadOnlySpan<byte> json, long revision, Slabs slabs)
+    {
+        Span<byte> member = stackalloc byte[MemberBytesMax];
+        var (at, length) = Member(json, revision, member);
+        var result = slabs.Take(json.Length + length);
+        Write(json, at, member[..length], result.Span);
+        return result;
+    }
+
+    private const int MemberBytesMax = 48;
+
+    /// <returns>Where the member goes, and how long it is, with a comma where another follows.</returns>
+    private static (int At, int Length) Member(ReadOnlySpan<byte> json, long revision, Span<byte> member)
+    {
+        var at = MetadataBrace(json) + 1;
+        ReadOnlySpan<byte> name = "\"resourceVersion\":\""u8;
+        name.CopyTo(member);
+        Utf8Formatter.TryFormat(revision, member[name.Length..], out var digits);
+        var length = name.Length + digits;
+        member[length++] = (byte)'"';
+        if (json[at..].TrimStart(" \t\r\n"u8)[0] != (byte)'}') member[length++] = (byte)',';
+        return (at, length);
+    }
+
+    private static void Write(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> member, Span<byte> target)
+    {
+        json[..at].CopyTo(target);
+        member.CopyTo(target[at..]);
+        json[at..].CopyTo(target[(at + member.Length)..]);
+    }
+
+    /// <summary>A copy of what <see cref="WithRevision(ReadOnlySpan{byte}, long)"/> has made, with another revision.</summary>
     public static byte[] AtRevision(ReadOnlySpan<byte> json, long revision)
     {
         var from = MetadataBrace(json) + 1;

@@ -93,11 +93,11 @@ internal static class ClusterRows
         ];
     }
 
-    public static Cell[] StorageClass(JsonElement o)
-    {
-        var isDefault = o.At("metadata", "annotations").Text("storageclass.kubernetes.io/is-default-class") == "true";
-        return [o.Text("provisioner"), o.Text("reclaimPolicy", "Delete"), o.Text("volumeBindingMode", "Immediate") + (isDefault ? " (default)" : ""), o.Text("allowVolumeExpansion", "false"), o.Created()];
-    }
+    public static Cell[] StorageClass(JsonElement o) =>
+        [o.Text("provisioner"), o.Text("reclaimPolicy", "Delete"), o.Text("volumeBindingMode", "Immediate"), o.Text("allowVolumeExpansion", "false"), o.Created()];
+
+    public static string StorageClassName(JsonElement o) =>
+        o.At("metadata").Text("name") + (o.At("metadata", "annotations").Text("storageclass.kubernetes.io/is-default-class") == "true" ? " (default)" : "");
 
     public static Cell[] Priority(JsonElement o) =>
         [o.Number("value"), o.Text("globalDefault", "false"), o.Created(), o.Text("preemptionPolicy", "PreemptLowerPriority")];

@@ -8,10 +8,15 @@ internal sealed class Printer
 {
     private readonly Func<JsonElement, Cell[]> _cells;
     private readonly bool _named;
+    private readonly Func<JsonElement, string> _name = static o => o.At("metadata").Text("name");
 
     /// <param name="named">The object's name is the first cell.</param>
-    private Printer(string columns, Func<JsonElement, Cell[]> cells, bool named = true) =>
+    /// <param name="name">What stands there where that is more than the name.</param>
+    private Printer(string columns, Func<JsonElement, Cell[]> cells, bool named = true, Func<JsonElement, string>? name = null)
+    {
         (Columns, _cells, _named) = (Column.Parse(columns, named), cells, named);
+        if (name is not null) _name = name;
+    }
 
     /// <param name="columns">The name first.</param>
     public Printer(IReadOnlyList<Column> columns, Func<JsonElement, Cell[]> cells) => (Columns, _cells, _named) = (columns, cells, true);
@@ -53,7 +58,7 @@ internal sealed class Printer
         [("", "persistentvolumeclaims")] = new(ClusterRows.ClaimColumns, ClusterRows.Claim),
         [("", "resourcequotas")] = new(ClusterRows.QuotaColumns, ClusterRows.Quota),
         [("", "limitranges")] = NameAndCreation,
-        [("storage.k8s.io", "storageclasses")] = new(ClusterRows.StorageClassColumns, ClusterRows.StorageClass),
+        [("storage.k8s.io", "storageclasses")] = new(ClusterRows.StorageClassColumns, ClusterRows.StorageClass, name: ClusterRows.StorageClassName),
         [("scheduling.k8s.io", "priorityclasses")] = new(ClusterRows.PriorityColumns, ClusterRows.Priority),
         [("policy", "poddisruptionbudgets")] = new(ClusterRows.BudgetColumns, ClusterRows.Budget),
         [("rbac.authorization.k8s.io", "roles")] = NameAndCreation,
@@ -63,6 +68,22 @@ internal sealed class Printer
         [("apiextensions.k8s.io", "customresourcedefinitions")] = NameAndCreation,
         [("admissionregistration.k8s.io", "validatingwebhookconfigurations")] = new("#Webhooks|Age", ClusterRows.Webhooks),
         [("admissionregistration.k8s.io", "mutatingwebhookconfigurations")] = new("#Webhooks|Age", ClusterRows.Webhooks),
+        [("admissionregistration.k8s.io", "validatingadmissionpolicies")] = new(StoredRows.AdmissionPolicyColumns, StoredRows.AdmissionPolicy),
+        [("admissionregistration.k8s.io", "validatingadmissionpolicybindings")] = new(StoredRows.AdmissionBindingColumns, StoredRows.AdmissionBinding),
+        [("certificates.k8s.io", "certificatesigningrequests")] = new(StoredRows.SigningColumns, StoredRows.Signing),
+        [("", "podtemplates")] = new(StoredRows.TemplateColumns, StoredRows.Template),
+        [("", "componentstatuses")] = new(StoredRows.ComponentColumns, StoredRows.Component),
+        [("apiregistration.k8s.io", "apiservices")] = new(StoredRows.ServedGroupColumns, StoredRows.ServedGroup),
+        [("node.k8s.io", "runtimeclasses")] = new("Handler|Age", StoredRows.Runtime),
+        [("storage.k8s.io", "csidrivers")] = new(StoredRows.DriverColumns, StoredRows.Driver),
+        [("storage.k8s.io", "csinodes")] = new("#Drivers|Age", StoredRows.DriversOfNode),
+        [("storage.k8s.io", "volumeattachments")] = new(StoredRows.AttachmentColumns, StoredRows.Attachment),
+        [("storage.k8s.io", "csistoragecapacities")] = new(StoredRows.CapacityColumns, StoredRows.Capacity),
+        [("storage.k8s.io", "volumeattributesclasses")] = new("DriverName|Age", StoredRows.VolumeAttributes),
+        [("networking.k8s.io", "ipaddresses")] = new("ParentRef", StoredRows.Address),
+        [("networking.k8s.io", "servicecidrs")] = new("CIDRs|Age", StoredRows.Range),
+        [("flowcontrol.apiserver.k8s.io", "flowschemas")] = new(StoredRows.FlowColumns, StoredRows.Flow),
+        [("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations")] = new(StoredRows.LevelColumns, StoredRows.Level),
     };
 
     public static Printer Of(Kind kind, string subresource) =>
@@ -71,5 +92,5 @@ internal sealed class Printer
     /// <summary>The columns as JSON (meta.k8s.io/v1 TableColumnDefinition).</summary>
     public byte[] Definitions => field ??= JsonSerializer.SerializeToUtf8Bytes(Columns.Select(x => new { name = x.Name, type = x.Type, format = x.Format, description = "", priority = x.Priority }));
 
-    public IEnumerable<Cell> Cells(JsonElement o) => _named ? [o.At("metadata").Text("name"), .. _cells(o)] : _cells(o);
+    public IEnumerable<Cell> Cells(JsonElement o) => _named ? [_name(o), .. _cells(o)] : _cells(o);
 }

@@ -55,6 +55,14 @@ internal sealed class Row
         json.Raw(_cells.AsSpan(written..));
     }
 
+    /// <summary>Bytes that <see cref="WriteCells"/> writes.</summary>
+    public int CellsLength(DateTimeOffset now)
+    {
+        var length = _cells.Length;
+        foreach (var (_, ticks) in _ages) length += Age.Of(now.UtcTicks - ticks).Length;
+        return length;
+    }
+
     /// <summary>The object's metadata as it is stored.</summary>
     public ReadOnlySpan<byte> Metadata(Stored stored) => stored.Json.Span[_metadata];
 

@@ -15,27 +15,45 @@ internal enum RowObject
 /// <param name="version">v1 or v1beta1.</param>
 internal sealed class TableWriter(Printer printer, string version, RowObject carried, DateTimeOffset now)
 {
+    private readonly byte[] _partialHead = PartialHead(version);
+
+    private static ReadOnlySpan<byte> Cells => "{\"cells\":["u8;
+
+    private static ReadOnlySpan<byte> Carried => ",\"object\":"u8;
+
     public void WriteColumns(JsonBuffer json) => json.Raw(printer.Definitions);
+
+    /// <summary>Bytes of a row: a list whose length is known before it is written goes out in larger pieces.</summary>
+    public int RowLength(Stored stored)
+    {
+        var row = Row.Of(stored, printer);
+        return Cells.Length + row.CellsLength(now) + 2 + carried switch
+        {
+            RowObject.Metadata => Carried.Length + _partialHead.Length + row.Metadata(stored).Length + 1,
+            RowObject.Object => Carried.Length + stored.Json.Length,
+            _ => 0,
+        };
+    }
 
     public void WriteRow(JsonBuffer json, Stored stored)
     {
         var row = Row.Of(stored, printer);
-        json.Raw("{\"cells\":["u8);
+        json.Raw(Cells);
         row.WriteCells(json, now);
         json.Raw((byte)']');
-        if (carried != RowObject.None) json.Raw(",\"object\":"u8);
-        if (carried == RowObject.Metadata) WritePartial(json, row.Metadata(stored), version);
+        if (carried != RowObject.None) json.Raw(Carried);
+        if (carried == RowObject.Metadata) WritePartial(json, row.Metadata(stored), _partialHead);
         else if (carried == RowObject.Object) json.Raw(stored.Json.Span);
         json.Raw((byte)'}');
     }
 
-    public static void WritePartial(JsonBuffer json, Stored stored, string version) => WritePartial(json, stored.Json.Span[Row.MetadataOf(stored.Json.Span)], version);
+    public static void WritePartial(JsonBuffer json, Stored stored, string version) => WritePartial(json, stored.Json.Span[Row.MetadataOf(stored.Json.Span)], PartialHead(version));
 
-    private static void WritePartial(JsonBuffer json, ReadOnlySpan<byte> metadata, string version)
+    private static byte[] PartialHead(string version) => System.Text.Encoding.UTF8.GetBytes($"{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":");
+
+    private static void WritePartial(JsonBuffer json, ReadOnlySpan<byte> metadata, byte[] head)
     {
-        json.Raw("{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":"u8);
-        json.String("meta.k8s.io/" + version);
-        json.Raw(",\"metadata\":"u8);
+        json.Raw(head);
         json.Raw(metadata);
         json.Raw((byte)'}');
     }

@@ -108,9 +108,9 @@ internal static class WorkloadRows
 
     public static Cell[] Scale(JsonElement o) => [o.At("spec").Number("replicas"), o.At("status").Number("replicas"), o.Created()];
 
-    private static string Containers(JsonElement spec) => string.Join(',', spec.At("template", "spec").Items("containers").Select(x => x.Text("name"))).OrNone();
+    public static string Containers(JsonElement spec) => string.Join(',', spec.At("template", "spec").Items("containers").Select(x => x.Text("name"))).OrNone();
 
-    private static string Images(JsonElement spec) => string.Join(',', spec.At("template", "spec").Items("containers").Select(x => x.Text("image", Json.None))).OrNone();
+    public static string Images(JsonElement spec) => string.Join(',', spec.At("template", "spec").Items("containers").Select(x => x.Text("image", Json.None))).OrNone();
 
     // A ReplicationController's selector is a plain map.
     private static string Labels(JsonElement spec) =>

@@ -11,22 +11,22 @@ internal static class Verb
     private const int Interrupted = 130;
 
     /// <summary>Each verb, in the order of the help.</summary>
-    public static IReadOnlyList<Command> All(Machine machine) =>
+    public static IReadOnlyList<(string Name, Func<Machine, Command> Make)> Rows { get; } =
     [
-        ApplyCommand.Make(machine),
-        GetCommand.Make(machine),
-        DescribeCommand.Make(machine),
-        DeleteCommand.Make(machine),
-        DiffCommand.Make(machine),
-        PlanCommand.Make(machine),
-        LogsCommand.Make(machine),
-        ScaleCommand.Make(machine),
-        RolloutCommand.Make(machine),
-        HistoryCommand.Make(machine),
-        UndoCommand.Make(machine),
-        WhyCommand.Make(machine),
-        TopCommand.Make(machine),
-        BackupCommand.Make(machine),
+        ("apply", ApplyCommand.Make),
+        ("get", GetCommand.Make),
+        ("describe", DescribeCommand.Make),
+        ("delete", DeleteCommand.Make),
+        ("diff", DiffCommand.Make),
+        ("plan", PlanCommand.Make),
+        ("logs", LogsCommand.Make),
+        ("scale", ScaleCommand.Make),
+        ("rollout", RolloutCommand.Make),
+        ("history", HistoryCommand.Make),
+        ("undo", UndoCommand.Make),
+        ("why", WhyCommand.Make),
+        ("top", TopCommand.Make),
+        ("backup", BackupCommand.Make),
     ];
 
     /// <summary>Adds the common options to a command and gives it its action.</summary>

@@ -19,30 +19,28 @@ public sealed class EncryptedJournal(IJournal inner, EncryptionKeys? keys) : IJo
     /// <summary>How many values <see cref="Load"/> has written anew.</summary>
     public int Rewritten { get; private set; }
 
-    public async Task<JournalState> Load(CancellationToken stop)
+    public async Task<long> Load(ReadObject each, CancellationToken stop)
     {
-        var state = await inner.Load(stop);
-        var objects = new List<JournalRecord>(state.Objects.Count);
         var stale = new List<JournalRecord>();
-        foreach (var record in state.Objects)
+        var last = await inner.Load((key, uid, revision, json) =>
         {
-            if (record.Json is not { } json || !Envelope.Is(json.Span))
+            if (!Envelope.Is(json))
             {
-                objects.Add(record);
-                if (!IsSecret(record.Key) || keys is null) continue;
-                stale.Add(record);
+                each(key, uid, revision, json);
+                if (!IsSecret(key) || keys is null) return;
+                stale.Add(new(revision, key, uid, json.ToArray()));
                 _bared = true;
-                continue;
+                return;
             }
-            var open = record with { Json = Envelope.Open(keys, record.Key.ToString(), json, out var key) };
-            objects.Add(open);
-            if (key != keys!.First.Name) stale.Add(open);
-        }
+            var open = Envelope.Open(keys, key.ToString(), json.ToArray(), out var name);
+            each(key, uid, revision, open);
+            if (name != keys!.First.Name) stale.Add(new(revision, key, uid, open));
+        }, stop);
         foreach (var batch in stale.Chunk(RewriteBatchMax)) await inner.Replace([.. batch.Select(Sealed)], stop);
         Rewritten = stale.Count;
         if (keys is not null && inner.History is { } history) await history.Rewrite(Kind.Secret, Resealed, stop);
         if (_bared) await inner.Scrub(stop);
-        return state with { Objects = objects };
+        return last;
     }
 
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => inner.Append(Sealed(batch), stop);

@@ -64,7 +64,12 @@ public sealed class EtcdJournal : IJournal, ISharedJournal
         }
     }
 
-    public Task<JournalState> Load(CancellationToken stop) => Told(() => ReadAll(stop));
+    public async Task<long> Load(ReadObject each, CancellationToken stop)
+    {
+        var state = await Told(() => ReadAll(stop));
+        foreach (var record in state.Objects) each(record.Key, record.Uid, record.Revision, record.Json!.Value.Span);
+        return state.Revision;
+    }
 
     public async Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
     {

@@ -42,7 +42,7 @@ public sealed class JournalWithHistory(IJournal inner, SqliteJournal past, ILogg
 
     public ISharedJournal? Shared => inner.Shared is null ? null : this;
 
-    public Task<JournalState> Load(CancellationToken stop) => inner.Load(stop);
+    public Task<long> Load(ReadObject each, CancellationToken stop) => inner.Load(each, stop);
 
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) => inner.Append(batch, stop);
 

@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.ApiServer.Storage.Sqlite;
 
@@ -39,6 +42,7 @@ public sealed class SqliteJournal : IJournal, IHistory
     private bool _ends;
     private readonly Thread _thread;
     private readonly string _path;
+    private readonly ILogger _log;
     private SqliteConnection? _connection;
     private long _indexed; // the last history row whose name is in order
     private int _unindexed; // rows after it
@@ -56,17 +60,18 @@ public sealed class SqliteJournal : IJournal, IHistory
     /// <summary>Bytes of all states that the history ever kept: each row has the sum of those before it, so that the size of what is left is a subtraction.</summary>
     private long _historyBytes;
 
-    private SqliteJournal(string path)
+    private SqliteJournal(string path, ILogger log)
     {
-        _path = path;
+        (_path, _log) = (path, log);
         _thread = new Thread(Work) { IsBackground = true, Name = "journal" };
         _thread.Start();
     }
 
     /// <summary>Opens or makes the file. Throws <see cref="JournalException"/> that says what is wrong and what to do.</summary>
-    public static async Task<SqliteJournal> Open(string path)
+    /// <param name="log">Told of kinds that this version does not know.</param>
+    public static async Task<SqliteJournal> Open(string path, ILogger? log = null)
     {
-        var journal = new SqliteJournal(path);
+        var journal = new SqliteJournal(path, log ?? NullLogger.Instance);
         try
         {
             await journal.OnThread(() => { journal.Connect(); return 0; });
@@ -79,23 +84,33 @@ public sealed class SqliteJournal : IJournal, IHistory
         }
     }
 
-    public Task<JournalState> Load(CancellationToken stop) => OnThread(() =>
+    public Task<long> Load(ReadObject each, CancellationToken stop) => OnThread(() =>
     {
-        var objects = new List<JournalRecord>();
-        var kinds = new Dictionary<string, Kind?>(StringComparer.Ordinal);
-        using var select = Command("SELECT kind, namespace, name, uid, revision, CASE length(json) WHEN 0 THEN (SELECT h.json FROM history h WHERE h.revision = o.revision) ELSE json END FROM object o ORDER BY revision");
-        using var rows = select.ExecuteReader();
-        while (rows.Read())
-        {
-            // A kind that this version does not know stays in the file, untouched, for the version that does.
-            var name = rows.GetString(0);
-            if (!kinds.TryGetValue(name, out var known)) kinds[name] = known = KindName.Find(name);
-            if (known is not { } kind) continue;
-            objects.Add(new(rows.GetInt64(4), new(kind, rows.GetString(1), rows.GetString(2)), rows.GetString(3), rows.GetFieldValue<byte[]>(5)));
-        }
+        using (var rows = Statement("SELECT kind, namespace, name, uid, revision, CASE length(json) WHEN 0 THEN (SELECT h.json FROM history h WHERE h.revision = o.revision) ELSE json END FROM object o ORDER BY revision")) ReadObjects(rows, each);
         using var revision = Command("SELECT max(coalesce((SELECT value FROM meta WHERE key = 'revision'), 0), coalesce((SELECT max(revision) FROM object), 0))");
-        return new JournalState((long)revision.ExecuteScalar()!, objects);
+        return (long)revision.ExecuteScalar()!;
     });
+
+    // Most of a large store is read before the runtime would find that this loop is worth its optimizing.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ReadObjects(SqliteStatement rows, ReadObject each)
+    {
+        var kinds = new Dictionary<string, Kind?>(StringComparer.Ordinal);
+        var (kindName, ns) = ("", "");
+        Kind? kind = null;
+        while (rows.Step())
+        {
+            // Of neighbours these are mostly the same.
+            if (rows.TextAgain(0, ref kindName) && !kinds.TryGetValue(kindName, out kind))
+            {
+                kinds[kindName] = kind = KindName.Find(kindName);
+                if (kind is null) _log.UnknownKind(kindName);
+            }
+            rows.TextAgain(1, ref ns);
+            // A kind that this version does not know stays in the file, untouched, for the version that does.
+            if (kind is not null) each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), rows.Blob(5));
+        }
+    }
 
     /// <summary>What waits for it goes on in the journal's thread, which has the next batch at hand then without another thread being woken.</summary>
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>

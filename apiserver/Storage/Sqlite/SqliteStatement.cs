@@ -1,11 +1,12 @@
+using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 
 namespace Declarative.ApiServer.Storage.Sqlite;
 
 /// <summary>
-/// A prepared statement of the write path that returns no rows. It is bound and stepped as it is: a command of Microsoft.Data.Sqlite makes a
-/// reader, boxes and copies for each execution, which costs more than what SQLite itself does for a row.
+/// A prepared statement of the write path, or the one that reads everything. It is bound and stepped as it is: a command of
+/// Microsoft.Data.Sqlite makes a reader, boxes and copies for each execution, which costs more than what SQLite itself does for a row.
 /// </summary>
 internal sealed class SqliteStatement : IDisposable
 {
@@ -40,6 +41,31 @@ internal sealed class SqliteStatement : IDisposable
         else raw.sqlite3_bind_blob(_statement, ++_bound, blob);
         return this;
     }
+
+    /// <summary>To the next row; false after the last.</summary>
+    /// <exception cref="SqliteException">The file can not be read.</exception>
+    public bool Step()
+    {
+        var code = raw.sqlite3_step(_statement);
+        if (code is not (raw.SQLITE_ROW or raw.SQLITE_DONE)) SqliteException.ThrowExceptionForRC(code, _database);
+        return code == raw.SQLITE_ROW;
+    }
+
+    public string Text(int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(_statement, column));
+
+    /// <summary>The text into <paramref name="known"/>, where that is another; true then.</summary>
+    public bool TextAgain(int column, ref string known)
+    {
+        var text = raw.sqlite3_column_blob(_statement, column);
+        if (Ascii.Equals(text, known)) return false;
+        known = Encoding.UTF8.GetString(text);
+        return true;
+    }
+
+    public long Number(int column) => raw.sqlite3_column_int64(_statement, column);
+
+    /// <summary>Readable until the next step.</summary>
+    public ReadOnlySpan<byte> Blob(int column) => raw.sqlite3_column_blob(_statement, column);
 
     /// <exception cref="SqliteException">Nothing of this statement was done.</exception>
     public void Run()

@@ -101,7 +101,7 @@ public sealed class BootstrapPolicyTests
         await using var api = await InProcessApi.Start(options: new() { BootstrapObjects = BootstrapPolicy.Objects });
         var role = ResourceKey.Of(Kind.ClusterRole, "", User.Placement.Name);
         var binding = ResourceKey.Of(Kind.ClusterRoleBinding, "", User.Placement.Name);
-        var annotations = autoupdate.Length == 0 ? "{}" : $$"""{"rbac.authorization.k8s.io/autoupdate":"{{autoupdate}}"}""";
+        var annotations = autoupdate.Length == 0 ? """{"rbac.authorization.kubernetes.io/autoupdate":null}""" : $$"""{"rbac.authorization.kubernetes.io/autoupdate":"{{autoupdate}}"}""";
         await Change(role, """ "rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["*"]},{"apiGroups":["x.io"],"resources":["ys"],"verbs":["get"]}] """);
         await Change(binding, """ "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"jane"}] """);
 
@@ -110,15 +110,20 @@ public sealed class BootstrapPolicyTests
         Assert.Equal(isAdded, rules.Any(x => x.Allows("patch", "", "persistentvolumes", "", "v")));
         Assert.Contains(rules, x => x.Allows("get", "x.io", "ys", "", "y"));
         Assert.Single(rules, x => x.Resources.SequenceEqual(["pods"]));
+        var metadata = System.Text.Json.Nodes.JsonNode.Parse((await api.Admin.Get(role, stop: stop)).Json.Span)!["metadata"]!;
+        Assert.Equal(isAdded ? "true" : "false", (string?)metadata["annotations"]!["rbac.authorization.kubernetes.io/autoupdate"]);
+        Assert.Equal(isAdded ? "rbac-defaults" : null, (string?)metadata["labels"]?["kubernetes.io/bootstrapping"]);
         var subjects = System.Text.Json.Nodes.JsonNode.Parse((await api.Admin.Get(binding, stop: stop)).Json.Span)!["subjects"]!.AsArray().Select(x => (string?)x!["name"]);
         Assert.Equal(isAdded ? ["jane", User.Placement.Name] : ["jane"], subjects);
 
-        var revision = api.Server.Revision;
+        var before = await Revisions();
         await api.Server.Bootstrap(stop);
-        Assert.Equal(revision, api.Server.Revision);
+        Assert.Equal(before, await Revisions());
+
+        async Task<(long, long)> Revisions() => ((await api.Admin.Get(role, stop: stop)).Revision, (await api.Admin.Get(binding, stop: stop)).Revision);
 
         Task Change(ResourceKey key, string member) =>
-            api.Admin.Patch(key, PatchKind.Merge, System.Text.Encoding.UTF8.GetBytes($$"""{"metadata":{"annotations":{{annotations}}},{{member}}}"""), stop: stop);
+            api.Admin.Patch(key, PatchKind.Merge, System.Text.Encoding.UTF8.GetBytes($$"""{"metadata":{"annotations":{{annotations}},"labels":{"kubernetes.io/bootstrapping":null} },{{member}}}"""), stop: stop);
     }
 
     [Fact]

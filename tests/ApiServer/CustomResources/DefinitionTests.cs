@@ -78,6 +78,21 @@ public sealed class DefinitionTests
         Assert.Contains(says, cause.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("isSemver(self)", "undeclared reference to 'isSemver': the function is unknown or not supported here, at 1")]
+    [InlineData("semver(self).major() > 1", "undeclared reference to 'semver'")]
+    [InlineData("image(self).registry() == 'a'", "undeclared reference to 'image'")]
+    [InlineData("math.greatest(size(self), 2) > 1", "undeclared reference to 'math'")]
+    [InlineData("self.frobnicate()", "undeclared reference to 'frobnicate'")]
+    public async Task A_function_that_is_not_here_is_refused_with_the_definition(string rule, string says)
+    {
+        await using var api = await InProcessApi.Start();
+        var refused = await Assert.ThrowsAsync<ApiException>(() => Create(api.Admin, Kind.CustomResourceDefinition, Costly(rule, "maxItems: 3", "maxLength: 5,")));
+        var cause = refused.Status.Causes[0];
+        Assert.Equal(("spec.versions[0].schema.openAPIV3Schema.properties[names].items.x-kubernetes-validations[0].rule", "FieldValueInvalid"), (cause.Field, cause.Reason));
+        Assert.Contains("compilation failed: " + says, cause.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_optional_old_value_is_none_where_an_object_is_new()
     {
@@ -109,6 +124,20 @@ public sealed class DefinitionTests
             CustomRules.CheckDefinition(schema, "s", wasStored, causes);
             Assert.Equal(wasStored, causes.Count == 0);
         }
+    }
+
+    [Fact]
+    public async Task A_stored_definition_that_can_not_be_served_is_told_of_once_and_stops_nothing()
+    {
+        var (journal, stop) = (new MemoryJournal(), TestContext.Current.CancellationToken);
+        var wrong = Yaml.ToJson(Encoding.UTF8.GetBytes(CronTab.Definition.Replace("pattern: '^", "pattern: '(?=x)^", StringComparison.Ordinal)));
+        await journal.Append([new(5, new(Kind.CustomResourceDefinition, "", "crontabs.stable.example.com"), "u", wrong)], stop);
+        var log = new SaidLog();
+        await using var api = await InProcessApi.Start(journal, new() { Log = log });
+        await Create(api.Admin, Kind.CustomResourceDefinition, Costly("self != ''", "maxItems: 3", "maxLength: 5,"));
+        Assert.Equal(404, (await Assert.ThrowsAsync<ApiException>(() => api.Admin.List(new(V1, "default"), stop))).Code);
+        Assert.StartsWith("Warning: CustomResourceDefinition crontabs.stable.example.com is kept, but its kind can not be served: ", Assert.Single(log.Lines), StringComparison.Ordinal);
+        await api.Admin.Get(new(Kind.CustomResourceDefinition, "", "crontabs.stable.example.com"), stop: stop);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Http;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -83,6 +84,28 @@ public sealed class HttpFaceTests : IAsyncLifetime
         var end = await Line(lines);
         Assert.Equal("BOOKMARK", end.Text("type"));
         Assert.Equal("true", end.Text("object", "metadata", "annotations", "k8s.io/initial-events-end"));
+    }
+
+    [Fact]
+    public async Task A_watch_that_names_no_time_ends_at_the_servers()
+    {
+        await using var server = await RunningFace.Start(x => x with { WatchTimeMin = TimeSpan.FromMilliseconds(20) });
+        using var client = server.Client();
+        // To its end, not to its first bytes.
+        using var answer = await client.GetAsync($"{Maps}?watch=true", Stop);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        // More than any clock can be set to.
+        using var longest = await client.GetAsync($"{Maps}?watch=true&timeoutSeconds=2147483647", HttpCompletionOption.ResponseHeadersRead, Stop);
+        Assert.Equal(HttpStatusCode.OK, longest.StatusCode);
+    }
+
+    [Fact]
+    public void Watches_end_at_different_times_from_the_least_to_twice_it()
+    {
+        var times = new WatchTimes(TimeSpan.FromMinutes(30), new Random(1));
+        List<TimeSpan> drawn = [.. Enumerable.Range(0, 100).Select(_ => times.Next())];
+        Assert.All(drawn, x => Assert.InRange(x, TimeSpan.FromMinutes(30), TimeSpan.FromMinutes(60)));
+        Assert.True(drawn.Distinct().Count() > 90);
     }
 
     [Fact]

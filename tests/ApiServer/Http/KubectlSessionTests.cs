@@ -3,14 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Declarative.Api;
 using Declarative.Api.Kinds;
-using Declarative.Controllers.Deployments;
-using Declarative.Controllers.Disruption;
-using Declarative.Controllers.GarbageCollection;
-using Declarative.Controllers.Namespaces;
-using Declarative.Controllers.ReplicaSets;
 using Declarative.Tests.Architecture;
-using Declarative.Tests.Controllers;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -31,8 +24,7 @@ public sealed class KubectlSessionTests
     {
         var path = Kubectls.Require(name);
         await using var face = await RunningFace.Start();
-        using var stop = new CancellationTokenSource();
-        var running = Begin(face.Admin, stop.Token);
+        await using var workloads = new Workloads(face.Admin);
         foreach (var node in (string[])["agent-0", "fake-0001", "fake-0002"])
         {
             await face.Admin.Create(ResourceKey.Of(Kind.Node, "", node), Encoding.UTF8.GetBytes($$"""{"metadata":{"name":"{{node}}"} }"""), stop: TestContext.Current.CancellationToken);
@@ -52,20 +44,7 @@ public sealed class KubectlSessionTests
             var (code, said) = step.Watches ? (0, await Watch(kubectl, arguments, step)) : await Run(kubectl, arguments);
             if ((code == 0) == step.Fails || !step.Fits(said)) wrong.Add($"$ {string.Join(' ', arguments)}\nexit code {code}\n{said}\nexpected\n{string.Join('\n', step.Lines)}\n");
         }
-        await stop.CancelAsync();
-        foreach (var task in running) await task;
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
-    }
-
-    private static List<Task> Begin(IApi api, CancellationToken stop)
-    {
-        var running = new List<Task> { new FakeKubelet(api, TimeProvider.System).Run(stop) };
-        var seed = 1;
-        foreach (var run in (Cluster.RunController[])[DeploymentController.Run, ReplicaSetController.Run, GarbageController.Run, NamespaceController.Run, DisruptionController.Run])
-        {
-            running.Add(run(api, TimeProvider.System, new Random(seed++), NullLogger.Instance, stop));
-        }
-        return running;
     }
 
     private static async Task<(int Code, string Said)> Run(Kubectl kubectl, string[] arguments)

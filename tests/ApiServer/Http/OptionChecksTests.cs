@@ -69,14 +69,26 @@ public sealed class OptionChecksTests : IAsyncLifetime
         Assert.Equal("FieldValueRequired", refused.GetProperty("details").GetProperty("causes")[0].Text("reason"));
     }
 
-    [Fact]
-    public async Task An_applied_field_that_nobody_knows_is_refused_or_told_of()
+    [Theory]
+    [InlineData("Strict")]
+    [InlineData("Warn")]
+    [InlineData("Ignore")]
+    public async Task An_applied_field_that_nobody_knows_is_refused_whatever_the_validation(string validation)
     {
         var body = """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"p"},"datum":{"a":"b"}}""";
-        var refused = await _admin.PatchAsync(Maps + "/p?fieldManager=m&fieldValidation=Strict", body.Body("application/apply-patch+yaml"), Stop).Json(400);
-        Assert.Contains("unknown field \"datum\"", refused.Text("message"), StringComparison.Ordinal);
-        using var warned = await _admin.PatchAsync(Maps + "/p?fieldManager=m&fieldValidation=Warn", body.Body("application/apply-patch+yaml"), Stop);
-        Assert.Contains("unknown field", string.Join(' ', warned.Headers.GetValues("Warning")), StringComparison.Ordinal);
+        var refused = await _admin.PatchAsync($"{Maps}/p?fieldManager=m&fieldValidation={validation}", body.Body("application/apply-patch+yaml"), Stop).Json(500);
+        Assert.Equal("failed to create typed patch object (default/p; /v1, Kind=ConfigMap): .datum: field not declared in schema", refused.Text("message"));
+    }
+
+    [Fact]
+    public async Task What_is_not_applied_is_validated_as_asked()
+    {
+        var body = """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"v"},"datum":{"a":"b"}}""";
+        Assert.Contains("strict decoding error: unknown field \"datum\"", (await _admin.PostAsync(Maps + "?fieldValidation=Strict", body.Body(), Stop).Json(400)).Text("message"), StringComparison.Ordinal);
+        using var warned = await _admin.PostAsync(Maps + "?dryRun=All", body.Body(), Stop); // Warn is the default
+        Assert.Contains("unknown field \\\"datum\\\"", string.Join(' ', warned.Headers.GetValues("Warning")), StringComparison.Ordinal);
+        using var silent = await _admin.PostAsync(Maps + "?dryRun=All&fieldValidation=Ignore", body.Body(), Stop);
+        Assert.Equal((HttpStatusCode.Created, false), (silent.StatusCode, silent.Headers.Contains("Warning")));
     }
 
     [Fact]

@@ -10,6 +10,12 @@ namespace Declarative.Tests.ApiServer.Storage;
 /// <summary>The set against a sorted dictionary that is walked from its first entry.</summary>
 public sealed class ObjectSetTests
 {
+    private static readonly Comparer<ObjectName> ByName = Comparer<ObjectName>.Create(static (a, b) =>
+    {
+        var order = string.CompareOrdinal(a.Namespace, b.Namespace);
+        return order != 0 ? order : string.CompareOrdinal(a.Name, b.Name);
+    });
+
     [Fact]
     public void A_set_does_what_a_sorted_dictionary_does()
     {
@@ -18,7 +24,7 @@ public sealed class ObjectSetTests
         var first = from count in Gen.Choose(0, 700) from made in names.ArrayOf(count) select made;
         Prop.ForAll((from made in first from steps in step.ArrayOf(300) from asked in names.ArrayOf(5) select (made, steps, asked)).ToArbitrary(), x =>
         {
-            var model = new SortedDictionary<ObjectName, Selectable>(ObjectName.Order);
+            var model = new SortedDictionary<ObjectName, Selectable>(ByName);
             foreach (var name in x.made) model[name] = Item(name, 1);
             var set = ObjectSet.Of(model.Values.Reverse());
             Same(model, set, x.asked);
@@ -65,9 +71,9 @@ public sealed class ObjectSetTests
         foreach (var name in asked)
         {
             Assert.Equal(model.GetValueOrDefault(name), set.Find(name));
-            var before = model.Keys.Count(x => ObjectName.Order.Compare(x, name) < 0);
+            var before = model.Keys.Count(x => ByName.Compare(x, name) < 0);
             Assert.Equal(before, set.Before(name));
-            Assert.Equal(model.Keys.Count(x => ObjectName.Order.Compare(x, name) <= 0), set.Through(name));
+            Assert.Equal(model.Keys.Count(x => ByName.Compare(x, name) <= 0), set.Through(name));
             Assert.Equal(model.Values.Skip(before).Take(70), set.Range(before, Math.Min(before + 70, set.Count)));
             var (from, to) = set.OfNamespace(name.Namespace);
             Assert.Equal(model.Where(x => x.Key.Namespace == name.Namespace).Select(x => x.Value), set.Range(from, to));

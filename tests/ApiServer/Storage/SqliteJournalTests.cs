@@ -118,6 +118,21 @@ public sealed class SqliteJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task Objects_of_a_kind_that_nobody_knows_stay_and_are_told_of()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await (await SqliteJournal.Open(File)).DisposeAsync();
+        await Execute("INSERT INTO object VALUES (3, 'x.io/v9/things', '', 'a', 'u', CAST('{}' AS BLOB)), (4, '/v1/configmaps', 'default', 'b', 'v', CAST('{\"metadata\":{}}' AS BLOB)), (5, 'x.io/v9/things', '', 'c', 'w', CAST('{}' AS BLOB))");
+        for (var opened = 0; opened < 2; opened++)
+        {
+            var log = new SaidLog();
+            await using var journal = await SqliteJournal.Open(File, log);
+            Assert.Equal("b", Assert.Single((await journal.Load(stop)).Objects).Key.Name);
+            Assert.Equal(["Warning: objects of x.io/v9/things stay in the database for a version that knows this kind; this one does not"], log.Lines);
+        }
+    }
+
+    [Fact]
     public async Task A_file_of_a_later_version_is_refused()
     {
         await (await SqliteJournal.Open(File)).DisposeAsync();

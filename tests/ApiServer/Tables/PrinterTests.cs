@@ -83,9 +83,40 @@ public sealed class PrinterTests
         """ "spec":{"completions":1,"template":{"spec":{"containers":[{"name":"a"}]}}},"status":{"succeeded":1,"startTime":"2026-01-02T11:00:00Z","completionTime":"2026-01-02T11:00:30Z","conditions":[{"type":"Complete","status":"True"}]} """)]
     [InlineData("serviceaccounts", "x|0|60m", "\"secrets\":[]")]
     [InlineData("clusterroles", "x|2026-01-02T11:00:00Z", "\"rules\":[]")]
-    [InlineData("runtimeclasses", "x|60m", "\"handler\":\"runc\"")]
+    [InlineData("runtimeclasses", "x|runc|60m", "\"handler\":\"runc\"")]
+    [InlineData("certificatesigningrequests", "x|60m|example.com/a|jane|<none>|Pending", """ "spec":{"signerName":"example.com/a","username":"jane"} """)]
+    [InlineData("certificatesigningrequests", "x|60m|example.com/a|jane|24h|Approved,Issued",
+        """ "spec":{"signerName":"example.com/a","username":"jane","expirationSeconds":86400},"status":{"conditions":[{"type":"Approved"}],"certificate":"YQ=="} """)]
+    [InlineData("certificatesigningrequests", "x|60m|<none>||<none>|Denied,Failed", """ "status":{"conditions":[{"type":"Failed"},{"type":"Denied"},{"type":"Approved"}]} """)]
+    [InlineData("podtemplates", "x|a|web:1|app=web", """ "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"a","image":"web:1"}]}} """)]
+    [InlineData("componentstatuses", "x|Unhealthy|ok|refused", """ "conditions":[{"type":"Healthy","status":"False","message":"ok","error":"refused"}] """)]
+    [InlineData("apiservices", "x|Local|Unknown|60m", """ "spec":{"group":"apps"} """)]
+    [InlineData("apiservices", "x|kube-system/metrics|False (MissingEndpoints)|60m",
+        """ "spec":{"service":{"namespace":"kube-system","name":"metrics"}},"status":{"conditions":[{"type":"Available","status":"False","reason":"MissingEndpoints"}]} """)]
+    [InlineData("validatingadmissionpolicies", "x|2|v1/ConfigMap|60m", """ "spec":{"validations":[{},{}],"paramKind":{"apiVersion":"v1","kind":"ConfigMap"}} """)]
+    [InlineData("validatingadmissionpolicybindings", "x|p|*/limits|60m", """ "spec":{"policyName":"p","paramRef":{"name":"limits"}} """)]
+    [InlineData("validatingadmissionpolicybindings", "x|p|a=b|60m", """ "spec":{"policyName":"p","paramRef":{"selector":{"matchLabels":{"a":"b"}}}} """)]
+    [InlineData("csidrivers", "x|false|true|false|vault|false|Persistent,Ephemeral|60m",
+        """ "spec":{"attachRequired":false,"podInfoOnMount":true,"tokenRequests":[{"audience":"vault"}],"volumeLifecycleModes":["Persistent","Ephemeral"]} """)]
+    [InlineData("csinodes", "x|1|60m", """ "spec":{"drivers":[{"name":"d"}]} """)]
+    [InlineData("volumeattachments", "x|d|pv-1|node-1|true|60m", """ "spec":{"attacher":"d","nodeName":"node-1","source":{"persistentVolumeName":"pv-1"}},"status":{"attached":true} """)]
+    [InlineData("csistoragecapacities", "x|fast|1Ti", "\"storageClassName\":\"fast\",\"capacity\":\"1Ti\"")]
+    [InlineData("volumeattributesclasses", "x|d|60m", "\"driverName\":\"d\"")]
+    [InlineData("ipaddresses", "x|services/default/web", """ "spec":{"parentRef":{"resource":"services","namespace":"default","name":"web"}} """)]
+    [InlineData("servicecidrs", "x|10.0.0.0/16,fd00::/108|60m", """ "spec":{"cidrs":["10.0.0.0/16","fd00::/108"]} """)]
+    [InlineData("flowschemas", "x|workload-low|900|ByUser|60m|False",
+        """ "spec":{"priorityLevelConfiguration":{"name":"workload-low"},"matchingPrecedence":900,"distinguisherMethod":{"type":"ByUser"}},"status":{"conditions":[{"type":"Dangling","status":"False"}]} """)]
+    [InlineData("prioritylevelconfigurations", "x|Limited|30|64|6|50|60m",
+        """ "spec":{"type":"Limited","limited":{"nominalConcurrencyShares":30,"limitResponse":{"queuing":{"queues":64,"handSize":6,"queueLengthLimit":50}}}} """)]
+    [InlineData("prioritylevelconfigurations", "x|Exempt|<none>|<none>|<none>|<none>|60m", """ "spec":{"type":"Exempt"} """)]
+    [InlineData("storageclasses", "x|d|Delete|Immediate|false|60m", "\"provisioner\":\"d\"")]
     public void Kinds(string plural, string row, string body) =>
         Assert.Equal(row, Row(Kind.All.First(x => x.Plural == plural && !x.Version.Contains("beta", StringComparison.Ordinal)), $$$"""{{{{Meta}}},{{{body}}}}"""));
+
+    [Fact]
+    public void The_default_storage_class_says_so_beside_its_name() =>
+        Assert.Equal("x (default)|d|Delete|Immediate|false|60m", Row(Kind.StorageClass,
+            """{"metadata":{"name":"x","creationTimestamp":"2026-01-02T11:00:00Z","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}},"provisioner":"d"}"""));
 
     [Fact]
     public void Events_show_how_often_and_how_long() =>

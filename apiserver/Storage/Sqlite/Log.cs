@@ -1,0 +1,9 @@
+using Microsoft.Extensions.Logging;
+
+namespace Declarative.ApiServer.Storage.Sqlite;
+
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Warning, "objects of {Kind} stay in the database for a version that knows this kind; this one does not")]
+    public static partial void UnknownKind(this ILogger log, string kind);
+}

@@ -1,0 +1,123 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Api.Wire;
+using Declarative.ApiServer.Http;
+using Declarative.Tests.ApiServer.CustomResources;
+using Xunit;
+
+namespace Declarative.Tests.ApiServer.Http;
+
+/// <summary>Who a request acts as, how a connection is protected, how many watches there may be, and what a new kind changes in the documents.</summary>
+public sealed class WhoAndHowManyTests : IAsyncLifetime
+{
+    private const byte HandshakeRecord = 22;
+    private const byte AlertRecord = 21;
+    private const byte ProtocolVersionAlert = 70;
+    private RunningFace _server = null!;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _server = await RunningFace.Start();
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Theory]
+    [InlineData("admin", "Impersonate-User:jane", 200, "jane system:authenticated")]
+    [InlineData("admin", "Impersonate-User:jane,Impersonate-Group:devs", 200, "jane devs system:authenticated")]
+    [InlineData("admin", "Impersonate-User:system:serviceaccount:shop:robot", 200, "system:serviceaccount:shop:robot system:authenticated system:serviceaccounts system:serviceaccounts:shop")]
+    [InlineData("admin", "Impersonate-Group:devs", 400, "requested to impersonate groups without impersonating a user")]
+    [InlineData("admin", "Impersonate-User:jane,Impersonate-Uid:7", 400, "only Impersonate-User and Impersonate-Group are served here")]
+    [InlineData("dns", "Impersonate-User:jane", 403, "users \"jane\" is forbidden: User \"system:declarative:dns\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope")]
+    [InlineData("dns", "Impersonate-User:system:serviceaccount:shop:robot", 403, "cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"shop\"")]
+    public async Task A_request_acts_as_another_where_its_user_may(string role, string headers, int code, string expected)
+    {
+        using var client = _server.Client(role);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/apis/authentication.k8s.io/v1/selfsubjectreviews") { Content = "{}".Body(), Version = HttpVersion.Version20 };
+        foreach (var header in headers.Split(',')) request.Headers.Add(header[..header.IndexOf(':', StringComparison.Ordinal)], header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..]);
+        // A review is answered with 201.
+        var answer = await client.SendAsync(request, Stop).Json(code == 200 ? 201 : code);
+        if (code != 200)
+        {
+            Assert.Contains(expected, answer.Text("message"), StringComparison.Ordinal);
+            return;
+        }
+        var user = answer.GetProperty("status").GetProperty("userInfo");
+        Assert.Equal(expected, string.Join(' ', user.GetProperty("groups").EnumerateArray().Select(x => x.GetString()).Order(StringComparer.Ordinal).Prepend(user.GetProperty("username").GetString())));
+    }
+
+    [Theory]
+    [InlineData(0x0301, AlertRecord)]
+    [InlineData(0x0302, AlertRecord)]
+    [InlineData(0x0303, HandshakeRecord)]
+    public async Task Older_TLS_than_1_2_is_refused(int version, int record)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, _server.Face.Port, Stop);
+        var stream = socket.GetStream();
+        await stream.WriteAsync(ClientHello(version), Stop);
+        var head = new byte[5];
+        await stream.ReadExactlyAsync(head, Stop);
+        Assert.Equal(record, head[0]);
+        if (record != AlertRecord) return;
+        var alert = new byte[BinaryPrimitives.ReadUInt16BigEndian(head.AsSpan(3))];
+        await stream.ReadExactlyAsync(alert, Stop);
+        Assert.Equal(ProtocolVersionAlert, alert[1]);
+    }
+
+    [Fact]
+    public void A_user_has_so_many_watches_and_others_have_theirs()
+    {
+        using var inFlight = new InFlight(TimeProvider.System);
+        List<IDisposable> places = [.. Enumerable.Range(0, Limits.LongRequestsPerUserMax).Select(_ => inFlight.EnterLong(new User("jane")))];
+        var refused = Assert.Throws<ApiException>(() => inFlight.EnterLong(new User("jane")));
+        Assert.Equal((429, 1), (refused.Code, refused.Status.RetryAfterSeconds));
+        places.Add(inFlight.EnterLong(new User("joe")));
+        places[0].Dispose();
+        places[0] = inFlight.EnterLong(new User("jane"));
+        foreach (var place in places) place.Dispose();
+        Assert.Equal(0, inFlight.Now(RequestClass.Long));
+    }
+
+    [Fact]
+    public async Task A_new_kind_is_in_the_documents_as_soon_as_it_is_served()
+    {
+        using var admin = _server.Client();
+        Assert.DoesNotContain("stable.example.com", await admin.GetStringAsync("/openapi/v3", Stop), StringComparison.Ordinal);
+        var before = (await admin.GetAsync("/openapi/v2", Stop)).Headers.ETag;
+        await _server.Admin.Create(ResourceKey.Of(Kind.CustomResourceDefinition, "", ""), Yaml.ToJson(Encoding.UTF8.GetBytes(CronTab.Definition)), stop: Stop);
+        await foreach (var seen in _server.Admin.Watch(new(Kind.CustomResourceDefinition), Stop))
+        {
+            if (JsonNode.Parse(seen.Object!.Json.Span)!["status"]?["conditions"]?.AsArray().Any(x => (string?)x!["type"] == "Established" && (string?)x["status"] == "True") == true) break;
+        }
+        // At once, so within a second.
+        Assert.Contains("apis/stable.example.com/v1beta1", await admin.GetStringAsync("/openapi/v3", Stop), StringComparison.Ordinal);
+        Assert.Contains("A job that is started by the clock.", await admin.GetStringAsync("/openapi/v3/apis/stable.example.com/v1", Stop), StringComparison.Ordinal);
+        using var after = await admin.GetAsync("/openapi/v2", Stop);
+        Assert.NotEqual(before, after.Headers.ETag);
+        Assert.Contains("com.example.stable.v1.CronTab", await after.Content.ReadAsStringAsync(Stop), StringComparison.Ordinal);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/openapi/v2") { Version = HttpVersion.Version20 };
+        request.Headers.TryAddWithoutValidation("Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+        using var protobuf = await admin.SendAsync(request, Stop);
+        Assert.True((await protobuf.Content.ReadAsByteArrayAsync(Stop)).AsSpan().IndexOf("com.example.stable.v1.CronTab"u8) >= 0);
+        Assert.Contains("stable.example.com", await admin.GetStringAsync("/apis", Stop), StringComparison.Ordinal);
+    }
+
+    /// <summary>The least of a ClientHello (RFC 5246, 7.4.1.2) that a server with an ECDSA certificate answers.</summary>
+    private static byte[] ClientHello(int version)
+    {
+        byte[] suites = [0xC0, 0x2B, 0xC0, 0x09, 0xC0, 0x0A, 0x00, 0x2F]; // ECDHE_ECDSA with AES-GCM and with AES-CBC, RSA with AES-CBC
+        byte[] extensions =
+        [
+            0x00, 0x0A, 0x00, 0x04, 0x00, 0x02, 0x00, 0x17, // supported_groups: secp256r1
+            0x00, 0x0B, 0x00, 0x02, 0x01, 0x00, // ec_point_formats: uncompressed
+            0x00, 0x0D, 0x00, 0x04, 0x00, 0x02, 0x04, 0x03, // signature_algorithms: ecdsa_secp256r1_sha256
+        ];
+        byte[] body = [(byte)(version >> 8), (byte)version, .. new byte[32], 0, 0, (byte)suites.Length, .. suites, 1, 0, 0, (byte)extensions.Length, .. extensions];
+        return [HandshakeRecord, 3, 1, 0, (byte)(body.Length + 4), 1, 0, 0, (byte)body.Length, .. body];
+    }
+}
