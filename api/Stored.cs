@@ -1,3 +1,5 @@
+using Declarative.Api.Objects;
+
 namespace Declarative.Api;
 
 /// <summary>One revision of an object as it is stored, watched and served.</summary>
@@ -22,6 +24,10 @@ public sealed record Stored(ResourceKey Key, string Uid, long Revision, ReadOnly
         _view = new(read, view);
         return view;
     }
+
+    /// <summary>The metadata alone: of the view that a reader has made of these bytes, where there is one that <paramref name="read"/> need not make again.</summary>
+    public ApiObject Metadata(Func<ReadOnlyMemory<byte>, ApiObject> read) =>
+        _view is { View: ApiObject known } ? new() { ApiVersion = known.ApiVersion, Kind = known.Kind, Metadata = known.Metadata } : read(Json);
 
     private sealed record Reading(Delegate Read, object View);
 

@@ -12,7 +12,7 @@ namespace Declarative.Api.Kinds;
 public static class ViewJson
 {
     // By reflection, not by source generation: generated readers reset absent init properties to null instead of keeping their defaults.
-    private static readonly JsonSerializerOptions Options = new()
+    private static readonly JsonSerializerOptions Plain = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         MaxDepth = Limits.JsonDepthMax,
@@ -20,9 +20,38 @@ public static class ViewJson
         Converters = { new QuantityJson(), new IntOrStringJson() },
     };
 
+    private static readonly JsonSerializerOptions Options = new(Plain)
+    {
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+        Converters =
+        {
+            new Repeated<IReadOnlyList<Container>>(Plain),
+            new Repeated<IReadOnlyList<Toleration>>(Plain),
+            new Repeated<IReadOnlyList<Volume>>(Plain),
+            new Repeated<IReadOnlyList<OwnerReference>>(Plain),
+            new Repeated<IReadOnlyDictionary<string, string>>(Plain),
+        },
+    };
+
+    /// <summary>The bytes that this thread reads.</summary>
+    [ThreadStatic]
+    private static ReadOnlyMemory<byte> _current;
+
+    internal static ReadOnlyMemory<byte> Current => _current;
+
     /// <exception cref="JsonException">The bytes do not fit the view; stored objects always do, as the schema has checked them.</exception>
-    internal static T Read<T>(ReadOnlyMemory<byte> json) where T : class =>
-        JsonSerializer.Deserialize<T>(json.Span, Options) ?? throw new JsonException("expected an object, found null");
+    internal static T Read<T>(ReadOnlyMemory<byte> json) where T : class
+    {
+        _current = json;
+        try
+        {
+            return JsonSerializer.Deserialize<T>(json.Span, Options) ?? throw new JsonException("expected an object, found null");
+        }
+        finally
+        {
+            _current = default;
+        }
+    }
 }
 
 internal sealed class QuantityJson : JsonConverter<Quantity>

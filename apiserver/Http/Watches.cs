@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text.Json;
@@ -18,6 +19,9 @@ internal static class Watches
     /// <summary>30 days; a timer can not wait for more than 49.</summary>
     private const long TimeoutSecondsMax = 30 * 86_400;
 
+    /// <summary>Between two flushes of one watch: the first of many events that come one after the other goes at once, the others together.</summary>
+    private static readonly TimeSpan FlushRest = TimeSpan.FromMilliseconds(5);
+
     /// <param name="times">Of watches that name none.</param>
     public static async Task Stream(Exchange exchange, WatchTimes times, CancellationToken closing)
     {
@@ -29,17 +33,18 @@ internal static class Watches
         await using var events = exchange.Api.Watch(request, stop.Token).GetAsyncEnumerator(stop.Token);
         var context = exchange.Context;
         PipeWriter? writer = null;
-        var unflushed = 0;
+        var (unflushed, flushed) = (0, 0L);
         try
         {
             while (true)
             {
                 var next = events.MoveNextAsync();
+                if (!next.IsCompleted && unflushed > 0 && FlushRest - Stopwatch.GetElapsedTime(flushed) is { Ticks: > 0 } rest) await Task.Delay(rest, CancellationToken.None);
                 if (!next.IsCompleted)
                 {
                     writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
                     await writer.FlushAsync(stop.Token);
-                    unflushed = 0;
+                    (unflushed, flushed) = (0, Stopwatch.GetTimestamp());
                 }
                 if (!await next) break;
                 writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;

@@ -27,7 +27,11 @@ namespace Declarative.Bench.Placement;
 /// </summary>
 internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
 {
-    private const int WarmUpPods = 1_000;
+    private const int WarmUpPods = 2_000;
+
+    /// <summary>Of a core, and how long it is waited for at most.</summary>
+    private const double QuietLoad = 0.15;
+    private const int QuietSecondsMax = 30;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
     private static readonly string[] PartNames = ["mesos", "api", "controllers"];
     private static readonly Machine Machine = new(TimeProvider.System, new Random(1));
@@ -134,11 +138,13 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
         await Task.Delay(2_000, patience.Token); // the node objects' own writes are done
         // What every process pays once, its compilation above all, is no part of a rate that is sustained.
         await new EndToEnd(agents, WarmUpPods, WarmUpPods, processes).Apply(api, "warm", patience.Token, [], [], []);
+        await Quiet(children, patience.Token);
         var running = new List<long>(pods);
         var applied = new Dictionary<string, long>();
         var latencies = new List<double>(pods);
         var requests = await Requests(target);
         var used = Used(children);
+        var (allocated, paused, collections) = (GC.GetTotalAllocatedBytes(), GC.GetTotalPauseDuration(), GC.CollectionCount(0));
         var begin = Stopwatch.GetTimestamp();
         await Apply(api, "web", patience.Token, applied, running, latencies);
         var took = Stopwatch.GetElapsedTime(begin);
@@ -149,6 +155,10 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
         var (tenth, last) = (running[pods / 10], running[pods * 9 / 10]);
         Print($"  in the middle eight tenths {pods * 0.8 / Stopwatch.GetElapsedTime(tenth, last).TotalSeconds:0} pods/s; after a pod's Deployment was applied p50 {latencies[pods / 2]:0.0} s, p99 {latencies[pods * 99 / 100]:0.0} s");
         Print($"  CPU per pod: {cpu.Values.Sum(x => x.TotalMilliseconds) / pods:0.00} ms{(cpu.Count > 1 ? $" ({string.Join(", ", cpu.Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {x.Value.TotalMilliseconds / pods:0.00}")))})" : "")}, so two cores do {2000 * pods / cpu.Values.Sum(x => x.TotalMilliseconds):0} pods/s at most");
+        if (children.Count == 0)
+        {
+            Print($"  memory: {(GC.GetTotalAllocatedBytes() - allocated) / 1024.0 / pods:0} KiB allocated per pod, {GC.CollectionCount(0) - collections} collections that took {(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / pods:0.00} ms per pod");
+        }
         var after = await Requests(target);
         Print($"  API requests per pod: {string.Join(", ", after.Select(x => (x.Key, Count: x.Value - requests.GetValueOrDefault(x.Key))).Where(x => x.Count * 100 >= pods).OrderByDescending(x => x.Count).Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {(double)x.Count / pods:0.00}")))}");
         using var process = Process.GetCurrentProcess();
@@ -188,6 +198,18 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
             {
                 Print($"not all pods run after {Patience.TotalMinutes} minutes");
             }
+        }
+    }
+
+    /// <summary>Until what has been begun is done: compilation in the background, the statuses of workloads.</summary>
+    private static async Task Quiet(Dictionary<string, Child> children, CancellationToken stop)
+    {
+        for (var (seconds, before) = (0, Used(children)); seconds < QuietSecondsMax; seconds++)
+        {
+            await Task.Delay(1_000, stop);
+            var now = Used(children);
+            if (now.Sum(x => (x.Value - before[x.Key]).TotalSeconds) < QuietLoad) return;
+            before = now;
         }
     }
 

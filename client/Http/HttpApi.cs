@@ -129,7 +129,7 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     {
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, url.ToString());
+            using var request = Request(HttpMethod.Get, url);
             if (accept.Length > 0) request.Headers.Accept.ParseAdd(accept);
             var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             _reach.Answered(Logger, config.Server, time);
@@ -184,7 +184,8 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stop);
         try
         {
-            using var request = new HttpRequestMessage(method, url.ToString()) { Content = content };
+            using var request = Request(method, url);
+            request.Content = content;
             using var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             _reach.Answered(Logger, config.Server, time);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token);
@@ -200,6 +201,10 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
             throw Broken(e);
         }
     }
+
+    /// <summary>A message of one's own making knows nothing of the client's version.</summary>
+    private HttpRequestMessage Request(HttpMethod method, RequestUrl url) =>
+        new(method, url.ToString()) { Version = _connection.Client.DefaultRequestVersion, VersionPolicy = _connection.Client.DefaultVersionPolicy };
 
     private ApiException Broken(Exception e)
     {

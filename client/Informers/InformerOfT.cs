@@ -23,6 +23,10 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
     private readonly Lock _lock = new();
     private readonly View<T> _view = new();
     private readonly List<Action<Change<T>>> _handlers = [];
+
+    /// <summary>Held over a change of the view and the telling of it: who is attached in between hears of each object once, in order.</summary>
+    private readonly Lock _order = new();
+    private readonly List<Action<Change<T>>> _attached = [];
     private readonly Random _random = new(random.Next());
     private bool _running;
 
@@ -65,6 +69,28 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         if (_running) throw new InvalidOperationException("handlers are added before Run");
         _handlers.Add(handler);
         return this;
+    }
+
+    /// <summary>
+    /// Tells the handler of every object that is in the view as of a new one, and from then on of each change, until what is returned is disposed
+    /// of. As <see cref="OnChange"/>, but also while the view runs.
+    /// </summary>
+    public IDisposable Attach(Action<Change<T>> handler)
+    {
+        lock (_order)
+        {
+            foreach (var entry in Entries()) Tell(handler, new(null, entry.Object, entry.Revision));
+            _attached.Add(handler);
+        }
+        return new Attached(this, handler);
+    }
+
+    private sealed class Attached(Informer<T> to, Action<Change<T>> handler) : IDisposable
+    {
+        public void Dispose()
+        {
+            lock (to._order) to._attached.Remove(handler);
+        }
     }
 
     public T? Get(string ns, string name) => Entry(ns, name)?.Object;
@@ -225,8 +251,8 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         }
     }
 
-    /// <summary>A view of metadata alone is not worth the place of a whole one.</summary>
-    private T Kept(Stored stored) => typeof(T) == typeof(ApiObject) ? read(stored.Json) : stored.View(read);
+    /// <summary>A view of metadata alone is not worth the place of a whole one, and is had from one for nothing.</summary>
+    private T Kept(Stored stored) => read is Func<ReadOnlyMemory<byte>, ApiObject> lean && typeof(T) == typeof(ApiObject) ? (T)stored.Metadata(lean) : stored.View(read);
 
     private Entry<T>? Read(Stored stored)
     {
@@ -243,41 +269,50 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
 
     private void Put(Entry<T> entry)
     {
-        Entry<T>? old;
-        lock (_lock)
+        lock (_order)
         {
-            var present = _view.Get(entry.Key.Namespace, entry.Key.Name);
-            if (present is not null && present.Revision >= entry.Revision && present.Uid == entry.Uid) return;
-            old = _view.Put(entry);
+            Entry<T>? old;
+            lock (_lock)
+            {
+                var present = _view.Get(entry.Key.Namespace, entry.Key.Name);
+                if (present is not null && present.Revision >= entry.Revision && present.Uid == entry.Uid) return;
+                old = _view.Put(entry);
+            }
+            // Another object of the same name: the end of the old one was missed.
+            if (old is not null && old.Uid != entry.Uid)
+            {
+                Tell(new(old.Object, null, entry.Revision));
+                old = null;
+            }
+            Tell(new(old?.Object, entry.Object, entry.Revision));
         }
-        // Another object of the same name: the end of the old one was missed.
-        if (old is not null && old.Uid != entry.Uid)
-        {
-            Tell(new(old.Object, null, entry.Revision));
-            old = null;
-        }
-        Tell(new(old?.Object, entry.Object, entry.Revision));
     }
 
     private void Remove(ResourceKey key, long revision)
     {
-        Entry<T>? old;
-        lock (_lock) old = _view.Remove(key.Namespace, key.Name);
-        if (old is not null) Tell(new(old.Object, null, revision));
+        lock (_order)
+        {
+            Entry<T>? old;
+            lock (_lock) old = _view.Remove(key.Namespace, key.Name);
+            if (old is not null) Tell(new(old.Object, null, revision));
+        }
     }
 
     private void Tell(Change<T> change)
     {
-        foreach (var handler in _handlers)
+        foreach (var handler in _handlers) Tell(handler, change);
+        foreach (var handler in _attached) Tell(handler, change);
+    }
+
+    private void Tell(Action<Change<T>> handler, Change<T> change)
+    {
+        try
         {
-            try
-            {
-                handler(change);
-            }
-            catch (Exception e) // a bug in one handler must not keep the others from the change
-            {
-                Log.HandlerFailed(Logger, Kind.Plural, change.Object.Namespace, change.Object.Name, e);
-            }
+            handler(change);
+        }
+        catch (Exception e) // a bug in one handler must not keep the others from the change
+        {
+            Log.HandlerFailed(Logger, Kind.Plural, change.Object.Namespace, change.Object.Name, e);
         }
     }
 }

@@ -101,31 +101,45 @@ public sealed class SharedWatches(IApi inner) : IApi
         await Task.Yield();
         var end = new Place(null, 0);
         Exception? failure = null;
+        // Events that come together are told together: whoever follows is woken once for all of them.
+        (Place After, Place First)? untold = null;
         try
         {
-            await foreach (var change in inner.Watch(request, stream.Over.Token))
+            await using var events = inner.Watch(request, stream.Over.Token).GetAsyncEnumerator(stream.Over.Token);
+            while (true)
             {
+                var next = events.MoveNextAsync();
+                if (!next.IsCompleted) Tell();
+                if (!await next) break;
                 Place last;
                 lock (_lock)
                 {
                     last = stream.Last;
-                    stream.Last = new(change, last.Number + 1);
+                    stream.Last = new(events.Current, last.Number + 1);
                     if (++stream.Kept > KeptMax) stream.Forget();
                     if (stream.Last.Number % KeptMax == 0) stream.LeaveBehind();
                 }
-                last.Continue(stream.Last);
+                if (untold is null) untold = (last, stream.Last);
+                else last.Continue(stream.Last);
             }
         }
         catch (Exception e) // each of those who follow gets it as if the stream were its own
         {
             failure = e;
         }
+        Tell();
         lock (_lock)
         {
             if (_streams.GetValueOrDefault(stream.Key) == stream) _streams.Remove(stream.Key);
         }
         if (failure is null) stream.Last.Continue(end);
         else stream.Last.Fail(failure);
+
+        void Tell()
+        {
+            untold?.After.Continue(untold.Value.First);
+            untold = null;
+        }
     }
 
     /// <summary>An event and what follows it. Who has passed it lets it go.</summary>

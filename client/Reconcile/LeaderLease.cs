@@ -49,6 +49,9 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
     /// </summary>
     public bool MayAct => IsLeading && Left > TimeSpan.Zero;
 
+    /// <summary>The revision at which the lease was taken last: what was written in an earlier term is older.</summary>
+    public long TakenAt { get; private set; }
+
     private TimeSpan Left => TimeSpan.FromSeconds(_options.RenewDeadlineSeconds) - time.GetElapsedTime(Volatile.Read(ref _renewedAt));
 
     /// <summary>
@@ -60,6 +63,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
         while (!stop.IsCancellationRequested)
         {
             if (!await Acquire(stop)) return;
+            TakenAt = _own?.Revision ?? 0;
             IsLeading = true;
             Log.Leading(Logger, _key.ToString(), identity);
             using (var term = CancellationTokenSource.CreateLinkedTokenSource(stop))

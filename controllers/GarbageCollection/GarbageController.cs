@@ -26,6 +26,8 @@ internal static class GarbageController
 
         void Changed(Kind kind, Change<ApiObject> change)
         {
+            // Most changes are of a status: whose the object is, and whether it goes, they leave as it was.
+            if (change is { Old: { } before, New: { } after } && SameToOwners(before.Metadata, after.Metadata)) return;
             var key = ResourceKey.Of(kind, change.Object.Namespace, change.Object.Name);
             if (change.New is { } now && (now.Metadata.OwnerReferences.Count > 0 || now.Metadata.IsDeleting)) controller!.Queue.Add(key);
             // Its end, or that it now waits for them, is a matter of its dependents.
@@ -54,9 +56,13 @@ internal static class GarbageController
             {
                 foreach (var owner in x.Metadata.OwnerReferences) owners.Add(await graph.State(owner, key, stopped));
             }
-            return GarbagePlan.Compute(key, x, owners, graph.Dependents(x.Uid));
+            // Who depends on it matters only where it goes.
+            return GarbagePlan.Compute(key, x, owners, owners.Contains(OwnerState.Present) ? [] : graph.Dependents(x.Uid));
         }
     }
+
+    private static bool SameToOwners(ObjectMeta a, ObjectMeta b) =>
+        a.IsDeleting == b.IsDeleting && a.Finalizers.SequenceEqual(b.Finalizers) && a.OwnerReferences.SequenceEqual(b.OwnerReferences);
 
     private static bool IsWaiting(ApiObject x) => x.Metadata.IsDeleting && x.Metadata.Finalizers.Contains(GarbagePlan.Foreground);
 }

@@ -32,6 +32,12 @@ public sealed class AgentFeed
         lock (_lock) return _ownRoles.Any(x => x == role || x.StartsWith(role + "/", StringComparison.Ordinal));
     }
 
+    /// <summary>The master has told all of the agent, and that it is there: an offer of it says nothing new.</summary>
+    public bool KnowsAll(string agentId)
+    {
+        lock (_lock) return _agents.TryGetValue(agentId, out var known) && known is { IsOffer: false, Presence: AgentPresence.Active };
+    }
+
     /// <summary>An agent in an offer: it is there, and has at least what is offered.</summary>
     public void Seen(AgentFacts facts)
     {

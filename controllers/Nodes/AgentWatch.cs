@@ -10,9 +10,11 @@ namespace Declarative.Controllers.Nodes;
 /// </summary>
 public sealed class AgentWatch(HttpOperator master)
 {
+    private static readonly HashSet<Event.Types.Type> Unread = [Event.Types.Type.TaskAdded, Event.Types.Type.TaskUpdated];
+
     public async IAsyncEnumerable<AgentFacts> Agents([EnumeratorCancellation] CancellationToken stop)
     {
-        await foreach (var change in master.Watch(stop))
+        await foreach (var change in master.Watch(Unread, stop))
         {
             switch (change.Type)
             {

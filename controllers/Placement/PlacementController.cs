@@ -1,6 +1,4 @@
 using Declarative.Api;
-using Declarative.Api.Kinds;
-using Declarative.Client.Informers;
 using Declarative.Client.Reconcile;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement.Desk;
@@ -22,23 +20,34 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
     /// <summary>What happened how often since this object was made.</summary>
     public PlacementCounters Counters { get; } = new();
 
+    /// <summary>Another leads for so long already that this process is a standby.</summary>
+    private static readonly TimeSpan StandbyAfter = TimeSpan.FromSeconds(1);
+
     public async Task Run(IApi api, IMaster master, TimeProvider time, Random random, CancellationToken stop)
     {
         var lease = new LeaderLease(api, Identity.Namespace, "placement", options.Identity, time, random, options.Lease) { Logger = Logger };
-        await lease.Run(term => Lead(api, master, time, random, () => lease.MayAct, term), stop);
+        var views = new PlacementViews(api, time, random, Logger);
+        var begun = Completion.New();
+        using var stopping = stop.Register(() => begun.TrySetResult());
+        await using var standby = time.CreateTimer(_ => begun.TrySetResult(), null, StandbyAfter, Timeout.InfiniteTimeSpan);
+        var viewing = View();
+        await lease.Run(term =>
+        {
+            begun.TrySetResult();
+            return Lead(views, api, master, time, random, lease, term);
+        }, stop);
+        await viewing;
+
+        // Begun with the first term: what is listed then is newer than any other's writes and need not be waited for.
+        async Task View()
+        {
+            await begun.Task;
+            await views.Run(stop);
+        }
     }
 
-    private async Task Lead(IApi api, IMaster master, TimeProvider time, Random random, Func<bool> mayAct, CancellationToken stop)
+    private async Task Lead(PlacementViews views, IApi api, IMaster master, TimeProvider time, Random random, LeaderLease lease, CancellationToken term)
     {
-        var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = Logger };
-        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = Logger };
-        var replicaSets = new Informer<Api.Objects.ApiObject>(api, Kind.ReplicaSet, Api.Objects.ApiObject.Read, time, random) { Logger = Logger };
-        var reports = new Informer<TrafficReport>(api, Kind.TrafficReport, TrafficReport.Read, time, random) { Logger = Logger };
-        var budgets = new Informer<PodDisruptionBudget>(api, Kind.PodDisruptionBudget, PodDisruptionBudget.Read, time, random) { Logger = Logger };
-        var namespaces = new Informer<Namespace>(api, Kind.Namespace, Namespace.Read, time, random) { Logger = Logger };
-        var claims = new Informer<PersistentVolumeClaim>(api, Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, time, random) { Logger = Logger };
-        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = Logger };
-        var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = Logger };
         var events = new EventRecorder(api, "placement", time, random) { Logger = Logger };
         var identity = new Identity(api, options);
         using var desk = new PlacementDesk(new(api, master, options, time, random, Logger)
@@ -47,32 +56,28 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             Agents = agents,
             Counters = Counters,
             Identity = identity,
-            MayAct = mayAct,
-            ReplicaSet = replicaSets.Get,
-            Budgets = () => budgets.List(),
+            MayAct = () => lease.MayAct,
+            ReplicaSet = views.ReplicaSets.Get,
+            Budgets = views.Budgets.List,
         });
-        namespaces.OnChange(desk.NamespaceChanged);
-        claims.OnChange(desk.ClaimChanged);
-        volumes.OnChange(desk.VolumeChanged);
-        classes.OnChange(desk.ClassChanged);
-        pods.OnChange(desk.PodChanged);
-        nodes.OnChange(desk.NodeChanged);
-        reports.OnChange(desk.ReportChanged);
-        List<Informer> views = [nodes, namespaces, classes, volumes, claims, replicaSets, reports, budgets, pods];
-        List<Task> running = [.. views.Select(x => x.Run(stop)), events.Run(stop)];
-        if (await Ready(identity, views, time, stop)) await desk.Run(stop);
-        foreach (var task in running) await task;
+        var recording = events.Run(term);
+        if (await Known(identity, time, term) && await views.Show(lease.TakenAt, term))
+        {
+            using var shown = views.Attach(desk);
+            await desk.Run(term);
+        }
+        await recording;
     }
 
-    /// <summary>Waits until what is stored is known: who we are, and every pod and task that was there before. False when stopped.</summary>
-    private async Task<bool> Ready(Identity identity, List<Informer> views, TimeProvider time, CancellationToken stop)
+    /// <summary>Waits until it is known who we are. False when stopped.</summary>
+    private async Task<bool> Known(Identity identity, TimeProvider time, CancellationToken stop)
     {
         for (var failures = 0; ; failures++)
         {
             try
             {
                 await identity.Read(stop);
-                break;
+                return true;
             }
             catch (Exception e) when (e is not OperationCanceledException || !stop.IsCancellationRequested) // an outage of the API
             {
@@ -85,12 +90,5 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
                 return false;
             }
         }
-        var stopped = Completion.New();
-        using var registration = stop.Register(() => stopped.TrySetResult());
-        foreach (var view in views)
-        {
-            if (await Task.WhenAny(view.Synced, stopped.Task) == stopped.Task) return false;
-        }
-        return true;
     }
 }

@@ -24,6 +24,20 @@ public sealed class ViewTests
         Assert.Equal(67108864, container.Resources.Requests["memory"].Value);
     }
 
+    [Fact]
+    public void What_was_read_of_the_same_bytes_is_shared_and_nothing_else()
+    {
+        static Pod Read(string name, string image) => Pod.Read(Encoding.UTF8.GetBytes(
+            $$$"""{"metadata":{"name":"{{{name}}}","labels":{"app":"{{{image}}}"},"annotations":null},"spec":{"containers":[{"name":"c","image":"{{{image}}}","env":[{"name":"A","value":"{\"]}"}]}],"nodeName":"{{{name}}}"}}"""));
+        var (first, like, other) = (Read("one", "a"), Read("number-two", "a"), Read("three", "b"));
+        Assert.Same(first.Spec.Containers, like.Spec.Containers);
+        Assert.Same(first.Metadata.Labels, like.Metadata.Labels);
+        Assert.Equal(("number-two", "number-two"), (like.Name, like.Spec.NodeName));
+        Assert.Equal(("b", "b", "{\"]}"), (other.Spec.Containers[0].Image, other.Metadata.Labels["app"], other.Spec.Containers[0].Env[0].Value));
+        var longValue = new string('x', 5_000);
+        Assert.Equal(longValue, Read("long", longValue).Spec.Containers[0].Image);
+    }
+
     [Theory]
     [InlineData("a=b,c!=d,e in (x, y),f notin (z),g,!h", "a=b,c!=d,e in (x,y),f!=z,g,!h")]
     [InlineData("", "")]

@@ -127,6 +127,25 @@ public sealed class InformerTests
     });
 
     [Fact]
+    public void Who_is_attached_hears_of_what_is_there_and_of_each_change_after_it_until_he_leaves() => ServerInWorld.Run(1, async server =>
+    {
+        var maps = new Informer<ConfigMap>(server.Api, Kind.ConfigMap, ConfigMap.Read, server.Time, new Random(1)) { Namespace = "default" };
+        server.Begin(maps.Run);
+        await server.Api.Create(Key("b"), Map("b", ""));
+        await maps.WaitFor((await server.Api.Create(Key("a"), Map("a", ""))).Revision);
+        var told = new List<string>();
+        using (maps.Attach(x => told.Add($"{x.Object.Name} {x.Old is not null} {x.New is not null}")))
+        {
+            Assert.Equal(["a False True", "b False True"], told);
+            await maps.WaitFor((await server.Api.Patch(Key("b"), PatchKind.Merge, Map("b", "2"))).Revision);
+            await maps.WaitFor((await server.Api.Delete(Key("a"))).Revision);
+            Assert.Equal(["b True True", "a True False"], told[2..]);
+        }
+        await maps.WaitFor((await server.Api.Create(Key("c"), Map("c", ""))).Revision);
+        Assert.Equal(4, told.Count);
+    });
+
+    [Fact]
     public void An_object_made_again_under_its_name_is_told_as_an_end_and_a_beginning() => ServerInWorld.Run(1, async server =>
     {
         var flaky = new FlakyApi(server.Api, server.Time, new Random(1)) { OneIn = 0 };

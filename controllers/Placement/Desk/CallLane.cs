@@ -20,12 +20,14 @@ internal enum CallEnd
 }
 
 /// <summary>
-/// Calls to the master in the order in which they were made, or several at once where their order means nothing. A call of an ended subscription
-/// is not sent, nor any when another may lead by now.
+/// Calls to the master in the order in which they were made, or several at once where their order means nothing: among ACCEPTs, which are of
+/// different agents, and where <paramref name="atOnce"/> says so. A call of an ended subscription is not sent, nor any when another may lead by now.
 /// </summary>
-/// <param name="atOnce">Calls on their way at a time; 1 keeps the order.</param>
+/// <param name="atOnce">Calls on their way at a time; 1 keeps the order of all but ACCEPTs among themselves.</param>
 internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, ILogger logger, int atOnce = 1)
 {
+    private const int AcceptsAtOnce = 16;
+
     private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>();
 
     /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
@@ -44,12 +46,35 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
 
     private async Task Lane(CancellationToken stop)
     {
+        var accepting = new Queue<Task>();
         try
         {
             while (await _calls.Reader.WaitToReadAsync(stop))
             {
-                while (_calls.Reader.TryRead(out var entry)) await Send(entry, stop);
+                while (_calls.Reader.TryRead(out var entry))
+                {
+                    var isAccept = entry.Call.Type is Call.Types.Type.Accept;
+                    while (accepting.Count >= (isAccept ? AcceptsAtOnce : 1)) await accepting.Dequeue();
+                    if (isAccept) accepting.Enqueue(Send(entry, stop));
+                    else await Send(entry, stop);
+                }
             }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return;
+        }
+        finally
+        {
+            while (accepting.TryDequeue(out var call)) await End(call, stop);
+        }
+    }
+
+    private static async Task End(Task call, CancellationToken stop)
+    {
+        try
+        {
+            await call;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

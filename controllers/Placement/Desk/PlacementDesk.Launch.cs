@@ -76,7 +76,7 @@ internal sealed partial class PlacementDesk
                 Log.WriteFailed(_parts.Logger, record.Key.ToString(), ConfigRetry, e.Message);
                 return () => IntentAnswered(launch, record, before, attempt, match, new(IntentEnd.Changed));
             }
-        });
+        }, isLater: true);
     }
 
     private void IntentAnswered(Launch launch, PodRecord record, LaunchPhase before, int attempt, Match match, IntentResult result)

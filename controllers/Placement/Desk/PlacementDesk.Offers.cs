@@ -20,8 +20,12 @@ internal sealed partial class PlacementDesk
     /// <summary>Classes of waiting pods that an offer is held against when it is given back; with more of them it is given back for a short time.</summary>
     private const int RefusalClassesMax = 50;
 
-    /// <summary>A round that took long is followed by a rest of so many times its length: the more agents there are, the more pods share a round.</summary>
-    private const int RoundRest = 3;
+    /// <summary>
+    /// A round that took long is followed by a rest of so many times its length, and no longer than that: the more agents there are, the more pods
+    /// share a round.
+    /// </summary>
+    private const int RoundRest = 9;
+    private static readonly TimeSpan RoundRestMax = TimeSpan.FromMilliseconds(100);
 
     private bool _news;
     private DateTimeOffset _roundNext;
@@ -34,7 +38,7 @@ internal sealed partial class PlacementDesk
         foreach (var offer in offers)
         {
             Count("offers");
-            _parts.Agents.Seen(AgentFacts.Of(offer));
+            if (!_parts.Agents.KnowsAll(offer.AgentId.Value)) _parts.Agents.Seen(AgentFacts.Of(offer));
             var held = HeldOffer.Of(offer, Options.Role, now, until);
             Ledger(held.AgentId).Address = held.Address;
             if (offer.Unavailability is not null)
@@ -122,7 +126,8 @@ internal sealed partial class PlacementDesk
                 }
                 if (result.Matches.Count > 0) Launch(role, result.Matches, now);
             }
-            if (tried) _roundNext = now + _parts.Time.GetElapsedTime(begin) * RoundRest;
+            var rest = _parts.Time.GetElapsedTime(begin) * RoundRest;
+            if (tried) _roundNext = now + (rest < RoundRestMax ? rest : RoundRestMax);
         }
         Explain(now);
     }

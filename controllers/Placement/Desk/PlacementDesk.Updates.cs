@@ -137,11 +137,17 @@ internal sealed partial class PlacementDesk
             NominatedNode = record.Nominated,
             Disrupted = record.Displaced is { IsOrdered: true } displaced ? (displaced.Goes, displaced.IsForMaintenance ? StatusMap.MaintenanceReason : StatusMap.PreemptionReason, displaced.Message) : null,
         };
+        var why = WhyAnnotation(record);
+        if (why is null && record.Stands is { } stands && ReferenceEquals(stands.Pod, record.Pod) && stands.Input == input)
+        {
+            FlushAcknowledgements(record);
+            return;
+        }
         var (status, lookAgain) = StatusMap.Compute(record.Pod, input, now);
         if (lookAgain is { } at) _agenda.Add(record, at);
-        var why = WhyAnnotation(record);
         if (why is null && StatusPatch.Same(record.Pod.Status, status))
         {
+            record.Stands = lookAgain is null ? (record.Pod, input) : null;
             FlushAcknowledgements(record);
             return;
         }

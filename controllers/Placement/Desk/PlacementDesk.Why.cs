@@ -9,6 +9,9 @@ internal sealed partial class PlacementDesk
     private static readonly TimeSpan WhyAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan WhyEvery = TimeSpan.FromSeconds(10);
 
+    /// <summary>Between two looks at all that wait.</summary>
+    private static readonly TimeSpan ExplainEvery = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Pods explained in one round, so that thousands of waiting pods do not hold up those that could go.</summary>
     private const int ExplainedMax = 50;
 
@@ -28,7 +31,7 @@ internal sealed partial class PlacementDesk
         var explained = 0;
         DateTimeOffset? next = null;
         PodRecord? first = null;
-        Dictionary<string, Refusal>? byClass = null;
+        Dictionary<string, Explanation>? byClass = null;
         foreach (var record in _waiting)
         {
             if (record.WhyNext <= now && IsNext(record, now)) record.WhyNext = now + WhyAfter;
@@ -39,20 +42,21 @@ internal sealed partial class PlacementDesk
             }
             if (explained++ >= ExplainedMax)
             {
-                (next, first) = (now + TimeSpan.FromMilliseconds(100), record);
+                (next, first) = (now, record);
                 break;
             }
             record.WhyNext = now + WhyEvery;
             var waiting = record.Waiting!;
             byClass ??= new(StringComparer.Ordinal);
             var key = $"{record.Role} {waiting.Class}";
-            if (!byClass.TryGetValue(key, out var refusal))
+            if (!byClass.TryGetValue(key, out var explanation))
             {
-                byClass[key] = refusal = new Matcher(ExplainedSlots(record.Role, now), _nodesByName, _parts.Random, _placed).Explain(waiting);
+                byClass[key] = explanation = new(new Matcher(ExplainedSlots(record.Role, now), _nodesByName, _parts.Random, _placed).Explain(waiting));
             }
-            Tell(record, refusal);
+            Tell(record, explanation);
         }
-        if (first is not null && next is { } due) ExplainAt(first, due);
+        // Thousands that wait do not come of age one by one.
+        if (first is not null && next is { } due) ExplainAt(first, due > now + ExplainEvery ? due : now + ExplainEvery);
     }
 
     private bool IsNext(PodRecord record, DateTimeOffset now) =>
@@ -67,15 +71,26 @@ internal sealed partial class PlacementDesk
 
     private DateTimeOffset? _explainDue;
 
-    private void Tell(PodRecord record, Refusal refusal)
+    /// <summary>A refusal and its texts, which are made once for all pods of a class.</summary>
+    private sealed class Explanation(Refusal refusal)
+    {
+        private readonly Lazy<string> _summary = new(() => Why.Summary(refusal));
+        private readonly Lazy<string> _detail = new(() => Why.Detail(refusal));
+
+        public Refusal Refusal => refusal;
+        public string Summary => _summary.Value;
+        public string Detail => _detail.Value;
+    }
+
+    private void Tell(PodRecord record, Explanation explanation)
     {
         var gang = record.Waiting?.GangRefusal;
-        if (gang is null && refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
-        if (gang?.Next is { Agents.Count: > 0 } next) refusal = next; // with the others of the group in their places
-        var summary = Why.Summary(refusal);
+        if (gang is null && explanation.Refusal.Nearest is { Reasons.Count: 0 }) return; // it fits there: its turn comes with the next round
+        if (gang?.Next is { Agents.Count: > 0 } next) explanation = new(next); // with the others of the group in their places
+        var summary = explanation.Summary;
         if (gang is not null) summary = gang.Next is null ? gang.Text : $"{gang.Text}; {summary}";
         if (record.Nominated.Length > 0) summary += $"; room is being made on {record.Nominated}: pods of lower priority leave it";
-        var text = Why.Detail(refusal);
+        var text = explanation.Detail;
         if (record.Unschedulable == summary && record.Why == text) return;
         if (record.Unschedulable != summary) Tell(record, warning: true, "FailedScheduling", summary);
         record.Unschedulable = record.Phase is LaunchPhase.None && record.Pod.Spec.NodeName.Length == 0 ? summary : null;

@@ -36,7 +36,7 @@ internal sealed partial class PlacementDesk : IDisposable
     private static readonly TimeSpan SuppressAfter = TimeSpan.FromSeconds(1);
 
     /// <summary>A master takes acknowledgements of different tasks in any order, and a task has one that waits.</summary>
-    private const int AcknowledgementsAtOnce = 8;
+    private const int AcknowledgementsAtOnce = 32;
     private static readonly TimeSpan StatusAfterLaunch = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan StatusAfterLaunchInFlood = TimeSpan.FromSeconds(10);
 

@@ -102,6 +102,9 @@ internal sealed class PodRecord(ResourceKey key, string uid)
     public Displacement? Displaced { get; set; }
 
     public List<Acknowledgement> Acknowledgements { get; } = [];
+
+    /// <summary>The pod as it stands says what this input makes of it, now and later; null where it may not.</summary>
+    public (Pod Pod, StatusInput Input)? Stands { get; set; }
     public bool Writing { get; set; }
     public bool Dirty { get; set; }
     public int WriteFailures { get; set; }

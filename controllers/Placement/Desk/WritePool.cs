@@ -6,17 +6,19 @@ namespace Declarative.Controllers.Placement.Desk;
 internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
 {
     private readonly Queue<Func<Task<Action>>> _waiting = new();
+    private readonly Queue<Func<Task<Action>>> _later = new();
     private readonly List<Task> _tasks = [];
     private int _running;
 
-    public int Count => _waiting.Count + _running;
+    public int Count => _waiting.Count + _later.Count + _running;
 
     /// <param name="work">Runs off the loop and returns what the loop shall do with its result. It handles its own errors.</param>
-    public void Add(Func<Task<Action>> work)
+    /// <param name="isLater">It begins something new: what tells of what was begun goes before it.</param>
+    public void Add(Func<Task<Action>> work, bool isLater = false)
     {
         if (_running >= max)
         {
-            _waiting.Enqueue(work);
+            (isLater ? _later : _waiting).Enqueue(work);
             return;
         }
         _running++;
@@ -28,6 +30,7 @@ internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
     public async Task End()
     {
         _waiting.Clear();
+        _later.Clear();
         foreach (var task in _tasks) await task;
     }
 
@@ -46,7 +49,7 @@ internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
         inbox.Post(() =>
         {
             _running--;
-            if (_waiting.TryDequeue(out var next)) Add(next);
+            if (_waiting.TryDequeue(out var next) || _later.TryDequeue(out next)) Add(next);
             then();
         });
     }

@@ -36,21 +36,41 @@ internal static class StatusPatch
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>True where both would be stored as the same bytes.</summary>
-    public static bool Same(PodStatus a, PodStatus b) => Bytes(a).AsSpan().SequenceEqual(Bytes(b));
+    /// <summary>True where both would be stored as the same bytes: times count in whole seconds.</summary>
+    public static bool Same(PodStatus a, PodStatus b) =>
+        a.Phase == b.Phase && a.Reason == b.Reason && a.Message == b.Message && a.HostIP == b.HostIP && a.PodIP == b.PodIP
+        && a.NominatedNodeName == b.NominatedNodeName && Same(a.StartTime, b.StartTime)
+        && Same(a.Conditions, b.Conditions, Same) && Same(a.ContainerStatuses, b.ContainerStatuses, Same);
+
+    private static bool Same<T>(IReadOnlyList<T> a, IReadOnlyList<T> b, Func<T, T, bool> same)
+    {
+        if (a.Count != b.Count) return false;
+        for (var i = 0; i < a.Count; i++)
+        {
+            if (!same(a[i], b[i])) return false;
+        }
+        return true;
+    }
+
+    private static bool Same(Condition a, Condition b) =>
+        a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message && Same(a.LastTransitionTime, b.LastTransitionTime);
+
+    private static bool Same(ContainerStatus a, ContainerStatus b) =>
+        a.Name == b.Name && a.Ready == b.Ready && a.Started == b.Started && a.RestartCount == b.RestartCount && a.Image == b.Image && a.ContainerID == b.ContainerID
+        && Same(a.State, b.State) && Same(a.LastState, b.LastState);
+
+    private static bool Same(ContainerState a, ContainerState b) =>
+        a.Waiting == b.Waiting && a.Running is null == b.Running is null && Same(a.Running?.StartedAt, b.Running?.StartedAt) && Same(a.Terminated, b.Terminated);
+
+    private static bool Same(ContainerStateTerminated? a, ContainerStateTerminated? b) =>
+        a is null || b is null ? a is null && b is null
+        : a.ExitCode == b.ExitCode && Math.Max(a.Signal, 0) == Math.Max(b.Signal, 0) && a.Reason == b.Reason && a.Message == b.Message && a.ContainerID == b.ContainerID
+            && Same(a.StartedAt, b.StartedAt) && Same(a.FinishedAt, b.FinishedAt);
+
+    private static bool Same(DateTimeOffset? a, DateTimeOffset? b) =>
+        a is null || b is null ? a is null && b is null : a.Value.UtcTicks / TimeSpan.TicksPerSecond == b.Value.UtcTicks / TimeSpan.TicksPerSecond;
 
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-
-    private static byte[] Bytes(PodStatus status)
-    {
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using var json = new Utf8JsonWriter(buffer);
-        json.WriteStartObject();
-        Status(json, status);
-        json.WriteEndObject();
-        json.Flush();
-        return buffer.WrittenSpan.ToArray();
-    }
 
     private static void Status(Utf8JsonWriter json, PodStatus status)
     {

@@ -86,10 +86,18 @@ internal static class ApiCall
         var stop = context.RequestAborted;
         if (request.Headers.ContentEncoding.ToString() is not "gzip")
         {
-            var length = (int)(request.ContentLength ?? 0);
-            using var plain = new MemoryStream(Math.Min(length, Limits.CallBytesMax));
-            await request.Body.CopyToAsync(plain, stop);
-            return plain.Length == plain.Capacity ? plain.GetBuffer() : plain.ToArray();
+            while (true)
+            {
+                var read = await request.BodyReader.ReadAsync(stop);
+                if (read.IsCompleted)
+                {
+                    var whole = read.Buffer.ToArray();
+                    request.BodyReader.AdvanceTo(read.Buffer.End);
+                    return whole;
+                }
+
+                request.BodyReader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
         }
 
         await using var unzipped = new GZipStream(request.Body, CompressionMode.Decompress);

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Declarative.Mesos.Protocol;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Google.Protobuf;
@@ -13,11 +14,12 @@ namespace Declarative.Mesos.Scheduler.Http;
 
 /// <summary>
 /// A master over the v1 scheduler HTTP API, real or embedded. The event stream has a connection of its own (a master answers a call
-/// on that connection into the stream); calls share others.
+/// on that connection into the stream); calls share another, and reach the master in the order in which <see cref="Call"/> was called.
 /// </summary>
 public sealed class HttpMaster : IMaster, IDisposable
 {
     private const string StreamIdHeader = "Mesos-Stream-Id";
+    private const string Path = "/api/v1/scheduler";
     private const int RedirectsMax = 5;
 
     private readonly HttpMasterOptions _options;
@@ -25,6 +27,8 @@ public sealed class HttpMaster : IMaster, IDisposable
     private readonly HttpClient _streams;
     private readonly HttpClient _calls;
     private readonly string _mediaType;
+    private readonly Lock _gate = new();
+    private (Uri To, CallPipeline Calls)? _pipeline;
     private volatile Subscription? _subscription;
 
     public HttpMaster(HttpMasterOptions options, TimeProvider time)
@@ -83,18 +87,14 @@ public sealed class HttpMaster : IMaster, IDisposable
     public async Task Call(Call call, CancellationToken stop)
     {
         var current = _subscription ?? throw new MasterUnavailable("Not subscribed.");
-        using var request = Request(current.Address, Encode(call));
-        request.Headers.Add(StreamIdHeader, current.StreamId);
         if (call.Type == CallType.Teardown)
             current.IsTornDown = true;
-        using var timeout = new CancellationTokenSource(_options.CallTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
-            using var response = await _calls.SendAsync(request, either.Token);
-            if (response.IsSuccessStatusCode)
-                return;
-            throw await Refusal(response, current.Address, either.Token);
+            // The token of an account is asked for in between; all others go one behind the other.
+            var (status, text) = _options.Access.Account is null ? await Pipelined(current, call, stop) : await Alone(current, call, stop);
+            if (status is < 200 or >= 300)
+                throw Refusal(status, text, current.Address);
         }
         catch (Exception lost) when (lost is HttpRequestException or IOException)
         {
@@ -110,6 +110,54 @@ public sealed class HttpMaster : IMaster, IDisposable
     {
         _streams.Dispose();
         _calls.Dispose();
+        lock (_gate)
+            _pipeline?.Calls.Dispose();
+    }
+
+    private async Task<(int Status, string Text)> Pipelined(Subscription current, Call call, CancellationToken stop)
+    {
+        var answer = await PipelineTo(current.Address).Send(Raw(current, Encode(call))).WaitAsync(stop);
+        return (answer.Status, answer.Text);
+    }
+
+    private CallPipeline PipelineTo(Uri address)
+    {
+        lock (_gate)
+        {
+            if (_pipeline is { } present)
+            {
+                if (present.To == address && present.Calls.IsFit)
+                    return present.Calls;
+                present.Calls.Dispose();
+            }
+
+            var made = new CallPipeline(stop => _options.Access.Connect(address, stop), _options.CallTimeout, _time);
+            _pipeline = (address, made);
+            return made;
+        }
+    }
+
+    private byte[] Raw(Subscription current, byte[] body)
+    {
+        var isZipped = body.Length >= _options.GzipBytesMin;
+        if (isZipped)
+            body = Zipped(body);
+        var head = $"POST {Path} HTTP/1.1\r\nHost: {current.Address.Authority}\r\nContent-Type: {_mediaType}\r\n{StreamIdHeader}: {current.StreamId}\r\n"
+            + $"{_options.Access.AuthorizationLine}{(isZipped ? "Content-Encoding: gzip\r\n" : "")}Content-Length: {body.Length}\r\n\r\n";
+        var raw = new byte[head.Length + body.Length];
+        Encoding.ASCII.GetBytes(head, raw);
+        body.CopyTo(raw, head.Length);
+        return raw;
+    }
+
+    private async Task<(int Status, string Text)> Alone(Subscription current, Call call, CancellationToken stop)
+    {
+        using var request = Request(current.Address, Encode(call));
+        request.Headers.Add(StreamIdHeader, current.StreamId);
+        using var timeout = new CancellationTokenSource(_options.CallTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+        using var response = await _calls.SendAsync(request, either.Token);
+        return ((int)response.StatusCode, response.IsSuccessStatusCode ? "" : await response.Content.ReadAsStringAsync(either.Token));
     }
 
     /// <summary>A master that leads no more may keep its streams open; whoever says who leads is believed. Never throws.</summary>
@@ -156,7 +204,7 @@ public sealed class HttpMaster : IMaster, IDisposable
                 if (response.StatusCode != HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location)
                 {
                     _options.Masters.Failed(first);
-                    throw await Refusal(response, address, stop);
+                    throw Refusal((int)response.StatusCode, await response.Content.ReadAsStringAsync(stop), address);
                 }
 
                 address = Redirected(address, location);
@@ -205,7 +253,7 @@ public sealed class HttpMaster : IMaster, IDisposable
         if (isZipped)
             content.Headers.ContentEncoding.Add("gzip");
         content.Headers.ContentType = new MediaTypeHeaderValue(_mediaType);
-        return new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1/scheduler")) { Content = content };
+        return new HttpRequestMessage(HttpMethod.Post, new Uri(address, Path)) { Content = content };
     }
 
     private static byte[] Zipped(byte[] body)
@@ -217,14 +265,10 @@ public sealed class HttpMaster : IMaster, IDisposable
     }
 
     // 403 is "not subscribed" and 307 "not leading any more": both mean that a new subscription is needed.
-    private static async Task<Exception> Refusal(HttpResponseMessage response, Uri address, CancellationToken stop)
-    {
-        var text = await response.Content.ReadAsStringAsync(stop);
-        var status = (int)response.StatusCode;
-        return status is >= 400 and < 500 and not 403 and not 408 and not 429
+    private static Exception Refusal(int status, string text, Uri address) =>
+        status is >= 400 and < 500 and not 403 and not 408 and not 429
             ? new CallRefused(status, text)
             : new MasterUnavailable($"{address} answered {status}: {text}");
-    }
 
     private sealed class Subscription(Uri address, string streamId)
     {

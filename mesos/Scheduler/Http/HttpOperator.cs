@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using Declarative.Mesos.Protocol;
@@ -18,9 +19,16 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
     private const int RedirectsMax = 5;
     private readonly HttpClient _client = new(options.Access.Handler(int.MaxValue)) { Timeout = Timeout.InfiniteTimeSpan };
 
+    private static readonly HashSet<Event.Types.Type> None = [];
+
+    /// <inheritdoc cref="Watch(IReadOnlySet{Event.Types.Type}, CancellationToken)"/>
+    public IAsyncEnumerable<Event> Watch(CancellationToken stop) => Watch(None, stop);
+
     /// <summary>SUBSCRIBED with the whole state, then every change, HEARTBEAT in between.</summary>
+    /// <param name="unread">Types of events that are passed over without being read: of a busy cluster's, most are of tasks.</param>
+    /// <param name="stop">Ends the stream.</param>
     /// <exception cref="MasterUnavailable">There is no master, the stream was lost, heartbeats stopped, or another master leads.</exception>
-    public async IAsyncEnumerable<Event> Watch([EnumeratorCancellation] CancellationToken stop)
+    public async IAsyncEnumerable<Event> Watch(IReadOnlySet<Event.Types.Type> unread, [EnumeratorCancellation] CancellationToken stop)
     {
         var leader = await options.Masters.Leader(stop);
         using var response = await Send(leader, new Call { Type = CallType.Subscribe }, stop);
@@ -32,7 +40,7 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         var patience = options.CallTimeout;
         try
         {
-            while (await Next(records, leader, deposed, either.Token, stop) is { } message)
+            while (await Next(records, unread, leader, deposed, either.Token, stop) is { } message)
             {
                 if (message.Type == Event.Types.Type.Subscribed && message.Subscribed.HeartbeatIntervalSeconds > 0)
                     patience = TimeSpan.FromSeconds(message.Subscribed.HeartbeatIntervalSeconds * options.MissedHeartbeatsMax);
@@ -123,11 +131,17 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         throw new MasterUnavailable($"{address} redirects in a circle.");
     }
 
-    private static async Task<Event?> Next(RecordReader records, Uri leader, Task<bool> deposed, CancellationToken either, CancellationToken stop)
+    private static async Task<Event?> Next(RecordReader records, IReadOnlySet<Event.Types.Type> unread, Uri leader, Task<bool> deposed, CancellationToken either, CancellationToken stop)
     {
         try
         {
-            return await records.Read(either) is { } record ? Event.Parser.ParseFrom(record) : null;
+            while (await records.Read(either) is { } record)
+            {
+                if (unread.Count == 0 || !unread.Contains(TypeOf(record)))
+                    return Event.Parser.ParseFrom(record);
+            }
+
+            return null;
         }
         catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
         {
@@ -137,5 +151,12 @@ public sealed class HttpOperator(HttpMasterOptions options, TimeProvider time) :
         {
             throw new MasterUnavailable($"The operator stream broke: {lost.Message}", lost);
         }
+    }
+
+    /// <summary>The event's field 1, with which masters begin; UNKNOWN where it does not.</summary>
+    private static Event.Types.Type TypeOf(ReadOnlySequence<byte> record)
+    {
+        var reader = new SequenceReader<byte>(record);
+        return reader.TryRead(out var tag) && tag == (Event.TypeFieldNumber << 3) && reader.TryRead(out var type) && type < 0x80 ? (Event.Types.Type)type : Event.Types.Type.Unknown;
     }
 }

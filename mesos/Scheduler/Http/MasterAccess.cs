@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -71,6 +73,33 @@ public sealed record MasterAccess
             SslOptions = Ssl(),
         };
         return Account is { } account ? account.Handler(sockets) : Principal.Length > 0 ? new Authenticated(Principal, Secret, sockets) : sockets;
+    }
+
+    /// <summary>The header that authenticates each request, with its line end; "" = none, or the account's token.</summary>
+    internal string AuthorizationLine => Account is null && Principal.Length > 0 ? $"Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"{Principal}:{Secret}"))}\r\n" : "";
+
+    /// <summary>A connection of one's own to a master.</summary>
+    /// <exception cref="IOException">There is none, or a certificate does not do.</exception>
+    internal async Task<Stream> Connect(Uri master, CancellationToken stop)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(master.Host, master.Port, stop);
+            var stream = new NetworkStream(socket, ownsSocket: true);
+            if (master.Scheme != "https") return stream;
+            var tls = new SslStream(stream);
+            var options = Ssl();
+            options.TargetHost = master.Host;
+            await tls.AuthenticateAsClientAsync(options, stop);
+            return tls;
+        }
+        catch (Exception e)
+        {
+            socket.Dispose();
+            if (e is SocketException or AuthenticationException) throw new IOException(e.Message, e);
+            throw;
+        }
     }
 
     private SslClientAuthenticationOptions Ssl()
