@@ -46,6 +46,9 @@ internal static class ShowRun
             var said = up.Output.ReadToEndAsync();
             using var api = new HttpApi(Kubeconfig.Load(Path.Combine(data, "kubeconfig")), TimeProvider.System);
             var failed = await Run(options, api, ports.Offset);
+            // On a busy machine its end takes longer than `down` would wait for it.
+            up.Signal(15); // SIGTERM
+            while (!up.HasExited) await Task.Delay(LookEvery);
             Child.Run(program, "down", "--data", data);
             await said;
             return failed ? 1 : 0;
