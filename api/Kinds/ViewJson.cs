@@ -35,21 +35,21 @@ public static class ViewJson
 
     /// <summary>The bytes that this thread reads.</summary>
     [ThreadStatic]
-    private static ReadOnlyMemory<byte> _current;
+    private static ReadOnlyMemory<byte> CurrentBytes;
 
-    internal static ReadOnlyMemory<byte> Current => _current;
+    internal static ReadOnlyMemory<byte> Current => CurrentBytes;
 
     /// <exception cref="JsonException">The bytes do not fit the view; stored objects always do, as the schema has checked them.</exception>
     internal static T Read<T>(ReadOnlyMemory<byte> json) where T : class
     {
-        _current = json;
+        CurrentBytes = json;
         try
         {
             return JsonSerializer.Deserialize<T>(json.Span, Options) ?? throw new JsonException("expected an object, found null");
         }
         finally
         {
-            _current = default;
+            CurrentBytes = default;
         }
     }
 }
