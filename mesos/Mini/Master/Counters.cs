@@ -100,11 +100,11 @@ internal sealed class Counters
         "allocator/mesos/allocation_runs",
     ];
 
-    private readonly Dictionary<string, long> counts = FromTheStart.ToDictionary(name => name, _ => 0L, StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _counts = FromTheStart.ToDictionary(name => name, _ => 0L, StringComparer.Ordinal);
 
-    public IEnumerable<(string Name, double Value)> All => counts.Select(count => (count.Key, (double)count.Value));
+    public IEnumerable<(string Name, double Value)> All => _counts.Select(count => (count.Key, (double)count.Value));
 
-    public void Add(string name) => CollectionsMarshal.GetValueRefOrAddDefault(counts, name, out _)++;
+    public void Add(string name) => CollectionsMarshal.GetValueRefOrAddDefault(_counts, name, out _)++;
 
     /// <summary>A call of a framework that is subscribed.</summary>
     public void Add(CallType call)

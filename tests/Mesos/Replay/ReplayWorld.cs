@@ -33,6 +33,7 @@ internal sealed class ReplayWorld : IAsyncDisposable
     private readonly ProcessRunner pace = new(TimeProvider.System, useCgroups: false);
     private readonly FileStream clock;
     private readonly DateTimeOffset begin;
+    private readonly string path;
     private MasterServer master = null!;
     private SwitchedDoor door = null!;
     private Registry? registry;
@@ -47,9 +48,10 @@ internal sealed class ReplayWorld : IAsyncDisposable
         var bin = Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName;
         var sleep = Path.Combine(bin, "sleep");
         File.WriteAllText(sleep, Sleep.Replace("CLOCK", clock.Name, StringComparison.Ordinal));
-        File.SetUnixFileMode(sleep, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(sleep, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         File.WriteAllText(FileToFetch, "fetched\n");
-        Path_ = $"{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        path = $"{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     }
 
     // By milliseconds of the clock's file; who sleeps for minutes is to be killed and does not look.
@@ -63,8 +65,6 @@ internal sealed class ReplayWorld : IAsyncDisposable
         while read -r now < CLOCK && [ "$now" -lt "$due" ]; do /bin/sleep 0.01; done
 
         """;
-
-    private string Path_ { get; }
 
     /// <summary>A file of the machine that a task fetches.</summary>
     public string FileToFetch => Path.Combine(folder, "fetch-me.txt");
@@ -89,7 +89,7 @@ internal sealed class ReplayWorld : IAsyncDisposable
         door = new() { Master = Master };
         for (var i = 1; i <= 2; i++)
         {
-            var agent = new ReplayAgent(Path.Combine(folder, $"a{i}"), i, Time, door, Path_);
+            var agent = new ReplayAgent(Path.Combine(folder, $"a{i}"), i, Time, door, path);
             agents.Add(agent);
             await agent.Start();
             Assert(await Until(() => agent.Process.IsRegistered), "an agent registers");
