@@ -17,6 +17,7 @@ public sealed partial class ReplayTests
     // What is not sent again here, and what holds it instead. Every message of every recording is read by DecodingTests: that is the client's side.
     private static readonly IReadOnlyDictionary<string, string> Elsewhere = new Dictionary<string, string>(StringComparer.Ordinal)
     {
+        ["03"] = "open: how many results a check has before its task is killed depends on time: CheckTests",
         ["13"] = "stops ZooKeeper and masters: ZooKeeperTests, MasterDetectorTests",
         ["16"] = "bytes below the message: HttpReplayTests",
     };
@@ -36,7 +37,7 @@ public sealed partial class ReplayTests
     {
         var numbers = Recording.Names().Select(name => name.Split('-')[0]).ToHashSet(StringComparer.Ordinal);
         Assert.Superset(Elsewhere.Keys.ToHashSet(StringComparer.Ordinal), numbers);
-        Assert.Equal(19, Names().Count);
+        Assert.Equal(18, Names().Count);
     }
 
     [Theory(Timeout = 300_000)]
