@@ -24,6 +24,9 @@ public static class Limits
     /// <summary>Nested containers that have ended and whose exit an agent still tells.</summary>
     public const int NestedContainersEndedMax = 1_000;
 
+    /// <summary>A token of an executor: three ids of at most a few hundred characters, in base64.</summary>
+    public const int ExecutorTokenCharsMax = 4 * 1024;
+
     /// <summary>One message of ZooKeeper; its servers refuse znodes over 1 MiB.</summary>
     public const int ZooKeeperMessageBytesMax = 4 * 1024 * 1024;
 

@@ -35,13 +35,18 @@ internal static class PlanCommand
             var budgets = (await session.Api.List(new(Kind.PodDisruptionBudget), stop)).Items.Select(x => PodDisruptionBudget.Read(x.Json)).ToList();
             var wanted = new WantedPodsReader(session, manifests, pods);
             var asked = await wanted.Read(stop);
-            var rows = Forecast.Compute(nodes, [.. pods.Where(x => !wanted.Replaced.Contains(x.Uid))], budgets, asked);
+            var rows = Forecast.Compute(nodes, [.. pods.Where(x => !wanted.Replaced.Contains(x.Uid))], budgets, asked, await Storage(session.Api, wanted.Claims, stop));
             if (parsed.GetValue(form) == "json") await session.Out.WriteLineAsync(GoJson.Write(Json(rows), indent: 4));
             else await session.Out.WriteAsync(Text(rows));
             foreach (var fault in reader.Faults.Concat(wanted.Faults)) await session.Errors.WriteLineAsync("error: " + fault);
             return reader.Faults.Count + wanted.Faults.Count > 0 ? Failed : rows.Any(x => x.Refused > 0) ? 1 : 0;
         });
     }
+
+    private static async Task<ForecastStorage> Storage(IApi api, IReadOnlyList<PersistentVolumeClaim> wanted, CancellationToken stop) => new(
+        [.. (await api.List(new(Kind.PersistentVolumeClaim), stop)).Items.Select(x => PersistentVolumeClaim.Read(x.Json)), .. wanted],
+        [.. (await api.List(new(Kind.PersistentVolume), stop)).Items.Select(x => PersistentVolume.Read(x.Json))],
+        [.. (await api.List(new(Kind.StorageClass), stop)).Items.Select(x => StorageClass.Read(x.Json))]);
 
     private static string Text(IReadOnlyList<ForecastRow> rows)
     {

@@ -42,17 +42,43 @@ internal static class MesosCommand
         var (data, offset, level) = (CommonOptions.Data(), CommonOptions.PortOffset(), CommonOptions.LogLevel());
         var agents = new Option<int>("--agents") { Description = "Agents on this machine", HelpName = "N", DefaultValueFactory = _ => 1 };
         var dns = new Option<string?>("--cluster-dns") { Description = "Address on whose port 53 pods find the cluster's DNS, for example 127.64.0.10; needs the right to mount", HelpName = "IP" };
-        var command = new Command("mesos", "Run the embedded Mesos: one master and agents that start plain processes.") { data, agents, dns, offset, level };
+        var credentials = new Option<string?>("--credentials") { Description = "Lets in only these with the master (HTTP basic): a line PRINCIPAL SECRET each, or Mesos' JSON", HelpName = "FILE" };
+        var executors = new Option<string?>("--jwt-secret-key") { Description = "Executors that frameworks bring must authenticate with the agents, by tokens that are made with the key in this file", HelpName = "FILE" };
+        var command = new Command("mesos", "Run the embedded Mesos: one master and agents that start plain processes.") { data, agents, dns, credentials, executors, offset, level };
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
         {
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var ports = new Ports(parsed.GetValue(offset));
             var directory = DataDirectory.At(parsed.GetValue(data)!);
             var server = parsed.GetValue(dns) is not { } text ? null : IPAddress.TryParse(text, out var address) ? address : throw new UsageException($"--cluster-dns {text}: expected an IP address");
-            var role = await MesosRole.Start(new(directory.Mesos, ports.Master, ports.FirstAgent, parsed.GetValue(agents)) { ClusterDns = () => server }, machine, logs, stop);
+            var role = await MesosRole.Start(new(directory.Mesos, ports.Master, ports.FirstAgent, parsed.GetValue(agents)) { ClusterDns = () => server, Credentials = Credentials(parsed.GetValue(credentials)), ExecutorKey = ExecutorKey(parsed.GetValue(executors)) }, machine, logs, stop);
             return await RoleCommand.UntilStopped($"Mesos master at {role.Master}, {parsed.GetValue(agents)} agents from port {ports.FirstAgent}.", role.Running, [role], stop);
         }));
         return command;
+    }
+
+    private static byte[]? ExecutorKey(string? file)
+    {
+        try
+        {
+            return file is null ? null : File.ReadAllBytes(file) is { Length: > 0 } key ? key : throw new UsageException($"--jwt-secret-key: {file} is empty");
+        }
+        catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--jwt-secret-key: {wrong.Message}");
+        }
+    }
+
+    private static IReadOnlyDictionary<string, string>? Credentials(string? file)
+    {
+        try
+        {
+            return file is null ? null : Declarative.Mesos.Mini.Master.Credentials.Read(file);
+        }
+        catch (Exception wrong) when (wrong is FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--credentials: {wrong.Message}");
+        }
     }
 }
 

@@ -37,7 +37,7 @@ internal sealed class MesosRole : IAsyncDisposable
         var held = DataDirectory.Hold(settings.Directory);
         var registry = File.Exists(registryFile) ? Read(registryFile, await File.ReadAllBytesAsync(registryFile, stop)) : null;
         var master = await MasterServer.Start(new IPEndPoint(IPAddress.Loopback, settings.MasterPort), port => new MiniMaster(
-            new MasterOptions { Port = port, Cluster = "declarative" }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
+            new MasterOptions { Port = port, Cluster = "declarative", Credentials = settings.Credentials }, machine.Time, machine.NewRandom(), registry, saved => Save(registryFile, saved)), stop);
         var agents = Options(settings).Select(x => new ProcessAgent(x, machine.Time, machine.NewRandom(), logs.CreateLogger(x.Hostname))).ToList();
         var doors = new List<AgentServer>();
         foreach (var agent in agents) doors.Add(await AgentServer.Start(agent, new IPEndPoint(IPAddress.Loopback, agent.Options.Port), stop));
@@ -49,6 +49,7 @@ internal sealed class MesosRole : IAsyncDisposable
         {
             // Placement leaves pods with images alone here, and says why, instead of trying.
             Attributes = [("images", "none")],
+            ExecutorKey = settings.ExecutorKey,
             Resolver = () => settings.ClusterDns() is { } server ? new PodResolver(server.ToString(), new Declarative.Dns.DnsOptions().ClusterDomain) : null,
         });
 
@@ -87,4 +88,10 @@ internal sealed record MesosSettings(string Directory, int MasterPort, int First
 {
     /// <summary>Address on whose port 53 the cluster's DNS answers, asked for at each start of a pod; null: pods look for names as the machine does.</summary>
     public Func<IPAddress?> ClusterDns { get; init; } = () => null;
+
+    /// <summary>See <see cref="AgentOptions.ExecutorKey"/>.</summary>
+    public byte[]? ExecutorKey { get; init; }
+
+    /// <summary>Secrets by principal of those who may speak with the master; null: everybody may.</summary>
+    public IReadOnlyDictionary<string, string>? Credentials { get; init; }
 }

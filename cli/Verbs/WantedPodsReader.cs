@@ -23,6 +23,11 @@ internal sealed class WantedPodsReader(Session session, IReadOnlyList<Manifest> 
     /// <summary>Pods that the manifests would replace: their places are free for the new ones.</summary>
     public HashSet<string> Replaced { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Claims among the manifests that are not stored yet.</summary>
+    public IReadOnlyList<PersistentVolumeClaim> Claims => _claims;
+
+    private readonly List<PersistentVolumeClaim> _claims = [];
+
     /// <summary>In the order of the manifests; what makes no pods is left out.</summary>
     public async Task<IReadOnlyList<WantedPods>> Read(CancellationToken stop)
     {
@@ -30,6 +35,7 @@ internal sealed class WantedPodsReader(Session session, IReadOnlyList<Manifest> 
         foreach (var manifest in manifests)
         {
             if (ApplyInput.NamespaceFault(manifest, session) is { } fault) _faults.Add(fault);
+            else if (manifest.Kind == Kind.PersistentVolumeClaim) _claims.Add(Claim(manifest.Object, manifest.Namespace));
             else if (Template(manifest) is { } template)
             {
                 try
@@ -65,13 +71,24 @@ internal sealed class WantedPodsReader(Session session, IReadOnlyList<Manifest> 
             changed = applied.Before is not { } before || !JsonNode.DeepEquals(JsonNode.Parse(before.Json.Span)!["spec"]?["template"], after["spec"]?["template"]);
         }
         var count = Count(manifest.Kind, after["spec"]);
+        var first = 0;
         if (!isNew)
         {
             var present = manifest.Kind == Kind.Pod ? [.. pods.Where(x => x.Namespace == manifest.Namespace && x.Name == manifest.Name)] : Selected(manifest, after);
-            if (manifest.Kind == Kind.Pod || !changed) count = Math.Max(0, count - present.Count);
+            if (manifest.Kind == Kind.Pod || !changed) (first, count) = (present.Count, Math.Max(0, count - present.Count));
             else Replaced.UnionWith(present.Select(x => x.Uid));
         }
-        return new(KindNames.Of(manifest.Kind, manifest.Name), count == 0 && manifest.Kind == Kind.Pod ? new() : await OnePod(manifest, template, stop), count);
+        return new(KindNames.Of(manifest.Kind, manifest.Name), count == 0 && manifest.Kind == Kind.Pod ? new() : await OnePod(manifest, template, stop), count)
+        {
+            Templates = [.. (manifest.Object["spec"]?["volumeClaimTemplates"] as JsonArray ?? []).OfType<JsonObject>().Select(x => Claim(x, manifest.Namespace))],
+            FirstOrdinal = first,
+        };
+    }
+
+    private static PersistentVolumeClaim Claim(JsonObject claim, string ns)
+    {
+        var read = PersistentVolumeClaim.Read(Encoding.UTF8.GetBytes(claim.ToJsonString()));
+        return read with { Metadata = read.Metadata with { Namespace = ns } };
     }
 
     private static int Count(Kind kind, JsonNode? spec) => kind.Name switch
@@ -96,6 +113,7 @@ internal sealed class WantedPodsReader(Session session, IReadOnlyList<Manifest> 
         metadata["namespace"] = ns;
         metadata["name"] = $"{manifest.Name}-planned";
         var spec = (template["spec"]?.DeepClone() as JsonObject) ?? [];
+        AddClaims(manifest, spec);
         var priority = await NewClass((string?)spec["priorityClassName"] ?? "", stop);
         if (priority is not null) spec.Remove("priorityClassName");
         if (manifest.Kind == Kind.Pod) metadata.Remove("ownerReferences");
@@ -105,6 +123,18 @@ internal sealed class WantedPodsReader(Session session, IReadOnlyList<Manifest> 
         pod = pod with { Metadata = pod.Metadata with { Namespace = manifest.Namespace, Name = manifest.Name } };
         if (priority is null) return pod;
         return pod with { Spec = pod.Spec with { Priority = (int?)priority["value"] ?? 0, PreemptionPolicy = (string?)priority["preemptionPolicy"] ?? "" } };
+    }
+
+    /// <summary>A pod of a StatefulSet has a volume of the name of each template.</summary>
+    private static void AddClaims(Manifest manifest, JsonObject spec)
+    {
+        foreach (var name in (manifest.Object["spec"]?["volumeClaimTemplates"] as JsonArray ?? []).Select(x => (string?)x?["metadata"]?["name"] ?? ""))
+        {
+            var volumes = spec["volumes"] as JsonArray ?? [];
+            if (volumes.Parent is null) spec["volumes"] = volumes;
+            foreach (var same in volumes.Where(x => (string?)x?["name"] == name).ToList()) volumes.Remove(same);
+            volumes.Add(new JsonObject { ["name"] = name, ["persistentVolumeClaim"] = new JsonObject { ["claimName"] = $"{name}-{manifest.Name}-0" } });
+        }
     }
 
     private bool IsInNewNamespace(Manifest manifest) => _newNamespaces.Contains(manifest.Namespace);

@@ -18,6 +18,8 @@ internal static class NodePlan
     /// <summary>True while the master offers nothing of the agent because an operator has said so.</summary>
     private const string DeactivatedCondition = "MesosDeactivated";
 
+    private const string GoneReason = "AgentGone";
+
     private static readonly TimeSpan StatusFollows = TimeSpan.FromSeconds(1);
 
     private const string Provider = "mesos://";
@@ -155,11 +157,14 @@ internal static class NodePlan
         return value.Length <= Limits.LabelCharsMax ? value : value[..Limits.LabelCharsMax].TrimEnd('-', '_', '.');
     }
 
+    /// <summary>The node's agent has left the cluster for good: under this id it does not come back.</summary>
+    public static bool IsGone(Node node) => node.Status.Conditions.Any(x => x.Type == "Ready" && x.Reason == GoneReason);
+
     private static (string Status, string Reason, string Message) Ready(AgentFacts agent) => agent.Presence switch
     {
         AgentPresence.Active => ("True", "AgentRegistered", "the Mesos agent is registered"),
         AgentPresence.Unreachable => ("Unknown", "AgentUnreachable", "the Mesos master has lost contact with the agent"),
-        _ => ("False", "AgentGone", "the Mesos agent has left the cluster"),
+        _ => ("False", GoneReason, "the Mesos agent has left the cluster"),
     };
 
     /// <summary>What other roles than ours have of the agent.</summary>

@@ -9,10 +9,13 @@ namespace Declarative.Controllers.Volumes;
 
 /// <summary>What a claim is decided from.</summary>
 /// <param name="Classes">All storage classes.</param>
-/// <param name="Volume">The volume by the name that the claim's has or will have.</param>
+/// <param name="Volume">The claim's volume: by the name that it is bound to, else the one that is being made for it.</param>
+/// <param name="Leaving">Other volumes that were to be the claim's and are on their way out.</param>
 /// <param name="Node">The node that Placement has selected; null where there is none (any more).</param>
 /// <param name="IsUsed">A pod that has its place and is not over names the claim.</param>
-internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, Node? Node, bool IsUsed);
+/// <param name="IsLost">The agent that has the volume is gone for good; null = that is not known.</param>
+/// <param name="IsTaken">There is a volume of this name.</param>
+internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, IReadOnlyList<PersistentVolume> Leaving, Node? Node, bool IsUsed, bool? IsLost, Func<string, bool> IsTaken);
 
 /// <summary>
 /// One step of a PersistentVolumeClaim: its protection, its class, its volume once Placement has selected a node, its binding when Mesos has made
@@ -49,25 +52,24 @@ internal static class ClaimPlan
         var selected = claim.Metadata.Annotations.GetValueOrDefault(MesosVolume.SelectedNode);
         if (view.Volume is { } volume)
         {
-            if (volume.Spec.ClaimRef?.Uid != claim.Uid || volume.Metadata.IsDeleting) return Plan.Nothing; // another one's remains, or on its way out: the name is free afterwards
             if (MesosVolume.IsCreated(volume)) return new() { Changes = [Bind(claim, volume)], Events = [Note(claim, "ProvisioningSucceeded", $"Successfully provisioned volume {volume.Name}")] };
             // Placement has given the node up: it is made elsewhere.
             return view.Node is null || MesosVolume.AgentOf(volume) != NodePlan.AgentId(view.Node) ? new() { Changes = [Change.Delete(Key(volume), volume.Uid)] } : Plan.Nothing;
         }
         if (selected is null) return new() { Events = [Note(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")] };
         if (view.Node is null || NodePlan.AgentId(view.Node).Length == 0) return new() { Changes = [Unselect(claim)] };
-        return new() { Changes = [Change.Create(ResourceKey.Of(Kind.PersistentVolume, "", MesosVolume.NameOf(claim.Uid)), Volume(claim, ofClass, view.Node))] };
+        // What is there of an earlier one goes first: both would be reserved for the same claim.
+        if (view.Leaving.Any(x => MesosVolume.AgentOf(x) == NodePlan.AgentId(view.Node))) return Plan.Nothing;
+        var free = MesosVolume.NamesOf(claim.Uid).First(x => !view.IsTaken(x));
+        return new() { Changes = [Change.Create(ResourceKey.Of(Kind.PersistentVolume, "", free), Volume(free, claim, ofClass, view.Node))] };
     }
 
     private static Plan Bound(ClaimView view, DateTimeOffset now)
     {
         var claim = view.Claim;
-        if (view.Volume is not { } volume)
-        {
-            return claim.Status.Phase == "Lost" ? Plan.Nothing
-                : new() { Changes = [Status(claim, "Lost", [], [], null)], Events = [EventNote.Warning(About(claim), "ClaimLost", $"Bound claim has lost its PersistentVolume {claim.Spec.VolumeName}. Data on the volume is lost!")] };
-        }
+        if (view.Volume is not { } volume) return Lost(claim, $"Bound claim has lost its PersistentVolume {claim.Spec.VolumeName}. Data on the volume is lost!");
         if (!MesosVolume.IsOurs(volume) || volume.Spec.ClaimRef?.Uid != claim.Uid) return Plan.Nothing;
+        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, $"Mesos agent {MesosVolume.AgentOf(volume)}, which had PersistentVolume {volume.Name}, is gone. Data on the volume is lost!");
         var changes = new List<Change>();
         var events = new List<EventNote>();
         var ofClass = view.Classes.FirstOrDefault(x => x.Name == claim.Spec.StorageClassName);
@@ -93,6 +95,9 @@ internal static class ClaimPlan
         }
         return new() { Changes = changes, Events = events };
     }
+
+    private static Plan Lost(PersistentVolumeClaim claim, string why) => claim.Status.Phase == "Lost" ? Plan.Nothing
+        : new() { Changes = [Status(claim, "Lost", [], [], null)], Events = [EventNote.Warning(About(claim), "ClaimLost", why)] };
 
     private static ResourceKey Key(PersistentVolume volume) => ResourceKey.Of(Kind.PersistentVolume, "", volume.Name);
 
@@ -155,12 +160,12 @@ internal static class ClaimPlan
         x.WriteString("resourceVersion"u8, metadata.ResourceVersion);
     });
 
-    private static byte[] Volume(PersistentVolumeClaim claim, StorageClass ofClass, Node node) => Body.Of(json =>
+    private static byte[] Volume(string name, PersistentVolumeClaim claim, StorageClass ofClass, Node node) => Body.Of(json =>
     {
         json.TypeMeta(Kind.PersistentVolume);
         json.Object("metadata", x =>
         {
-            x.WriteString("name"u8, MesosVolume.NameOf(claim.Uid));
+            x.WriteString("name"u8, name);
             x.Map("annotations", [new(ProvisionedBy, MesosVolume.Provisioner)]);
             x.Strings("finalizers", [MesosVolume.VolumeProtection, MesosVolume.Finalizer]);
         });
@@ -181,18 +186,18 @@ internal static class ClaimPlan
             x.Object("csi", y =>
             {
                 y.WriteString("driver"u8, MesosVolume.Driver);
-                y.WriteString("volumeHandle"u8, MesosVolume.NameOf(claim.Uid));
-                y.Map("volumeAttributes", MesosVolume.Attributes(NodePlan.AgentId(node)));
+                y.WriteString("volumeHandle"u8, name);
+                y.Map("volumeAttributes", MesosVolume.Attributes(NodePlan.AgentId(node), node.Name));
             });
             x.Object("nodeAffinity", y => y.Object("required", z => z.Array("nodeSelectorTerms", [node], one =>
             {
                 json.WriteStartObject();
-                json.Array("matchFields", [one.Name], name =>
+                json.Array("matchFields", [one.Name], node =>
                 {
                     json.WriteStartObject();
                     json.WriteString("key"u8, "metadata.name"u8);
                     json.WriteString("operator"u8, "In"u8);
-                    json.Strings("values", [name]);
+                    json.Strings("values", [node]);
                     json.WriteEndObject();
                 });
                 json.WriteEndObject();

@@ -44,8 +44,18 @@ internal static class MesosVolume
     public const string ClaimLabel = "declarative.mesos/claim";
 
     private const string AgentAttribute = "agent";
+    private const string NodeAttribute = "node";
 
     public static string NameOf(string claimUid) => "pvc-" + claimUid;
+
+    /// <summary>
+    /// The names that volumes of a claim have: the second and later ones where an earlier one cannot be given up yet, because its agent does not
+    /// say what it has of it.
+    /// </summary>
+    public static IEnumerable<string> NamesOf(string claimUid) => Enumerable.Range(1, int.MaxValue).Select(n => n == 1 ? NameOf(claimUid) : string.Create(CultureInfo.InvariantCulture, $"{NameOf(claimUid)}-{n}"));
+
+    /// <summary>The node that a volume was made for; "" = it names none.</summary>
+    public static string NodeOf(PersistentVolume volume) => volume.Spec.Csi?.VolumeAttributes.GetValueOrDefault(NodeAttribute) ?? "";
 
     public static bool IsOurs(PersistentVolume volume) => volume.Spec.Csi?.Driver == Driver;
 
@@ -60,7 +70,7 @@ internal static class MesosVolume
     public static Quantity WantedOf(PersistentVolume volume) =>
         volume.Metadata.Annotations.TryGetValue(WantedSize, out var text) && Quantity.TryParse(text, out var wanted) ? wanted : volume.Storage;
 
-    public static IEnumerable<KeyValuePair<string, string>> Attributes(string agentId) => [new(AgentAttribute, agentId)];
+    public static IEnumerable<KeyValuePair<string, string>> Attributes(string agentId, string node) => [new(AgentAttribute, agentId), new(NodeAttribute, node)];
 
     /// <summary>What is wrong with the claim for Mesos' volumes; null = nothing.</summary>
     public static string? Fault(PersistentVolumeClaim claim)

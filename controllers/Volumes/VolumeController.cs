@@ -2,6 +2,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Client.Informers;
 using Declarative.Client.Reconcile;
+using Declarative.Controllers.Nodes;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Controllers.Volumes;
@@ -15,13 +16,14 @@ internal static class VolumeController
     public const string Name = "persistentvolume-controller";
 
     private const string ByClaim = "claim";
+    private const string ByProvider = "providerID";
 
     public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
     {
         var claims = new Informer<PersistentVolumeClaim>(api, Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, time, random) { Logger = logger };
-        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = logger };
+        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = logger }.AddIndex(ByClaim, static x => x.Spec.ClaimRef is { Uid.Length: > 0 } of && MesosVolume.IsOurs(x) ? [of.Uid] : []);
         var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = logger };
-        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger };
+        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger }.AddIndex(ByProvider, static x => x.Spec.ProviderID.Length > 0 ? [x.Spec.ProviderID] : []);
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }.AddIndex(ByClaim, ClaimsOf);
         var controller = new Controller<ObjectName>(Name, api, time, Compute)
         {
@@ -32,7 +34,7 @@ internal static class VolumeController
         claims.OnChange(change =>
         {
             controller.Queue.Add(ObjectName.Of(change.Object));
-            controller.Queue.Add(Cluster(MesosVolume.NameOf(change.Object.Uid)));
+            foreach (var volume in volumes.ByIndex(ByClaim, change.Object.Uid)) controller.Queue.Add(Cluster(volume.Name));
             if (change.Object.Spec.VolumeName.Length > 0) controller.Queue.Add(Cluster(change.Object.Spec.VolumeName));
         });
         volumes.OnChange(change =>
@@ -46,8 +48,13 @@ internal static class VolumeController
         });
         nodes.OnChange(change =>
         {
-            if (change.Old is not null && change.New is not null && change.Old.Spec.ProviderID == change.New.Spec.ProviderID) return;
+            if (change.Old is not null && change.New is not null && change.Old.Spec.ProviderID == change.New.Spec.ProviderID && NodePlan.IsGone(change.Old) == NodePlan.IsGone(change.New)) return;
             foreach (var claim in claims.List().Where(x => x.Metadata.Annotations.GetValueOrDefault(MesosVolume.SelectedNode) == change.Object.Name)) controller.Queue.Add(ObjectName.Of(claim));
+            foreach (var volume in volumes.List().Where(x => MesosVolume.NodeOf(x) == change.Object.Name))
+            {
+                controller.Queue.Add(Cluster(volume.Name));
+                if (volume.Spec.ClaimRef is { Name.Length: > 0 } of) controller.Queue.Add(new(of.Namespace, of.Name));
+            }
         });
         pods.OnChange(change =>
         {
@@ -60,14 +67,23 @@ internal static class VolumeController
             if (key.Namespace.Length == 0)
             {
                 if (volumes.Get("", key.Name) is not { } volume) return Plan.Nothing;
-                return VolumePlan.Compute(volume, MesosVolume.IsOurs(volume) && volume.Spec.ClaimRef is { Name.Length: > 0 } of ? await ClaimOf(of, stop) : null);
+                return VolumePlan.Compute(volume, MesosVolume.IsOurs(volume) && volume.Spec.ClaimRef is { Name.Length: > 0 } of ? await ClaimOf(of, stop) : null, IsLost(volume));
             }
             if (claims.Get(key.Namespace, key.Name) is not { } claim) return Plan.Nothing;
-            var view = new ClaimView(claim, classes.List(),
-                volumes.Get("", claim.Spec.VolumeName.Length > 0 ? claim.Spec.VolumeName : MesosVolume.NameOf(claim.Uid)),
+            var made = volumes.ByIndex(ByClaim, claim.Uid).ToList();
+            var bound = claim.Spec.VolumeName.Length > 0 ? volumes.Get("", claim.Spec.VolumeName) : made.Find(x => !x.Metadata.IsDeleting);
+            var view = new ClaimView(claim, classes.List(), bound, [.. made.Where(x => x.Name != bound?.Name)],
                 claim.Metadata.Annotations.TryGetValue(MesosVolume.SelectedNode, out var node) ? nodes.Get("", node) : null,
-                pods.ByIndex(ByClaim, $"{claim.Namespace}/{claim.Name}").Any(x => x.Spec.NodeName.Length > 0 && !x.IsFinished));
+                pods.ByIndex(ByClaim, $"{claim.Namespace}/{claim.Name}").Any(x => x.Spec.NodeName.Length > 0 && !x.IsFinished),
+                bound is null ? null : IsLost(bound), x => volumes.Get("", x) is not null);
             return ClaimPlan.Compute(view, time.GetUtcNow());
+        }
+
+        // A machine that is there under another agent id has lost what the former agent had. Without any node nothing is known: somebody may have deleted it.
+        bool? IsLost(PersistentVolume volume)
+        {
+            if (nodes.ByIndex(ByProvider, NodePlan.ProviderId(MesosVolume.AgentOf(volume))).FirstOrDefault() is { } node) return NodePlan.IsGone(node);
+            return MesosVolume.NodeOf(volume) is { Length: > 0 } name && nodes.Get("", name) is not null ? true : null;
         }
 
         // The view of claims may be behind that of volumes: only the API says that a claim is gone, since its data go with it.

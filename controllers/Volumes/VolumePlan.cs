@@ -11,7 +11,8 @@ namespace Declarative.Controllers.Volumes;
 internal static class VolumePlan
 {
     /// <param name="claim">The claim of the volume's claimRef by name; null where there is none.</param>
-    public static Plan Compute(PersistentVolume volume, PersistentVolumeClaim? claim)
+    /// <param name="isLost">The agent that has it is gone for good; null = that is not known.</param>
+    public static Plan Compute(PersistentVolume volume, PersistentVolumeClaim? claim, bool? isLost)
     {
         if (!MesosVolume.IsOurs(volume)) return Plan.Nothing;
         var isClaimed = claim is not null && claim.Uid == volume.Spec.ClaimRef?.Uid;
@@ -24,11 +25,17 @@ internal static class VolumePlan
                 ? new() { Changes = [Finalizers.Without(Kind.PersistentVolume, volume.Metadata, MesosVolume.VolumeProtection)] } : Plan.Nothing;
         }
         var phase = !isClaimed ? "Released" : claim!.Spec.VolumeName == volume.Name ? "Bound" : MesosVolume.IsCreated(volume) ? "Available" : "Pending";
+        if (MesosVolume.IsCreated(volume) && (isLost ?? (volume.Status.Phase == "Failed"))) phase = "Failed";
         var changes = new List<Change>();
         if (volume.Status.Phase != phase) changes.Add(Change.Merge(key, Body.Of(json =>
         {
             json.Object("metadata", x => x.WriteString("uid"u8, volume.Uid));
-            json.Object("status", x => x.WriteString("phase"u8, phase));
+            json.Object("status", x =>
+            {
+                x.WriteString("phase"u8, phase);
+                if (phase == "Failed") x.WriteString("message"u8, $"Mesos agent {MesosVolume.AgentOf(volume)}, which had the volume, is gone");
+                else x.WriteNull("message"u8);
+            });
         }), "status"));
         if (!isClaimed && (volume.Spec.PersistentVolumeReclaimPolicy == "Delete" || !MesosVolume.IsCreated(volume))) changes.Add(Change.Delete(key, volume.Uid));
         return new() { Changes = changes };

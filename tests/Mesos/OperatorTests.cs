@@ -120,6 +120,31 @@ public sealed class OperatorTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NotFound, old.StatusCode);
     }
 
+    [Fact]
+    public async Task Metrics_count_what_happens_and_the_registry_shows_what_is_kept()
+    {
+        var before = await Metrics();
+        Assert.Equal((1.0, 1.0, 0.0), (before("master/slave_registrations"), before("master/messages_register_framework"), before("master/tasks_finished")));
+        world.Agents[0].Exit("done", 0);
+        await world.Until(() => world.Master.View(cluster => cluster.Counters.All.Single(one => one.Name == "master/tasks_finished").Value) == 1, "the end is counted");
+        var after = await Metrics();
+        Assert.Equal(before("master/valid_status_updates") + 1, after("master/valid_status_updates"));
+        Assert.True(after("system/mem_total_bytes") > after("system/mem_free_bytes"));
+        Assert.Equal((8.0, 0.1), (after("master/cpus_total"), after("master/cpus_used")));
+
+        Assert.Equal("", await Post("""{"type":"UPDATE_WEIGHTS","update_weights":{"weight_infos":[{"role":"kept","weight":3}]}}"""));
+        var registry = JsonNode.Parse(await http.GetStringAsync("/registrar(1)/registry", Stop))!;
+        Assert.Equal("""[{"info":{"weight":3.0,"role":"kept"}}]""", registry["weights"]!.ToJsonString());
+        var agent = Assert.Single(registry["slaves"]!["slaves"]!.AsArray())!;
+        Assert.Equal((false, "*"), ((bool)agent["deactivated"]!, (string)agent["info"]!["resources"]![0]!["role"]!));
+
+        async Task<Func<string, double>> Metrics()
+        {
+            var all = JsonNode.Parse(await http.GetStringAsync("/metrics/snapshot", Stop))!;
+            return name => (double)all[name]!;
+        }
+    }
+
     [Theory]
     [InlineData("application/json")]
     [InlineData("application/x-protobuf")]

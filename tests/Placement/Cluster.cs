@@ -41,6 +41,7 @@ internal sealed class Cluster : IDisposable
     public MiniMaster Master { get; }
     public SpyMaster Spy { get; private set; }
     public List<EmulatedAgent> Agents { get; } = [];
+    public AgentFeed Feed { get; private set; } = new();
     public PlacementController Placement { get; private set; } = null!;
     public PlacementOptions Options { get; init; } = new();
 
@@ -82,6 +83,13 @@ internal sealed class Cluster : IDisposable
         Agents[index].Disconnect();
     }
 
+    /// <summary>An operator marks the agent gone, and the operator API tells so.</summary>
+    public void Gone(string agentId)
+    {
+        Master.Operate(desk => desk.MarkGone(new() { Value = agentId }));
+        Feed.Known(Feed.Find(agentId)! with { Presence = AgentPresence.Gone });
+    }
+
     public void RestartAgent(int index)
     {
         var stop = _agentStops[index] = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
@@ -98,12 +106,12 @@ internal sealed class Cluster : IDisposable
     {
         _placementStop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         var api = _server.Server.As(User.Placement);
-        var feed = new AgentFeed();
+        Feed = new();
         Spy = new(Master.Client()) { Log = Spy.Log, Refuse = Spy.Refuse };
-        Placement = new(Options, feed);
+        Placement = new(Options, Feed);
         _placement = Task.WhenAll(
             Placement.Run(wrap?.Invoke(api) ?? api, Spy, World.Time, new Random(World.Random.Next()), _placementStop.Token),
-            new NodesController(feed).Run(api, World.Time, new Random(World.Random.Next()), _placementStop.Token));
+            new NodesController(Feed).Run(api, World.Time, new Random(World.Random.Next()), _placementStop.Token));
     }
 
     /// <summary>The controller of claims and volumes.</summary>

@@ -1,6 +1,7 @@
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Controllers.Placement.Forecasts;
+using Declarative.Controllers.Volumes;
 using Xunit;
 
 namespace Declarative.Tests.Placement;
@@ -34,6 +35,44 @@ public class ForecastTests
         Assert.Equal("web 1 on a, 2 on b refused 2", Text(Forecast.Compute(nodes, [Pod("old", 2, "a")], [], [new("web", Pod("web", 2), 5)])));
         Assert.Equal("web 1 on a, 1 on b refused 1", Text(Forecast.Compute(nodes, [Pod("old", 2, "a"), Pod("waits", 1)], [], [new("web", Pod("web", 2), 3)])));
         Assert.Equal("web 2 on a, 2 on b refused 0", Text(Forecast.Compute(nodes, [], [], [new("web", Pod("web", 2), 4)])));
+    }
+
+    private static Node WithDisk(Node node, string agent, string disk) => node with
+    {
+        Spec = node.Spec with { ProviderID = "mesos://" + agent },
+        Status = node.Status with { Capacity = new Dictionary<string, Quantity>(node.Status.Capacity) { ["ephemeral-storage"] = Quantity.Parse(disk) } },
+    };
+
+    private static PersistentVolumeClaim Claim(string name, string size, string volume = "", string phase = "Pending") => new()
+    {
+        Metadata = new() { Name = name, Uid = "uid-" + name, Namespace = "default" },
+        Spec = new() { VolumeName = volume, AccessModes = ["ReadWriteOnce"], Resources = new() { Requests = new Dictionary<string, Quantity> { ["storage"] = Quantity.Parse(size) } } },
+        Status = new() { Phase = phase },
+    };
+
+    private static Pod With(Pod pod, string claim) => pod with { Spec = pod.Spec with { Volumes = [new() { Name = "data", PersistentVolumeClaim = new() { ClaimName = claim } }] } };
+
+    [Fact]
+    public void Claims_take_their_pods_to_their_agents_and_their_disk_from_the_room_there()
+    {
+        var nodes = new[] { WithDisk(Node("a", 8), "S0", "10Gi"), WithDisk(Node("b", 8), "S1", "10Gi") };
+        var ofClass = new StorageClass { Metadata = new() { Name = "mesos", Annotations = new Dictionary<string, string> { ["storageclass.kubernetes.io/is-default-class"] = "true" } }, Provisioner = MesosVolume.Provisioner };
+        var volume = new PersistentVolume
+        {
+            Metadata = new() { Name = "v", Annotations = new Dictionary<string, string> { [MesosVolume.State] = MesosVolume.Created } },
+            Spec = new() { Csi = new() { Driver = MesosVolume.Driver, VolumeHandle = "v", VolumeAttributes = MesosVolume.Attributes("S1", "b").ToDictionary() } },
+        };
+        var storage = new ForecastStorage([Claim("old", "1Gi", "v", "Bound"), Claim("new", "6Gi"), Claim("more", "6Gi"), Claim("third", "6Gi")], [volume], [ofClass]);
+        string Plan(params WantedPods[] wanted) => Text(Forecast.Compute(nodes, [], [], wanted, storage));
+
+        // The agent of the volume, one pod at a time.
+        Assert.Equal("web 1 on b refused 1", Plan(new WantedPods("web", With(Pod("web", 1), "old"), 2)));
+        // Two new volumes of 6 GiB need an agent each, a third finds no room.
+        Assert.Equal("1 1 on a refused 0; 2 1 on b refused 0; 3  refused 1", Plan(new WantedPods("1", With(Pod("p", 1), "new"), 1), new("2", With(Pod("q", 1), "more"), 1), new("3", With(Pod("r", 1), "third"), 1)));
+        // Each pod of a set brings its own.
+        Assert.Equal("set 1 on a, 1 on b refused 1", Plan(new WantedPods("set", Pod("set", 1), 3) { Templates = [Claim("data", "6Gi")] }));
+        var why = Forecast.Compute(nodes, [], [], [new("web", With(Pod("web", 1), "nope"), 1)], storage)[0].Why;
+        Assert.Contains("persistentvolumeclaim \"nope\" not found", why, StringComparison.Ordinal);
     }
 
     [Fact]

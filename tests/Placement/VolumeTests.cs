@@ -188,6 +188,55 @@ public class VolumeTests
         Assert.Equal(one.Task!.Agent, (await x.WaitRunning("two")).Task!.Agent);
     });
 
+    [Fact]
+    public void A_volume_that_was_asked_for_on_an_agent_that_died_is_made_elsewhere_and_the_remains_go_when_it_is_back() => Run(async x =>
+    {
+        var asked = Completion.New();
+        x.Spy.Before = call =>
+        {
+            if (call.Accept?.Operations.Any(y => y.Type is OperationType.Create) == true) asked.TrySetResult();
+        };
+        // The agent has the volume, and nobody hears of it.
+        x.Spy.Drop = happened => asked.Task.IsCompleted && (happened.Type is Event.Types.Type.UpdateOperationStatus || happened.Offers?.Offers_.Any(y => y.Resources.Any(z => z.Disk?.Persistence is not null)) == true);
+        await MakeClaim(x);
+        await Pod(x, "one");
+        await x.WaitUntil(() => Task.FromResult(VolumesAt(x).Count > 0), "the first volume is made");
+        var first = VolumesAt(x).Single().Agent;
+        var at = x.Agents.FindIndex(y => y.Id == first);
+        x.StopAgent(at);
+        // Of that one: the master says it again and again.
+        x.Spy.Drop = happened => happened.UpdateOperationStatus?.Status.AgentId?.Value == first;
+        var one = await x.WaitPod("one", y => y.IsReady, seconds: 300);
+        Assert.NotEqual(first, one.Task!.Agent);
+        Assert.Equal("Bound", (await Claim(x))!.Status.Phase);
+
+        x.Spy.Drop = static _ => false;
+        x.RestartAgent(at);
+        await x.WaitUntil(() => Task.FromResult(VolumesAt(x).Count == 1), "what the first agent had is destroyed", seconds: 120);
+        Assert.Equal(one.Task.Agent, VolumesAt(x).Single().Agent);
+        await x.WaitUntil(async () => (await x.Api.List(new(Kind.PersistentVolume))).Items.Count == 1, "and so is its record");
+        Assert.True((await x.GetPod("one")).IsReady);
+    });
+
+    [Fact]
+    public void A_claim_whose_agent_is_gone_for_good_is_lost() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        await x.WaitUntil(async () => (await Volume(x))!.Status.Phase == "Bound", "the volume says that it is bound");
+        x.Gone(one.Task!.Agent);
+        await x.WaitUntil(async () => (await Claim(x))!.Status.Phase == "Lost", "the claim says that its volume is lost");
+        await x.WaitUntil(async () => (await Volume(x))!.Status.Phase == "Failed", "and so does the volume");
+        await Pod(x, "two");
+        await x.WaitPod("two", y => y.Status.Conditions.Any(z => z.Message.Contains("persistentvolumeclaim \"data\" has lost its volume", StringComparison.Ordinal)));
+
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await Delete(x, Kind.Pod, "one");
+        await Delete(x, Kind.Pod, "two");
+        await x.WaitUntil(async () => await Claim(x) is null && await Volume(x) is null, "claim and volume go, though nobody can destroy anything");
+    });
+
     [Theory]
     [InlineData("ReadWriteMany", "access mode ReadWriteMany is not supported")]
     [InlineData("ReadOnlyMany", "access mode ReadOnlyMany is not supported")]

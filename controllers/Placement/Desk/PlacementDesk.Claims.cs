@@ -16,7 +16,10 @@ internal sealed partial class PlacementDesk
 
     private readonly Dictionary<string, HashSet<PodRecord>> _byClaim = new(StringComparer.Ordinal);
 
-    private VolumeNeeds NeedsOf(PodRecord record) => _volumes.Needs(record.Pod, record.Role, node => _agentOfNode.GetValueOrDefault(node), agent => _nodes.ContainsKey(agent), VolumeRole);
+    private VolumeNeeds NeedsOf(PodRecord record) => _volumes.Needs(record.Pod, record.Role, node => _agentOfNode.GetValueOrDefault(node), IsThere, VolumeRole);
+
+    /// <summary>The agent is in the cluster, or may come back to it.</summary>
+    private bool IsThere(string agent) => _nodes.TryGetValue(agent, out var node) && !node.IsGone;
 
     /// <summary>The role for which a volume is reserved; the namespace's of now only while nothing was asked of Mesos.</summary>
     private string VolumeRole(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MesosRoles.Annotation) ?? RoleOf(volume.Spec.ClaimRef?.Namespace ?? "");
@@ -63,7 +66,7 @@ internal sealed partial class PlacementDesk
 
     /// <summary>A pod that takes room, or whose task may live, has the claim's volume. A claim outlives its pods: those of a later one of its name have another volume.</summary>
     private bool IsInUse(PersistentVolume volume) =>
-        volume.Spec.ClaimRef is { } claim && (_volumes.Claim(claim.Namespace, claim.Name) is not { } present || present.Uid == claim.Uid) && _byClaim.TryGetValue(VolumeBook.Key(claim.Namespace, claim.Name), out var users) && users.Any(x => x.Taken != default || x.MayLive);
+        volume.Spec.ClaimRef is { } claim && (_volumes.Claim(claim.Namespace, claim.Name) is not { } present || (present.Uid == claim.Uid && (present.Spec.VolumeName.Length == 0 || present.Spec.VolumeName == volume.Name))) && _byClaim.TryGetValue(VolumeBook.Key(claim.Namespace, claim.Name), out var users) && users.Any(x => x.Taken != default || x.MayLive);
 
     private static HashSet<string>? VolumesOf(HeldOffer offer) =>
         offer.OfVolumes.Count == 0 ? null : offer.OfVolumes.Where(x => x.Disk?.Persistence is not null).Select(x => x.Disk.Persistence.Id).ToHashSet(StringComparer.Ordinal);

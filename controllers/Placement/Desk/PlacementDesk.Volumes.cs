@@ -133,12 +133,12 @@ internal sealed partial class PlacementDesk
     {
         var volume = wish.Volume;
         var (agent, role) = (MesosVolume.AgentOf(volume), VolumeRole(volume));
-        if (wish.Kind is WishKind.Destroy && (!_nodes.ContainsKey(agent) || Keeps(volume) || !MesosVolume.WasAsked(volume)))
+        if (wish.Kind is WishKind.Destroy && (!IsThere(agent) || Keeps(volume) || !MesosVolume.WasAsked(volume)))
         {
             EndVolume(wish, kept: Keeps(volume));
             return;
         }
-        if (_book.Agent(agent, role) is not { } held || !_nodes.ContainsKey(agent))
+        if (_book.Agent(agent, role) is not { } held || !IsThere(agent))
         {
             GiveUpCreating(wish, now);
             return;

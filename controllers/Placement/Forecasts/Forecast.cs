@@ -18,34 +18,44 @@ public sealed class Forecast
     private readonly List<BudgetLeft> _budgets;
     private readonly Dictionary<string, Stand> _stands = new(StringComparer.Ordinal);
     private readonly PlacedPods _placed = new();
+    private readonly ForecastClaims _claims;
 
     private sealed record Stand(Pod Pod, string Node, Amounts Taken, IReadOnlyCollection<int> Ports);
 
     private sealed record Outcome(int Owner, string Node, IReadOnlyList<string> Displaces);
 
-    private Forecast(IReadOnlyList<Node> nodes, IReadOnlyList<Pod> pods, IReadOnlyList<PodDisruptionBudget> budgets)
+    private Forecast(IReadOnlyList<Node> nodes, IReadOnlyList<Pod> pods, IReadOnlyList<PodDisruptionBudget> budgets, ForecastStorage storage)
     {
+        _claims = new(storage, nodes);
         _nodes = nodes.Where(x => x.Status.Conditions.FirstOrDefault(y => y.Type == "Ready")?.IsTrue == true).ToDictionary(x => x.Name, AgentNode.Of, StringComparer.Ordinal);
         _budgets = [.. budgets.Select(x => new BudgetLeft(x))];
-        foreach (var pod in pods.Where(x => x.Spec.NodeName.Length > 0 && !x.IsFinished)) Put(pod, pod.Spec.NodeName, pod.Task?.Ports.Values.ToList() ?? []);
+        foreach (var pod in pods.Where(x => x.Spec.NodeName.Length > 0 && !x.IsFinished)) Put(pod, Demand.Of(pod.Spec).Total, pod.Spec.NodeName, pod.Task?.Ports.Values.ToList() ?? []);
+        foreach (var pod in pods.Where(x => x.Spec.NodeName.Length > 0 && !x.IsFinished)) _claims.Have(pod);
     }
 
     /// <param name="nodes">All nodes; those that are not ready take no part.</param>
     /// <param name="pods">All pods; those that wait already come before the wanted ones of their priority.</param>
     /// <param name="budgets">All disruption budgets.</param>
     /// <param name="wanted">In the order in which they would be made.</param>
-    public static IReadOnlyList<ForecastRow> Compute(IReadOnlyList<Node> nodes, IReadOnlyList<Pod> pods, IReadOnlyList<PodDisruptionBudget> budgets, IReadOnlyList<WantedPods> wanted)
+    /// <param name="storage">null = there are no claims.</param>
+    public static IReadOnlyList<ForecastRow> Compute(IReadOnlyList<Node> nodes, IReadOnlyList<Pod> pods, IReadOnlyList<PodDisruptionBudget> budgets, IReadOnlyList<WantedPods> wanted, ForecastStorage? storage = null)
     {
-        var forecast = new Forecast(nodes, pods, budgets);
+        var forecast = new Forecast(nodes, pods, budgets, storage ?? ForecastStorage.None);
         var waiting = new List<(WaitingPod Pod, int Owner)>();
-        foreach (var pod in pods.Where(x => x.Spec.NodeName.Length == 0 && !x.IsFinished && !x.Metadata.IsDeleting)) waiting.Add((new(pod), -1));
+        foreach (var pod in pods.Where(x => x.Spec.NodeName.Length == 0 && !x.IsFinished && !x.Metadata.IsDeleting)) waiting.Add((forecast.Waiting(pod), -1));
         for (var i = 0; i < wanted.Count; i++)
         {
-            var sample = wanted[i].Pod;
-            for (var n = 0; n < wanted[i].Count; n++) waiting.Add((new(sample with { Metadata = sample.Metadata with { Uid = $"wanted {i} {n}", Name = n == 0 ? sample.Name : $"{sample.Name}-{n}" } }), i));
+            for (var n = 0; n < wanted[i].Count; n++)
+            {
+                foreach (var claim in wanted[i].ClaimsOf(n)) forecast._claims.Put(claim);
+                var pod = wanted[i].PodOf(n);
+                waiting.Add((forecast.Waiting(pod with { Metadata = pod.Metadata with { Uid = $"wanted {i} {n}" } }), i));
+            }
         }
         return forecast.Run(waiting, wanted);
     }
+
+    private WaitingPod Waiting(Pod pod) => new(pod, volumes: _claims.Take(pod));
 
     /// <summary>By priority: who is more important has displaced whom it must before the next are placed.</summary>
     private List<ForecastRow> Run(List<(WaitingPod Pod, int Owner)> waiting, IReadOnlyList<WantedPods> wanted)
@@ -59,7 +69,7 @@ public sealed class Forecast
             var result = Matcher().Run(equals.Select(x => x.Pod));
             foreach (var match in result.Matches)
             {
-                Put(match.Pod.Pod, match.Agent.Node.Name, [.. match.Ports.Values]);
+                Put(match.Pod.Pod, match.Pod.Demand.Total, match.Agent.Node.Name, [.. match.Ports.Values]);
                 outcomes.Add(new(owners[match.Pod.Pod.Uid], match.Agent.Node.Name, []));
             }
             foreach (var pod in result.Refused)
@@ -102,14 +112,14 @@ public sealed class Forecast
             _placed.Remove(victim.Holder.Pod.Uid);
             foreach (var budget in _budgets.Where(x => x.Covers(victim.Holder.Pod))) budget.Allowed--;
         }
-        Put(pod.Pod, found.Agent.Node.Name, [.. pod.Demand.Ports.Where(x => x.HostPort > 0).Select(x => x.HostPort)]);
+        Put(pod.Pod, pod.Demand.Total, found.Agent.Node.Name, [.. pod.Demand.Ports.Where(x => x.HostPort > 0).Select(x => x.HostPort)]);
         return found;
     }
 
-    private void Put(Pod pod, string node, IReadOnlyCollection<int> ports)
+    private void Put(Pod pod, Amounts taken, string node, IReadOnlyCollection<int> ports)
     {
         if (!_nodes.ContainsKey(node)) return;
-        _stands[pod.Uid] = new(pod, node, Demand.Of(pod.Spec).Total, ports);
+        _stands[pod.Uid] = new(pod, node, taken, ports);
         _placed.Put(pod, node);
     }
 
@@ -129,7 +139,8 @@ public sealed class Forecast
                 pods++;
                 foreach (var port in stand.Ports) ports.Take(port);
             }
-            slots.Add(new(node.Name, node, free.AtLeastZero(), ports) { Pods = pods });
+            var agent = _claims.AgentOf(node.Name);
+            slots.Add(new(agent, node, free.AtLeastZero(), ports) { Pods = pods, Volumes = _claims.VolumesAt(agent) });
         }
         return slots;
     }

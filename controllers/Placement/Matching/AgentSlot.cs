@@ -18,6 +18,9 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
     /// <summary>False where the agent is known to run no images.</summary>
     public bool RunsImages { get; init; } = true;
 
+    /// <summary>The agent has left the cluster for good; the Node is what is left of it.</summary>
+    public bool IsGone { get; init; }
+
     /// <summary>The annotation on a Node by which its agent says that it runs no images.</summary>
     public const string ImagesAnnotation = "declarative.mesos/images";
 
@@ -27,6 +30,7 @@ internal sealed record AgentNode(string Name, IReadOnlyDictionary<string, string
         Unschedulable = node.Spec.Unschedulable,
         Capacity = AmountsOf(node.Status.Capacity),
         Allocatable = AmountsOf(node.Status.Allocatable.Count > 0 ? node.Status.Allocatable : node.Status.Capacity),
+        IsGone = Nodes.NodePlan.IsGone(node),
         RunsImages = node.Metadata.Annotations.GetValueOrDefault(ImagesAnnotation) != "none",
     };
 

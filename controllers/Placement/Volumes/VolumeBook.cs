@@ -102,7 +102,7 @@ internal sealed class VolumeBook
         static VolumeNeeds Blocked(string why) => VolumeNeeds.None with { Blocked = why };
     }
 
-    private string Waits(PersistentVolumeClaim claim) => Volume(MesosVolume.NameOf(claim.Uid))?.Metadata.Annotations.GetValueOrDefault(MesosVolume.Waits) is { } why ? ": " + why : "";
+    private string Waits(PersistentVolumeClaim claim) => _volumes.Values.FirstOrDefault(x => x.Spec.ClaimRef?.Uid == claim.Uid && !x.Metadata.IsDeleting)?.Metadata.Annotations.GetValueOrDefault(MesosVolume.Waits) is { } why ? ": " + why : "";
 
     /// <summary>resourceVersions of this server are whole numbers that grow.</summary>
     private static long Revision(string text) => long.TryParse(text, out var revision) ? revision : 0;

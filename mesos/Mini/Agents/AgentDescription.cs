@@ -80,13 +80,6 @@ internal static class AgentDescription
                 // The latest status is enough for the master.
                 while (task.Statuses.Count > 1)
                     task.Statuses.RemoveAt(0);
-                // As recorded: which update is on its way is said while one is.
-                if (world.Outbox.Unacknowledged(task.FrameworkId, task.TaskId).Count == 0)
-                {
-                    task.ClearStatusUpdateState();
-                    task.ClearStatusUpdateUuid();
-                }
-
                 again.Tasks.Add(task);
             }
         }

@@ -34,6 +34,12 @@ public sealed record AgentOptions
     /// <summary>For executors that frameworks bring.</summary>
     public ExecutorTimes Executors { get; init; } = new();
 
+    /// <summary>
+    /// The key of the tokens by which executors that frameworks bring must show who they are (<c>jwt_secret_key</c>); the same after a restart,
+    /// since executors keep their token. null: any process of this machine may speak as an executor.
+    /// </summary>
+    public byte[]? ExecutorKey { get; init; }
+
     /// <summary>Asked at each start of a pod: where its processes look for names, where this agent may mount; null: as the machine does.</summary>
     public Func<PodResolver?> Resolver { get; init; } = () => null;
 

@@ -200,7 +200,8 @@ internal sealed class AgentTask
         if (first)
         {
             NoteKill();
-            if (run.KnowsKilling && record.State != TaskState.TaskKilling)
+            // As in Mesos: a task that is out of time is not said to be killed.
+            if (run.KnowsKilling && !outOfTime && record.State != TaskState.TaskKilling)
                 Post(TaskState.TaskKilling, reason: killedBecause);
         }
 
@@ -280,6 +281,13 @@ internal sealed class AgentTask
             task.Remember(known[i]);
             if (i >= acknowledged)
                 world.Outbox.Add(run.FrameworkId, known[i]);
+        }
+
+        // As recorded: an agent that was started anew says which update was last on its way while one is.
+        if (acknowledged >= known.Count)
+        {
+            task.record.ClearStatusUpdateState();
+            task.record.ClearStatusUpdateUuid();
         }
 
         task.settled = task.record.State.IsTerminal() && acknowledged >= known.Count;

@@ -48,6 +48,25 @@ internal sealed class AgentWorld : IDisposable
     /// <summary>Seconds since 1970, as Mesos' time stamps are.</summary>
     public double Now => (Time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
 
+    /// <summary>Checks of tasks that have begun and have no result yet.</summary>
+    public int ChecksRunning => checks;
+
+    private int checks;
+
+    /// <summary>Counts a check while it runs.</summary>
+    public async Task<T> Checking<T>(Task<T> check)
+    {
+        Interlocked.Increment(ref checks);
+        try
+        {
+            return await check;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref checks);
+        }
+    }
+
     /// <summary>Takes the task of an ongoing work into ownership: <see cref="Settled"/> waits for it.</summary>
     public void Own(Task lifetime)
     {

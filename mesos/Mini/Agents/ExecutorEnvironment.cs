@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Declarative.Mesos.Mini.Agents;
 
 /// <summary>
@@ -19,17 +17,19 @@ internal static class ExecutorEnvironment
                 ("MESOS_HTTP_COMMAND_EXECUTOR", "0"),
                 ("LIBPROCESS_PORT", "0"),
                 ("MESOS_CHECKPOINT", checkpoint ? "1" : "0"),
-                ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Duration(run.Executor?.ShutdownGracePeriod is { } given ? TimeSpan.FromTicks(given.Nanoseconds / TimeSpan.NanosecondsPerTick) : times.ShutdownGrace)),
+                ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", DurationText.Of(run.Executor?.ShutdownGracePeriod is { } given ? TimeSpan.FromTicks(given.Nanoseconds / TimeSpan.NanosecondsPerTick) : times.ShutdownGrace)),
             ]
         );
         if (checkpoint)
         {
-            variables.Add(("MESOS_RECOVERY_TIMEOUT", Duration(times.Recovery)));
-            variables.Add(("MESOS_SUBSCRIPTION_BACKOFF_MAX", Duration(times.SubscriptionBackoffMax)));
+            variables.Add(("MESOS_RECOVERY_TIMEOUT", DurationText.Of(times.Recovery)));
+            variables.Add(("MESOS_SUBSCRIPTION_BACKOFF_MAX", DurationText.Of(times.SubscriptionBackoffMax)));
         }
 
         if (run.Executor?.Resources.FirstOrDefault(resource => resource.AllocationInfo is not null) is { } allocated)
             variables.Add(("MESOS_ALLOCATION_ROLE", allocated.AllocationInfo.Role));
+        if (world.Options.ExecutorKey is { } key)
+            variables.Add(("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", ExecutorTokens.Make(key, new(run.FrameworkId.Value, run.ExecutorId.Value, run.Container.Value))));
         return variables;
     }
 
@@ -53,17 +53,4 @@ internal static class ExecutorEnvironment
             ("MESOS_SLAVE_ID", world.Id!.Value),
             ("MESOS_AGENT_ENDPOINT", $"{world.Ip}:{world.Options.Port}"),
         ];
-
-    // As Mesos prints durations, in the largest unit that gives a whole number.
-    private static string Duration(TimeSpan time)
-    {
-        (double Value, string Unit)[] units = [(time.TotalDays, "days"), (time.TotalHours, "hrs"), (time.TotalMinutes, "mins"), (time.TotalSeconds, "secs")];
-        foreach (var (value, unit) in units)
-        {
-            if (value >= 1 && value == Math.Floor(value))
-                return string.Create(CultureInfo.InvariantCulture, $"{value}{unit}");
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds}ms");
-    }
 }

@@ -209,6 +209,12 @@ internal sealed class ExecutorRun
         var executorId = executor?.ExecutorId ?? (directories.Count > 0 ? CommandExecutor(directories[0]) : null);
         if (executorId is null)
             return null;
+        if (!framework.Checkpoint)
+        {
+            world.Own(Abandoned.End(world, framework.Id, executorId, Path.GetFileName(metaDirectory), directories, Path.Combine(metaDirectory, OwnExecutor.RecordFolder)));
+            return null;
+        }
+
         var run = new ExecutorRun(world, framework, executor, executorId, Path.GetFileName(metaDirectory));
         foreach (var directory in directories)
         {

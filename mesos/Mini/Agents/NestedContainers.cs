@@ -45,7 +45,7 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
     /// <param name="toFiles">Its output goes to files in a sandbox of its own, else only to those who listen.</param>
     public (NestedLaunch Outcome, NestedContainer? Container, string? Error) Launch(ContainerID id, CommandInfo? command, ContainerInfo? info, bool toFiles)
     {
-        if (Parent(id.Parent) is not { Process: { } parent } task)
+        if (HostOf(id.Parent) is not { } host)
             return (NestedLaunch.Refused, null, $"Parent container {(id.Parent is null ? "" : Name(id.Parent))} cannot be found");
         if (command is null)
             return (NestedLaunch.Refused, null, "this agent runs no images: a nested container needs a command");
@@ -55,25 +55,25 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
                 return (NestedLaunch.Exists, null, null);
         }
 
-        var variables = TaskCommand.Merge(TaskCommand.Merge(task.Environment, task.Info.Command?.Environment), command.Environment);
-        var (file, arguments, missing) = TaskCommand.Resolve(command, variables, task.Sandbox);
+        var variables = TaskCommand.Merge(host.Variables, command.Environment);
+        var (file, arguments, missing) = TaskCommand.Resolve(command, variables, host.Sandbox);
         // As a shell does it: the caller gets the code of a command that is not there, and a word about it.
         if (file is null)
             (file, arguments) = ("/bin/sh", ["sh", "-c", "echo \"$0\" >&2; exit 127", missing ?? command.Value]);
         var terminal = info?.TtyInfo is not null;
         var (process, error) = world.Runner.Start(
-            new SessionLaunch(Name(id), file, arguments, [.. variables.Select(variable => $"{variable.Name}={variable.Value}")], task.Sandbox, parent.JoinFiles, terminal)
+            new SessionLaunch(Name(id), file, arguments, [.. variables.Select(variable => $"{variable.Name}={variable.Value}")], host.Sandbox, host.Process.JoinFiles, terminal)
             {
-                MountsOf = task.Mounts,
+                MountsOf = host.Mounts,
                 TerminalSize = info?.TtyInfo?.WindowSize is { } size ? ((int)size.Columns, (int)size.Rows) : null,
             }
         );
         if (process is null)
             return (NestedLaunch.Refused, null, error);
-        var container = new NestedContainer(id, process, terminal, toFiles ? Files(Path.Combine(task.Sandbox, "containers", id.Value)) : null, world.Time);
+        var container = new NestedContainer(id, process, terminal, toFiles ? Files(Path.Combine(host.Sandbox, "containers", id.Value)) : null, world.Time);
         lock (gate)
             containers[Name(id)] = container;
-        world.Own(Follow(container, parent));
+        world.Own(Follow(container, host.Process));
         return (NestedLaunch.Started, container, null);
     }
 
@@ -99,6 +99,20 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
     /// <summary>The task that runs in a container.</summary>
     public AgentTask? Parent(ContainerID? container) =>
         container is null ? null : agent.Runs.SelectMany(run => run.Tasks).FirstOrDefault(task => !task.IsTerminal && Name(task.Container) == Name(container));
+
+    // A container in which others can be: of a task, or of the executor that a framework brings.
+    private Host? HostOf(ContainerID? container)
+    {
+        if (container is null)
+            return null;
+        if (agent.Runs.FirstOrDefault(run => run.EndedAt is null && run.Own?.Process is not null && Name(run.Container) == Name(container)) is { } own)
+            return new(own.Own!.Process!, own.Sandbox, TaskCommand.Merge(ExecutorEnvironment.Of(world, own), own.Executor!.Command?.Environment), Mounts: null);
+        return Parent(container) is { Process: { } process } task
+            ? new(process, task.Sandbox, TaskCommand.Merge(task.Environment, task.Info.Command?.Environment), task.Mounts)
+            : null;
+    }
+
+    private sealed record Host(RunningProcess Process, string Sandbox, IReadOnlyList<(string Name, string Value)> Variables, int? Mounts);
 
     private async Task Follow(NestedContainer container, RunningProcess parent)
     {

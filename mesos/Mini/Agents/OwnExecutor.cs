@@ -15,7 +15,8 @@ namespace Declarative.Mesos.Mini.Agents;
 /// <remarks>Thread-safe. What is to be told waits while nobody is subscribed.</remarks>
 internal sealed class OwnExecutor(AgentWorld world, ExecutorRun run)
 {
-    private const string RecordFolder = "process";
+    /// <summary>Below the run's directory: what is needed to find the process again.</summary>
+    public const string RecordFolder = "process";
 
     private readonly Lock gate = new();
     private readonly List<(IReadOnlyList<AgentTask> Tasks, bool AsGroup)> waiting = [];
@@ -26,6 +27,8 @@ internal sealed class OwnExecutor(AgentWorld world, ExecutorRun run)
 
     /// <summary>Null before its start, and where it could not be started.</summary>
     public RunningProcess? Process { get; private set; }
+
+    public ContainerID Container => run.Container;
 
     /// <summary>It has subscribed to this agent, at least once.</summary>
     public bool IsKnown { get; private set; }

@@ -1,6 +1,7 @@
 using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Mini.Runners;
 using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Resources;
 using Declarative.Mesos.Scheduler;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -56,8 +57,14 @@ public sealed class ProcessAgent
     /// <summary>Tasks whose processes run now.</summary>
     public int RunningTasks => Runs.Sum(run => run.Tasks.Count(task => !task.IsTerminal));
 
+    /// <summary>See <see cref="AgentWorld.ChecksRunning"/>.</summary>
+    internal int ChecksRunning => world.ChecksRunning;
+
     /// <summary>Registered with a master now.</summary>
     public bool IsRegistered { get; private set; }
+
+    /// <summary>Of the master that it registered with last; null before, and where that does not say it.</summary>
+    internal string? MasterHostname { get; private set; }
 
     /// <summary>It has read what an earlier agent left: before, it does not know whose executor speaks to it.</summary>
     internal bool HasRecovered { get; private set; }
@@ -66,6 +73,14 @@ public sealed class ProcessAgent
     internal IReadOnlyList<ExecutorRun> Runs => runs.All;
 
     internal AgentInfo Describe() => AgentDescription.Of(options, world.Id);
+
+    /// <summary>All its resources, with the reservations and volumes that were made of them.</summary>
+    internal ResourceBag Total()
+    {
+        var total = ResourceBag.Of(Describe().Resources);
+        total.Restore(world.Volumes.Resources);
+        return total;
+    }
 
     /// <summary>The executor of a framework's own that runs under this id; null with the reason where there is none.</summary>
     internal OwnExecutor? ExecutorOf(FrameworkID framework, ExecutorID executor, out string unknown)
@@ -238,6 +253,7 @@ public sealed class ProcessAgent
         }
 
         pingTimeout = TimeSpan.FromSeconds(registered.PingTimeoutSeconds);
+        MasterHostname = registered.HasMasterHostname ? registered.MasterHostname : null;
         IsRegistered = true;
         Log.Registered(log, options.Hostname, registered.AgentId.Value);
         messages.Answer(registered.Reconcile);

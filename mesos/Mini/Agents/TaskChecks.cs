@@ -25,7 +25,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
         await Pause(check.DelaySeconds, stop);
         while (true)
         {
-            if (await IsHealthy(check, stop))
+            if (await world.Checking(IsHealthy(check, stop)))
             {
                 failures = 0;
                 if (task.Healthy != true)
@@ -52,7 +52,7 @@ internal sealed class TaskChecks(AgentTask task, AgentWorld world, IReadOnlyList
         await Pause(check.DelaySeconds, stop);
         while (true)
         {
-            var result = await Result(check, stop);
+            var result = await world.Checking(Result(check, stop));
             // As bytes: Equals takes an absent value and the default one for the same.
             if (task.CheckStatus is null || !result.ToByteString().Equals(task.CheckStatus.ToByteString()))
                 task.ReportCheck(result);

@@ -20,6 +20,10 @@ internal static class TaskCommand
     {
         if (Image(task.Container) is { } image)
             return (null, $"this agent runs no images: {image}");
+        if (task.Container is { Volumes.Count: > 0 })
+            return (null, "Failed to launch container: Volumes in ContainerInfo is not supported");
+        if (task.Container?.NetworkInfos.FirstOrDefault(network => network.Name.Length > 0) is { } network)
+            return (null, $"Failed to launch container: Unknown CNI network '{network.Name}'");
         if (task.Command is null)
             return (null, "the task has no command");
         if (task.Command.HasUser && task.Command.User != System.Environment.UserName)

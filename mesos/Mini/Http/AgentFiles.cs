@@ -17,10 +17,13 @@ internal sealed class AgentFiles(ProcessAgent agent)
     /// <summary>The paths below which files are shown, with what they are on the machine.</summary>
     public IEnumerable<(string Shown, string Real)> Attached()
     {
-        foreach (var run in agent.Runs)
+        foreach (var runs in agent.Runs.GroupBy(run => System.IO.Path.GetDirectoryName(run.Sandbox)!))
         {
-            yield return ($"/frameworks/{run.FrameworkId.Value}/executors/{run.ExecutorId.Value}/runs/{run.Container.Value}", run.Sandbox);
-            yield return (run.Sandbox, run.Sandbox);
+            var last = runs.Last();
+            yield return ($"/frameworks/{last.FrameworkId.Value}/executors/{last.ExecutorId.Value}/runs/{Latest}", last.Sandbox);
+            yield return ($"{runs.Key}/{Latest}", last.Sandbox);
+            foreach (var run in runs)
+                yield return (run.Sandbox, run.Sandbox);
         }
     }
 

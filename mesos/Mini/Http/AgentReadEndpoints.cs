@@ -117,7 +117,8 @@ internal static class AgentReadEndpoints
     private static void State(Utf8JsonWriter json, ProcessAgent agent)
     {
         var options = agent.Options;
-        var total = ResourceBag.Of(agent.Describe().Resources);
+        var total = agent.Total();
+        var used = AgentViews.Used(agent);
         json.WriteString("version", options.Version);
         json.WriteDouble("start_time", StateJson.Seconds(agent.Started));
         json.WriteString("id", agent.Id?.Value ?? "");
@@ -125,17 +126,21 @@ internal static class AgentReadEndpoints
         json.WriteString("hostname", options.Hostname);
         json.WriteStrings("capabilities", ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "TASK_RESOURCE_LIMITS"]);
         json.WriteResources("resources", total);
-        json.WriteStartObject("reserved_resources");
+        json.WriteReserved(total);
+        json.WriteReservedInFull(total);
+        json.WriteStartObject("reserved_resources_allocated");
+        foreach (var (role, resources) in used.Reserved())
+            json.WriteResources(role, resources);
         json.WriteEndObject();
-        json.WriteResources("unreserved_resources", total);
-        json.WriteMessages("unreserved_resources_full", agent.Describe().Resources.Select(AsBefore));
-        json.WriteResources("unreserved_resources_allocated", AgentViews.Used(agent));
+        json.WriteResources("unreserved_resources_allocated", used.Unreserved());
         json.WriteStartArray("resource_providers");
         json.WriteEndArray();
         json.WriteStartObject("attributes");
         foreach (var attribute in agent.Describe().Attributes)
             json.WriteAttribute(attribute);
         json.WriteEndObject();
+        if (agent.MasterHostname is { } master)
+            json.WriteString("master_hostname", master);
         Flags(json, agent);
         var frameworks = agent.Runs.GroupBy(run => run.FrameworkId.Value).ToList();
         json.WriteStartArray("frameworks");
@@ -147,14 +152,6 @@ internal static class AgentReadEndpoints
             Framework(json, runs);
         json.WriteEndArray();
     }
-
-#pragma warning disable CS0612 // The form of the time before reservation refinement: the role beside the resource.
-    private static Resource AsBefore(Resource resource)
-    {
-        resource.Role = "*";
-        return resource;
-    }
-#pragma warning restore CS0612
 
     private static void Framework(Utf8JsonWriter json, IEnumerable<ExecutorRun> runs)
     {

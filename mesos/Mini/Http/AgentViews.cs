@@ -123,14 +123,21 @@ internal static class AgentViews
     {
         var options = agent.Options;
         yield return ("attributes", string.Join(';', options.Attributes.Select(attribute => $"{attribute.Name}:{attribute.Value}")));
+        yield return ("authenticate_http_executors", options.ExecutorKey is null ? "false" : "true");
+        yield return ("authenticate_http_readonly", "false");
+        yield return ("authenticate_http_readwrite", "false");
         yield return ("containerizers", "mesos");
-        yield return ("executor_registration_timeout", Seconds(options.Executors.Registration));
-        yield return ("executor_reregistration_timeout", Seconds(options.Executors.SubscriptionBackoffMax));
-        yield return ("executor_shutdown_grace_period", Seconds(options.Executors.ShutdownGrace));
-        yield return ("gc_delay", Seconds(options.SandboxAge));
+        yield return ("executor_registration_timeout", DurationText.Of(options.Executors.Registration));
+        yield return ("executor_reregistration_timeout", DurationText.Of(options.Executors.SubscriptionBackoffMax));
+        yield return ("executor_shutdown_grace_period", DurationText.Of(options.Executors.ShutdownGrace));
+        yield return ("gc_delay", DurationText.Of(options.SandboxAge));
         yield return ("hostname", options.Hostname);
+        yield return ("hostname_lookup", "false");
+        yield return ("http_command_executor", "false");
+        yield return ("http_executor_domain_sockets", "false");
         yield return ("ip", options.Ip);
         yield return ("isolation", options.UseCgroups ? "cgroups/cpu,cgroups/mem" : "posix/cpu,posix/mem");
+        yield return ("launcher", "posix");
         yield return ("port", options.Port.ToString(CultureInfo.InvariantCulture));
         yield return (
             "resources",
@@ -139,12 +146,11 @@ internal static class AgentViews
                 $"cpus:{options.Cpus};mem:{options.MemoryMegabytes};disk:{options.DiskMegabytes};ports:[{options.Ports.Begin}-{options.Ports.End}]"
             )
         );
-        yield return ("recovery_timeout", Seconds(options.Executors.Recovery));
+        yield return ("recover", "reconnect");
+        yield return ("recovery_timeout", DurationText.Of(options.Executors.Recovery));
         yield return ("switch_user", "false");
         yield return ("work_dir", options.WorkDirectory);
     }
-
-    private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds}secs");
 
     public static IEnumerable<(string Name, double Value)> Metrics(ProcessAgent agent)
     {
@@ -168,6 +174,8 @@ internal static class AgentViews
         foreach (var state in Counted)
             yield return ($"slave/tasks_{StateJson.Name(state)["TASK_".Length..].ToLowerInvariant()}", tasks.Count(task => task.State == state));
         yield return ("slave/uptime_secs", agent.Uptime.TotalSeconds);
+        foreach (var metric in SystemStatistics.Metrics())
+            yield return metric;
     }
 
     /// <summary>The resources of everything that runs.</summary>

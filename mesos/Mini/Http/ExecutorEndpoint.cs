@@ -11,13 +11,34 @@ internal static class ExecutorEndpoint
 {
     private const int UuidBytes = 16;
 
+    private const string Scheme = "Bearer ";
+
     public static async Task Handle(HttpContext context, ProcessAgent agent)
     {
+        ExecutorTokens.Claims? claims = null;
+        if (agent.Options.ExecutorKey is { } key)
+        {
+            var header = context.Request.Headers.Authorization.ToString();
+            claims = header.StartsWith(Scheme, StringComparison.Ordinal) ? ExecutorTokens.Read(key, header[Scheme.Length..]) : null;
+            if (claims is null)
+            {
+                context.Response.Headers.WWWAuthenticate = "Bearer realm=\"mesos-agent-executor\"";
+                await Answer.Text(context, 401, "401 Unauthorized.");
+                return;
+            }
+        }
+
         if (await ApiCall.Read<Call>(context) is not { } call)
             return;
         if (Fault(call) is { } fault)
         {
             await Answer.Text(context, 400, $"Failed to validate Executor::Call: {fault}");
+            return;
+        }
+
+        if (claims is not null && Foreign(call, claims) is { } foreign)
+        {
+            await Answer.Text(context, 403, foreign);
             return;
         }
 
@@ -30,6 +51,12 @@ internal static class ExecutorEndpoint
         if (agent.ExecutorOf(call.FrameworkId, call.ExecutorId, out var unknown) is not { } executor)
         {
             await Answer.Text(context, 400, unknown);
+            return;
+        }
+
+        if (claims is not null && claims.Container != executor.Container.Value)
+        {
+            await Answer.Text(context, 403, $"The token is of container {claims.Container}, the executor runs in {executor.Container.Value}");
             return;
         }
 
@@ -67,6 +94,12 @@ internal static class ExecutorEndpoint
             executor.Disconnected(stream);
         }
     }
+
+    // What the token says and the call says otherwise.
+    private static string? Foreign(Call call, ExecutorTokens.Claims claims) =>
+        call.FrameworkId.Value != claims.Framework ? $"The token is of framework {claims.Framework}, the call of {call.FrameworkId.Value}"
+        : call.ExecutorId.Value != claims.Executor ? $"The token is of executor {claims.Executor}, the call of {call.ExecutorId.Value}"
+        : null;
 
     private static string? Fault(Call call) =>
         call switch

@@ -49,6 +49,9 @@ internal static class ReadEndpoints
             case "/logging/toggle" when context.Request.QueryString.Value is "" or null:
                 await Answer.Text(context, 200, $"{master.ViewOperator(desk => desk.LoggingLevel)}\n");
                 return true;
+            case "/registrar(1)/registry":
+                await Registry(context, master);
+                return true;
             case "/teardown" when HttpMethods.IsPost(context.Request.Method):
                 await Teardown(context, master);
                 return true;
@@ -75,6 +78,14 @@ internal static class ReadEndpoints
 
         await Answer.Document(context, buffer.WrittenMemory);
         return true;
+    }
+
+    private static async Task Registry(HttpContext context, MiniMaster master)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        await using (var json = new Utf8JsonWriter(buffer, StateDocuments.Options))
+            RegistryDocument.Write(json, master.Registry(), master.View(OperatorViews.MasterInfo));
+        await Answer.Document(context, buffer.WrittenMemory);
     }
 
     private static async Task Teardown(HttpContext context, MiniMaster master)

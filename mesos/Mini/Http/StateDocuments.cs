@@ -119,11 +119,9 @@ internal static class StateDocuments
             var view = OperatorViews.Of(agent);
             json.WriteStartObject();
             json.WriteAgent(agent);
-            json.WriteStartObject("reserved_resources_full");
-            json.WriteEndObject();
-            json.WriteMessages("unreserved_resources_full", view.TotalResources);
-            json.WriteMessages("used_resources_full", view.AllocatedResources);
-            json.WriteMessages("offered_resources_full", view.OfferedResources);
+            json.WriteReservedInFull(agent.Slot.Total);
+            json.WriteMessages("used_resources_full", view.AllocatedResources.Select(EndpointResources.AsBefore));
+            json.WriteMessages("offered_resources_full", view.OfferedResources.Select(EndpointResources.AsBefore));
             json.WriteEndObject();
         }
 

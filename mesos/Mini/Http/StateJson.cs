@@ -91,9 +91,7 @@ internal static class StateJson
             json.WriteResources("resources", agent.Slot.Total);
             json.WriteResources("used_resources", ResourceBag.Of(view.AllocatedResources));
             json.WriteResources("offered_resources", ResourceBag.Of(view.OfferedResources));
-            json.WriteStartObject("reserved_resources");
-            json.WriteEndObject();
-            json.WriteResources("unreserved_resources", agent.Slot.Total);
+            json.WriteReserved(agent.Slot.Total);
             json.WriteBoolean("active", view.Active);
             json.WriteBoolean("deactivated", view.Deactivated);
             json.WriteString("version", agent.Version);

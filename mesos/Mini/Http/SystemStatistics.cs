@@ -3,20 +3,32 @@ using System.Text.Json;
 
 namespace Declarative.Mesos.Mini.Http;
 
-/// <summary>GET /system/stats.json of masters and agents: the load and the memory (in bytes) of the machine.</summary>
+/// <summary>The load and the memory (in bytes) of the machine: GET /system/stats.json of masters and agents, and their metrics.</summary>
 internal static class SystemStatistics
 {
     public static void Write(Utf8JsonWriter json)
     {
-        var load = File.ReadAllText("/proc/loadavg").Split(' ');
         json.WriteStartObject();
-        json.WriteDouble("avg_load_15min", Number(load[2]));
-        json.WriteDouble("avg_load_1min", Number(load[0]));
-        json.WriteDouble("avg_load_5min", Number(load[1]));
+        foreach (var (name, value) in Loads())
+            json.WriteDouble($"avg_load_{name}", value);
         json.WriteNumber("cpus_total", Environment.ProcessorCount);
         json.WriteNumber("mem_free_bytes", Memory("MemFree:"));
         json.WriteNumber("mem_total_bytes", Memory("MemTotal:"));
         json.WriteEndObject();
+    }
+
+    public static IEnumerable<(string Name, double Value)> Metrics() =>
+        [
+            .. Loads().Select(load => ($"system/load_{load.Name}", load.Value)),
+            ("system/cpus_total", Environment.ProcessorCount),
+            ("system/mem_free_bytes", Memory("MemFree:")),
+            ("system/mem_total_bytes", Memory("MemTotal:")),
+        ];
+
+    private static (string Name, double Value)[] Loads()
+    {
+        var load = File.ReadAllText("/proc/loadavg").Split(' ');
+        return [("15min", Number(load[2])), ("1min", Number(load[0])), ("5min", Number(load[1]))];
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);

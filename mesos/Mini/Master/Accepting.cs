@@ -20,12 +20,11 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
             foreach (var task in accept.Operations.SelectMany(TasksOf))
             {
                 var state = framework.PartitionAware ? TaskState.TaskDropped : TaskState.TaskLost;
-                var message = $"Task launched with invalid offers: {fault}";
-                Cluster.Send(framework, cluster.MasterUpdate(task.TaskId.Value, task.AgentId.Value, state, Reason.InvalidOffers, message));
+                Refuse(framework, task, state, Reason.InvalidOffers, $"Task launched with invalid offers: {fault}");
             }
 
             foreach (var operation in accept.Operations.Where(operation => !IsLaunch(operation)))
-                OperationDesk.Refuse(framework, operation, OperationState.OperationDropped, $"Operation with invalid offers: {fault}");
+                operations.Refuse(framework, operation, OperationState.OperationDropped, $"Operation with invalid offers: {fault}");
             return;
         }
 
@@ -276,6 +275,12 @@ internal sealed class Accepting(Cluster cluster, OperationDesk operations, Maint
         maintenance.Launched(agent);
     }
 
-    private void Refuse(Framework framework, TaskInfo task, Reason reason, string message) =>
-        Cluster.Send(framework, cluster.MasterUpdate(task.TaskId.Value, task.AgentId.Value, TaskState.TaskError, reason, message));
+    private void Refuse(Framework framework, TaskInfo task, Reason reason, string message) => Refuse(framework, task, TaskState.TaskError, reason, message);
+
+    private void Refuse(Framework framework, TaskInfo task, TaskState state, Reason reason, string message)
+    {
+        var status = cluster.MasterUpdate(task.TaskId.Value, task.AgentId.Value, state, reason, message);
+        cluster.Counters.Ended(status);
+        Cluster.Send(framework, status);
+    }
 }

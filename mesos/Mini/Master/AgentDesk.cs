@@ -19,9 +19,11 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         switch (message.MessageCase)
         {
             case ToMaster.MessageOneofCase.Register:
+                cluster.Counters.Add("master/messages_register_slave");
                 Register(connection, message.Register);
                 return;
             case ToMaster.MessageOneofCase.Reregister:
+                cluster.Counters.Add("master/messages_reregister_slave");
                 Reregister(connection, message.Reregister);
                 return;
             default:
@@ -40,13 +42,16 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
                 agent.MissedPings = 0;
                 break;
             case ToMaster.MessageOneofCase.ExitedExecutor:
+                cluster.Counters.Add("master/messages_exited_executor");
                 ExecutorExited(agent, message.ExitedExecutor);
                 break;
             case ToMaster.MessageOneofCase.FrameworkMessage:
+                cluster.Counters.Add("master/messages_executor_to_framework");
                 Pass(agent, message.FrameworkMessage);
                 break;
             case ToMaster.MessageOneofCase.Unregister:
-                Remove(agent, "the agent unregistered");
+                cluster.Counters.Add("master/messages_unregister_slave");
+                Remove(agent, "the agent unregistered", "unregistered");
                 break;
             case ToMaster.MessageOneofCase.Checkpointed:
                 operations.Checkpointed(agent, message.Checkpointed.Operations);
@@ -81,6 +86,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         {
             cluster.RecoveredAgents.Remove(id);
             cluster.UnreachableAgents[id] = cluster.Now;
+            cluster.Counters.Add("master/recovery_slave_removals");
             SendFailure(id);
         }
 
@@ -105,6 +111,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         RemoveOtherAt(record, register.Address);
         record.Id = new() { Value = cluster.NextAgentId() };
         var agent = Add(connection, record, register.Version, register.Address);
+        cluster.Counters.Add("master/slave_registrations");
         Welcome(agent, []);
         Changed();
         cluster.Operators.AgentAdded(agent);
@@ -146,7 +153,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
     }
 
     /// <summary>The agent's machine is taken down.</summary>
-    public void TakeDown(Agent agent, string why) => Remove(agent, why);
+    public void TakeDown(Agent agent, string why) => Remove(agent, why, reason: null);
 
     // Not let in: it ends its tasks and itself.
     private static void Turn(AgentConnection connection, string why)
@@ -159,7 +166,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
     private void RemoveOtherAt(AgentInfo record, Address? address)
     {
         if (cluster.AgentsByAddress.TryGetValue(AddressOf(record, address), out var before) && before.Id != record.Id?.Value)
-            Remove(before, "a new agent registered at the same address");
+            Remove(before, "a new agent registered at the same address", "registered");
     }
 
     private static (string Host, int Port) AddressOf(AgentInfo record, Address? address) =>
@@ -199,6 +206,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         agent.Slot.Active = agent.Deactivation is null;
         agent.MissedPings = 0;
         agent.Reregistered = cluster.Now;
+        cluster.Counters.Add("master/slave_reregistrations");
         foreach (var framework in reregister.Frameworks)
             Meet(agent, framework);
         foreach (var executor in reregister.Executors)
@@ -257,6 +265,7 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         {
             AgentId = agent.Record.Id,
             PingTimeoutSeconds = options.AgentPingTimeout.TotalSeconds * options.MaxAgentPingTimeouts,
+            MasterHostname = options.Hostname,
         };
         foreach (var task in reconcile)
             registered.Reconcile.Add(new TaskRef { FrameworkId = task.Record.FrameworkId, TaskId = task.Record.TaskId });
@@ -333,13 +342,16 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
 
     private void Update(Agent agent, ToMaster.Types.UpdateStatus update)
     {
+        cluster.Counters.Add("master/messages_status_update");
         if (!cluster.Frameworks.TryGetValue(update.FrameworkId.Value, out var framework))
         {
+            cluster.Counters.Add("master/invalid_status_updates");
             if (cluster.CompletedFrameworks.ContainsKey(update.FrameworkId.Value))
                 agent.Send(new ToAgent { ShutdownFramework = new() { FrameworkId = update.FrameworkId } });
             return;
         }
 
+        cluster.Counters.Add("master/valid_status_updates");
         var status = update.Status;
         if (framework.Tasks.TryGetValue(status.TaskId.Value, out var task) && task.Agent == agent)
         {
@@ -376,7 +388,12 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
     private void Pass(Agent agent, ToMaster.Types.FrameworkMessage message)
     {
         if (!cluster.Frameworks.TryGetValue(message.FrameworkId.Value, out var framework))
+        {
+            cluster.Counters.Add("master/invalid_executor_to_framework_messages");
             return;
+        }
+
+        cluster.Counters.Add("master/valid_executor_to_framework_messages");
         var passed = new Event.Types.Message
         {
             AgentId = agent.Record.Id,
@@ -391,6 +408,9 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
     {
         var now = cluster.Now;
         cluster.UnreachableAgents[agent.Id] = now;
+        cluster.Counters.Add("master/slave_unreachable_scheduled");
+        cluster.Counters.Add("master/slave_unreachable_completed");
+        Count("unhealthy");
         foreach (var task in agent.Tasks.Values.ToList())
         {
             var framework = task.Framework;
@@ -415,8 +435,10 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
     }
 
     /// <summary>The agent is gone for good, and so are its tasks.</summary>
-    private void Remove(Agent agent, string why)
+    /// <param name="reason">Under which it is counted; null: only in the sum.</param>
+    private void Remove(Agent agent, string why, string? reason)
     {
+        Count(reason);
         var message = $"Agent {agent.Record.Hostname} removed: {why}";
         foreach (var task in agent.Tasks.Values.ToList())
         {
@@ -429,6 +451,13 @@ internal sealed class AgentDesk(Cluster cluster, SchedulerDesk schedulers, Opera
         Drop(agent);
         cluster.Deactivations.Remove(agent.Id);
         cluster.Operators.AgentRemoved(agent.Id);
+    }
+
+    private void Count(string? reason)
+    {
+        cluster.Counters.Add(Counters.SlaveRemovals);
+        if (reason is not null)
+            cluster.Counters.Add($"{Counters.SlaveRemovals}/reason_{reason}");
     }
 
     private void Drop(Agent agent)

@@ -40,6 +40,7 @@ internal sealed class Cluster
     public Deadlines Later { get; }
     public OfferAllocator Allocator { get; }
     public OperatorEvents Operators { get; } = new();
+    public Counters Counters { get; } = new();
     public DateTimeOffset Now => _time.GetUtcNow();
 
     public Dictionary<string, Framework> Frameworks { get; } = new(StringComparer.Ordinal);
@@ -120,12 +121,14 @@ internal sealed class Cluster
     /// <summary>Offers all that is free to whoever may have it, now.</summary>
     public void Allocate()
     {
+        Counters.Add("allocator/mesos/allocation_runs");
         MakeOffers(Allocator.Allocate(Now));
         ScheduleBatch();
     }
 
     public void Allocate(Agent agent)
     {
+        Counters.Add("allocator/mesos/allocation_runs");
         MakeOffers(Allocator.Allocate([agent.Slot], Now));
         ScheduleBatch();
     }
@@ -238,6 +241,8 @@ internal sealed class Cluster
     public void Note(Launched task, TaskStatus status, TaskState latest)
     {
         var record = task.Record;
+        if (latest.IsTerminal() && !record.State.IsTerminal())
+            Counters.Ended(status);
         record.State = latest;
         var statuses = record.Statuses;
         if (statuses.Count > 0 && statuses[^1].State == status.State)

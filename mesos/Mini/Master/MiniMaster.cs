@@ -153,6 +153,13 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
             _cluster.Operators.Remove(stream);
     }
 
+    /// <summary>What it keeps over a restart, as it would write it now.</summary>
+    internal Registry Registry()
+    {
+        lock (_gate)
+            return Written().Clone();
+    }
+
     /// <summary>A change by an operator. What belongs in the registry is in there before this returns.</summary>
     internal CallOutcome Operate(Func<OperatorDesk, CallOutcome> change)
     {
@@ -242,8 +249,12 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
 
     private void Save()
     {
-        if (_save is null)
-            return;
+        if (_save is not null)
+            _save(Written());
+    }
+
+    private Registry Written()
+    {
         var registry = new Registry();
         registry.Agents.Add(_cluster.Agents.Values.Select(agent => agent.Record));
         registry.Agents.Add(_cluster.RecoveredAgents.Values);
@@ -264,6 +275,6 @@ public sealed class MiniMaster : IMasterDoor, IDisposable
         if (_operator.Maintenance.Schedule is { Windows.Count: > 0 } schedule)
             registry.Schedule = schedule;
         registry.DownMachines.Add(_operator.Maintenance.Down);
-        _save(registry);
+        return registry;
     }
 }

@@ -36,6 +36,8 @@ internal sealed class OperationDesk(Cluster cluster)
         cluster.Allocator.Convert(agent.Slot, conversion!);
         if (operation.Id is not null)
             Expect(framework, agent, operation);
+        else
+            cluster.Counters.Ended(operation.Type, OperationState.OperationFinished);
         Checkpoint(agent);
     }
 
@@ -87,6 +89,8 @@ internal sealed class OperationDesk(Cluster cluster)
         {
             if (Of(agent).FirstOrDefault(one => one.Record.Uuid.Value.Equals(operation.Uuid.Value)) is { Record.LatestStatus.State: OperationState.OperationPending } done)
                 Finish(done, operation.LatestStatus);
+            else
+                cluster.Counters.Add("master/invalid_operation_status_updates");
         }
     }
 
@@ -125,15 +129,23 @@ internal sealed class OperationDesk(Cluster cluster)
 
     private void Finish(Performed done, OperationStatus status)
     {
+        cluster.Counters.Add("master/messages_operation_status_update");
+        cluster.Counters.Add("master/valid_operation_status_updates");
+        cluster.Counters.Ended(done.Record.Info.Type, status.State);
         done.Record.LatestStatus = status.Clone();
         done.Record.Statuses.Add(done.Record.LatestStatus);
         Tell(done);
     }
 
-    public static void Acknowledge(Framework framework, Call.Types.AcknowledgeOperationStatus acknowledge)
+    public void Acknowledge(Framework framework, Call.Types.AcknowledgeOperationStatus acknowledge)
     {
         if (!framework.Operations.TryGetValue(acknowledge.OperationId.Value, out var done) || done.Record.LatestStatus.Uuid?.Value.Equals(acknowledge.Uuid) != true)
+        {
+            cluster.Counters.Add("master/invalid_operation_status_update_acknowledgements");
             return;
+        }
+
+        cluster.Counters.Add("master/valid_operation_status_update_acknowledgements");
         done.Agent.Send(new ToAgent { AcknowledgeOperation = new() { Operation = done.Record.Uuid.Value } });
         Forget(done);
     }
@@ -164,8 +176,9 @@ internal sealed class OperationDesk(Cluster cluster)
     }
 
     /// <summary>Tells a framework that its operation was not performed. Without an id nobody waits for an answer.</summary>
-    public static void Refuse(Framework framework, OfferOperation operation, OperationState state, string message)
+    public void Refuse(Framework framework, OfferOperation operation, OperationState state, string message)
     {
+        cluster.Counters.Ended(operation.Type, state);
         if (operation.Id is { } id)
             Send(framework, new OperationStatus { OperationId = id, State = state, Message = message });
     }
@@ -175,8 +188,14 @@ internal sealed class OperationDesk(Cluster cluster)
     {
         foreach (var lost in Of(agent).ToList())
         {
-            if (lost.Record.LatestStatus.State == OperationState.OperationPending)
-                Send(lost.Framework, new OperationStatus { OperationId = lost.Record.Info.Id, State = state, AgentId = agent.Record.Id });
+            if (lost.Record.LatestStatus.State != OperationState.OperationPending)
+            {
+                Forget(lost);
+                continue;
+            }
+
+            cluster.Counters.Ended(lost.Record.Info.Type, state);
+            Send(lost.Framework, new OperationStatus { OperationId = lost.Record.Info.Id, State = state, AgentId = agent.Record.Id });
             Forget(lost);
         }
     }

@@ -10,6 +10,8 @@ internal sealed class OperatorEvents
 {
     private readonly List<EventStream<Event>> _streams = [];
 
+    public int Count => _streams.Count;
+
     public void Add(EventStream<Event> stream) => _streams.Add(stream);
 
     public void Remove(EventStream<Event> stream) => _streams.Remove(stream);

@@ -22,6 +22,7 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
     {
         var stream = new EventStream<Event>(cluster.NewUuid());
         var record = subscribe.FrameworkInfo;
+        cluster.Counters.Add(record.Id is null ? "master/messages_register_framework" : "master/messages_reregister_framework");
         if (FrameworkValidation.Fault(record, subscribe.SuppressedRoles) is { } fault)
             return Refuse(stream, fault);
         var constraints = OfferConstraint.Of(subscribe.OfferConstraints, FrameworkValidation.Roles(record), out var wrong);
@@ -99,6 +100,7 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
             );
         }
 
+        cluster.Counters.Add(call.Type);
         switch (call.Type)
         {
             case CallType.Accept:
@@ -135,7 +137,7 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
             case CallType.UpdateFramework:
                 return Update(framework, call.UpdateFramework);
             case CallType.AcknowledgeOperationStatus:
-                OperationDesk.Acknowledge(framework, call.AcknowledgeOperationStatus);
+                operations.Acknowledge(framework, call.AcknowledgeOperationStatus);
                 break;
             case CallType.ReconcileOperations:
                 operations.Reconcile(framework, call.ReconcileOperations);
@@ -301,7 +303,12 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
     private void Acknowledge(Framework framework, Call.Types.Acknowledge acknowledge)
     {
         if (!cluster.Agents.TryGetValue(acknowledge.AgentId.Value, out var agent) || agent.Connection is null)
+        {
+            cluster.Counters.Add("master/invalid_status_update_acknowledgements");
             return;
+        }
+
+        cluster.Counters.Add("master/valid_status_update_acknowledgements");
         if (framework.Tasks.TryGetValue(acknowledge.TaskId.Value, out var task) && task.Agent == agent)
         {
             if (task.Unacknowledged is { } update && update.Uuid.Equals(acknowledge.Uuid))
@@ -337,7 +344,12 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
     private void Message(Framework framework, Call.Types.Message message)
     {
         if (!cluster.Agents.TryGetValue(message.AgentId.Value, out var agent))
+        {
+            cluster.Counters.Add("master/invalid_framework_to_executor_messages");
             return;
+        }
+
+        cluster.Counters.Add("master/valid_framework_to_executor_messages");
         var passed = new ToAgent.Types.ExecutorMessage
         {
             FrameworkId = framework.Record.Id,

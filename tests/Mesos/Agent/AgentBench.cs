@@ -13,7 +13,7 @@ internal sealed class AgentBench : IAsyncDisposable
     private CancellationTokenSource stop = new();
     private Task running = Task.CompletedTask;
 
-    public AgentBench(string? folder = null, TimeSpan? sandboxAge = null, int port = 5051, ExecutorTimes? times = null)
+    public AgentBench(string? folder = null, TimeSpan? sandboxAge = null, int port = 5051, ExecutorTimes? times = null, byte[]? executorKey = null)
     {
         ownsFolder = folder is null;
         this.folder = folder ?? Directory.CreateTempSubdirectory("agent-").FullName;
@@ -27,6 +27,7 @@ internal sealed class AgentBench : IAsyncDisposable
             DiskMegabytes = 1024,
             Ports = (31000, 31099),
             Executors = times ?? new(),
+            ExecutorKey = executorKey,
             SandboxAge = sandboxAge ?? TimeSpan.FromDays(1),
         };
     }

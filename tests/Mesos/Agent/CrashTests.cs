@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Declarative.Mesos.Mini.Link;
 using Declarative.Mesos.Mini.Runners;
 using Declarative.Mesos.Protocol;
 using Xunit;
@@ -13,6 +14,23 @@ public sealed class CrashTests : IDisposable
     private readonly string folder = Directory.CreateTempSubdirectory("crash-").FullName;
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task Tasks_of_a_framework_that_does_not_checkpoint_end_with_the_agent()
+    {
+        await using var bench = new AgentBench(Path.Combine(folder, "forgets"));
+        await bench.Start();
+        var framework = TestMaster.Framework.Clone();
+        framework.Checkpoint = false;
+        bench.Master.Send(new ToAgent { RunTask = new() { Framework = framework, Task = Shell("a", "sleep 1000") } });
+        await bench.Master.Until("a", TaskState.TaskRunning);
+        var pid = bench.Pid("a");
+        await bench.Stop();
+        await bench.Start();
+        Assert.Empty(bench.Agent.Runs);
+        Assert.Empty(bench.Master.Received.Last(message => message.Reregister is not null).Reregister.Tasks);
+        await TestMaster.Until(() => !IsAlive(pid) && !Directory.Exists(bench.Sandbox("a")));
+    }
 
     [Fact]
     public async Task After_kill_9_the_next_agent_has_the_same_tasks_and_learns_what_ended_meanwhile()

@@ -145,6 +145,58 @@ public sealed class OwnExecutorTests : IAsyncLifetime
         Assert.Equal(folder, Assert.Single(bench.Agent.Runs).Sandbox);
     }
 
+    [Fact]
+    public async Task Heartbeats_come_as_often_as_is_said()
+    {
+        await using var lively = new AgentBench(port: FreePort(), times: new() { Heartbeat = TimeSpan.FromMilliseconds(50) });
+        await using var door = await Start(lively);
+        Run(lively, Task("a", Executor("e")));
+        await lively.Master.Until("a", TaskState.TaskRunning);
+        await TestMaster.Until(() => lively.Stdout("e").Split('\n').Count(line => line == "heartbeat") >= 3);
+    }
+
+    [Fact]
+    public async Task It_runs_containers_of_its_own_below_its_own()
+    {
+        Run(bench, Task("n", Executor("e"), "nest"));
+        await bench.Master.Until("n", TaskState.TaskFinished);
+        Assert.Contains($"nested 200\nended 200 {3 << 8}", Output("e"), StringComparison.Ordinal);
+        Assert.Equal("in e\n", await File.ReadAllTextAsync(Path.Combine(bench.Agent.Runs[0].Sandbox, "containers", "nested-n", "stdout"), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Where_executors_authenticate_only_the_token_of_the_one_that_speaks_is_taken()
+    {
+        var key = Encoding.ASCII.GetBytes("a key of this agent");
+        await using var strict = new AgentBench(port: FreePort(), executorKey: key);
+        await using var door = await Start(strict);
+        Run(strict, Task("a", Executor("e"), "finish"));
+        await strict.Master.Until("a", TaskState.TaskFinished);
+        var run = Assert.Single(strict.Agent.Runs);
+        var right = strict.Stdout("e").Split('\n').Single(line => line.StartsWith("MESOS_EXECUTOR_AUTHENTICATION_TOKEN=", StringComparison.Ordinal)).Split('=', 2)[1];
+        Assert.Equal(new("F-1", "e", run.Container.Value), ExecutorTokens.Read(key, right));
+
+        Assert.Equal((202, ""), await Say(right));
+        Assert.Equal((401, "401 Unauthorized."), await Say(null));
+        Assert.Equal((401, "401 Unauthorized."), await Say(right[..^2] + "xx"));
+        Assert.Equal((401, "401 Unauthorized."), await Say(ExecutorTokens.Make("another key"u8.ToArray(), new("F-1", "e", run.Container.Value))));
+        Assert.Equal((403, "The token is of executor f, the call of e"), await Say(ExecutorTokens.Make(key, new("F-1", "f", run.Container.Value))));
+        Assert.Equal((403, $"The token is of container c, the executor runs in {run.Container.Value}"), await Say(ExecutorTokens.Make(key, new("F-1", "e", "c"))));
+
+        async Task<(int, string)> Say(string? token)
+        {
+            using var http = new HttpClient();
+            using var content = new ByteArrayContent("""{"type":"HEARTBEAT","framework_id":{"value":"F-1"},"executor_id":{"value":"e"}}"""u8.ToArray());
+            content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
+            if (token is not null)
+                http.DefaultRequestHeaders.Authorization = new("Bearer", token);
+            using var response = await http.PostAsync(new Uri($"http://127.0.0.1:{door.Port}/api/v1/executor"), content, TestContext.Current.CancellationToken);
+            if (response.StatusCode == HttpStatusCode.Unauthorized)
+                Assert.Equal("Bearer realm=\"mesos-agent-executor\"", response.Headers.WwwAuthenticate.Single().ToString());
+            return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+    }
+
     [Theory]
     [InlineData("""{"framework_id":{"value":"F-1"},"executor_id":{"value":"e"}}""", 400, "Failed to validate Executor::Call: Expecting 'type' to be present")]
     [InlineData("""{"type":"SUBSCRIBE","framework_id":{"value":"F-1"},"executor_id":{"value":"e"}}""", 400, "Failed to validate Executor::Call: Expecting 'subscribe' to be present")]

@@ -14,6 +14,7 @@ internal sealed class TestMaster : IMasterDoor
         User = "root",
         Name = "test",
         Id = new FrameworkID { Value = "F-1" },
+        Checkpoint = true,
         Capabilities = { new FrameworkInfo.Types.Capability { Type = FrameworkInfo.Types.Capability.Types.Type.TaskKillingState } },
     };
 

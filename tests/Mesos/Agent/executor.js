@@ -1,5 +1,6 @@
 // An executor that a framework brings, as one would write it: it speaks the v1 executor API and knows nothing of the agent but what the
-// environment says. A task's data says what becomes of it: "finish" and "fail" end at once, "exit" ends the executor, others run until killed.
+// environment says. A task's data says what becomes of it: "finish" and "fail" end at once, "exit" ends the executor, "nest" runs a container below the executor's and
+// ends as that does, others run until killed.
 const http = require('http')
 const crypto = require('crypto')
 
@@ -9,11 +10,14 @@ const ids = { framework_id: { value: env.MESOS_FRAMEWORK_ID }, executor_id: { va
 const tasks = new Map() // that no acknowledged update was sent for
 const updates = new Map() // by uuid, until they are acknowledged
 const running = new Set()
+const headers = { 'Content-Type': 'application/json', Accept: 'application/json' }
+if (env.MESOS_EXECUTOR_AUTHENTICATION_TOKEN) headers.Authorization = `Bearer ${env.MESOS_EXECUTOR_AUTHENTICATION_TOKEN}`
+let container
 
 for (const name of Object.keys(env).filter(name => name.startsWith('MESOS_')).sort()) console.log(`${name}=${env[name]}`)
 
 function post(call, answer) {
-  const request = http.request({ host, port, path: '/api/v1/executor', method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' } }, answer)
+  const request = http.request({ host, port, path: '/api/v1/executor', method: 'POST', headers }, answer)
   request.on('error', () => answer(null))
   request.end(JSON.stringify({ ...ids, ...call }))
 }
@@ -27,6 +31,27 @@ function update(task, state) {
   post({ type: 'UPDATE', update: { status } }, response => response?.resume())
 }
 
+function agent(call, then) {
+  const request = http.request({ host, port, path: '/api/v1', method: 'POST', headers }, response => {
+    let text = ''
+    response.on('data', piece => (text += piece))
+    response.on('end', () => then(response.statusCode, text))
+  })
+  request.end(JSON.stringify(call))
+}
+
+function nest(task) {
+  const id = { value: `nested-${task.task_id.value}`, parent: container }
+  const command = { value: 'echo in $MESOS_EXECUTOR_ID; exit 3' }
+  agent({ type: 'LAUNCH_NESTED_CONTAINER', launch_nested_container: { container_id: id, command } }, status => {
+    console.log(`nested ${status}`)
+    agent({ type: 'WAIT_NESTED_CONTAINER', wait_nested_container: { container_id: id } }, (status, text) => {
+      console.log(`ended ${status} ${JSON.parse(text).wait_nested_container.exit_status}`)
+      update(task.task_id, 'TASK_FINISHED')
+    })
+  })
+}
+
 function launch(task) {
   tasks.set(task.task_id.value, task)
   console.log(`launch ${task.task_id.value}`)
@@ -34,12 +59,14 @@ function launch(task) {
   const fate = Buffer.from(task.data ?? '', 'base64').toString()
   if (fate === 'finish') update(task.task_id, 'TASK_FINISHED')
   if (fate === 'fail') update(task.task_id, 'TASK_FAILED')
+  if (fate === 'nest') nest(task)
   if (fate === 'exit') process.exit(7)
 }
 
 function take(event) {
   switch (event.type) {
     case 'SUBSCRIBED':
+      container = event.subscribed.container_id
       console.log(`subscribed ${event.subscribed.executor_info.executor_id.value} ${event.subscribed.container_id.value}`)
       break
     case 'LAUNCH':
@@ -56,6 +83,9 @@ function take(event) {
     case 'ACKNOWLEDGED':
       updates.delete(event.acknowledged.uuid)
       tasks.delete(event.acknowledged.task_id.value)
+      break
+    case 'HEARTBEAT':
+      console.log('heartbeat')
       break
     case 'MESSAGE':
       post({ type: 'MESSAGE', message: { data: Buffer.from(`echo ${Buffer.from(event.message.data, 'base64')}`).toString('base64') } }, response => response?.resume())

@@ -1,0 +1,81 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using Declarative.Mesos.Mini.Master;
+using Declarative.Mesos.Protocol;
+using Declarative.Mesos.Protocol.MasterApi;
+using Xunit;
+using Operation = Declarative.Mesos.Protocol.Offer.Types.Operation;
+
+namespace Declarative.Tests.Mesos.Replay;
+
+/// <summary>
+/// Our master and agents answer recorded requests as a real Mesos did: same statuses, types, texts, events and shapes. What is different
+/// on purpose is in <see cref="Differences"/>, each with its reason, and must occur where it says.
+/// </summary>
+public sealed partial class ReplayTests
+{
+    // What is not sent again here, and what holds it instead. Every message of every recording is read by DecodingTests: that is the client's side.
+    private static readonly IReadOnlyDictionary<string, string> Elsewhere = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["03"] = "open: how many results a check has before its task is killed depends on time: CheckTests",
+        ["13"] = "stops ZooKeeper and masters: ZooKeeperTests, MasterDetectorTests",
+        ["16"] = "bytes below the message: HttpReplayTests",
+    };
+
+    public static TheoryData<string> Names() => [.. Recording.Names().Where(name => !Elsewhere.ContainsKey(name.Split('-')[0]))];
+
+    private static MasterOptions OptionsOf(string name) =>
+        name.Split('-')[0] switch
+        {
+            "08" => new() { Cluster = "rec", AgentPingTimeout = TimeSpan.FromSeconds(3), MaxAgentPingTimeouts = 3 },
+            "18" => new() { Cluster = "rec", Credentials = new Dictionary<string, string>(StringComparer.Ordinal) { ["alice"] = "pw", ["bob"] = "pw2" } },
+            _ => new() { Cluster = "rec" },
+        };
+
+    [Fact]
+    public void Every_recording_is_replayed_or_it_is_said_what_holds_it()
+    {
+        var numbers = Recording.Names().Select(name => name.Split('-')[0]).ToHashSet(StringComparer.Ordinal);
+        Assert.Superset(Elsewhere.Keys.ToHashSet(StringComparer.Ordinal), numbers);
+        Assert.Equal(18, Names().Count);
+    }
+
+    [Theory(Timeout = 300_000)]
+    [MemberData(nameof(Names))]
+    public async Task Answers_as_recorded(string name)
+    {
+        await using var world = new ReplayWorld(OptionsOf(name));
+        await world.Start();
+        // Ports of tasks are others here: those of the recordings are those of other tests.
+        List<Entry> entries = [.. Recording.Read(name).Select(entry => entry with { Text = TaskPort().Replace(entry.Text, "2$1") })];
+        if (name.StartsWith("06b", StringComparison.Ordinal))
+            LeaveReservations(world, entries);
+        if (name.StartsWith("12", StringComparison.Ordinal))
+            LeaveWeights(world);
+        var known = Differences.In(name);
+        await using var replayer = new Replayer(world, name, entries, report => known.Any(difference => difference.Always && difference.Covers(report)));
+        await replayer.Run();
+        var unexplained = replayer.Reports.Where(report => !known.Any(difference => difference.Covers(report))).ToList();
+        Assert.True(unexplained.Count == 0, string.Join('\n', unexplained));
+        var unused = known.Where(difference => difference.Always && !replayer.Reports.Any(difference.Covers)).Select(difference => difference.What);
+        Assert.Empty(unused);
+    }
+
+    // Set by an operator in an earlier recording.
+    private static void LeaveWeights(ReplayWorld world)
+    {
+        Assert.True(world.Master.Operate(desk => desk.UpdateWeights([new() { Role = "rec", Weight = 2 }])).IsTaken);
+        Assert.True(world.Master.Operate(desk => desk.UpdateQuota([new() { Role = "rec" }], force: false)).IsTaken);
+    }
+
+    [GeneratedRegex(@"\b3([12][0-9]{3})\b")]
+    private static partial Regex TaskPort();
+
+    // What the first request takes back was there when that recording began.
+    private static void LeaveReservations(ReplayWorld world, List<Entry> entries)
+    {
+        var call = MesosJson.Read<Call>(Encoding.UTF8.GetBytes(entries.First(entry => entry.Body.Contains("UNRESERVE_RESOURCES", StringComparison.Ordinal)).Body));
+        var reserve = new Operation { Type = Operation.Types.Type.Reserve, Reserve = new() { Resources = { call.UnreserveResources.Resources } } };
+        Assert.True(world.Master.Operate(desk => desk.Operations.Perform(world.AgentIds[5052], reserve)).IsTaken);
+    }
+}
