@@ -68,6 +68,12 @@ public sealed record WatchRequest(Kind Kind, string? Namespace = null)
 
     /// <summary>null = the server's own limit.</summary>
     public TimeSpan? Timeout { get; init; }
+
+    /// <summary>
+    /// What the caller does with an event is short and never waits: in the server's own process it may run in the thread that wakes watchers, one
+    /// after the other. False = in a thread of the pool.
+    /// </summary>
+    public bool IsQuick { get; init; }
 }
 
 public enum PatchKind

@@ -81,6 +81,7 @@ internal static class Watches
             Fields = fields,
             From = Reads.Revision(query),
             Bookmarks = query.Flag("allowWatchBookmarks"),
+            IsQuick = true,
             SendInitialEvents = query.Flag("sendInitialEvents"),
             // Ours, beside Kubernetes' parameters: a part that others wait for wants to know sooner that nothing has happened.
             BookmarkEvery = query.Number("bookmarkMilliseconds") is { } every and > 0 ? TimeSpan.FromMilliseconds(Math.Min(every, 60_000)) : null,

@@ -89,7 +89,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
             if (request.SendInitialEvents) yield return new(WatchEventType.Bookmark, revision, null, InitialEventsEnd: true);
         }
 
-        using var cursor = log.Watch(storedKind, from, selection.Scope);
+        using var cursor = log.Watch(storedKind, from, selection.Scope, request.IsQuick);
         var told = from;
         var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());

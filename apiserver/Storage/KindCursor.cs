@@ -15,13 +15,14 @@ internal sealed class KindCursor : IDisposable
 
     /// <param name="log">Whose <paramref name="gate"/> is held by the caller.</param>
     /// <param name="scope">Changes outside of it may be passed over.</param>
-    internal KindCursor(RevisionLog log, Lock gate, KindLog kind, ObjectName scope, long from)
+    /// <param name="isQuick">See <see cref="WatchRequest.IsQuick"/>.</param>
+    internal KindCursor(RevisionLog log, Lock gate, KindLog kind, ObjectName scope, long from, bool isQuick)
     {
         (_log, _gate, _kind) = (log, gate, kind);
         if (from < kind.TrimmedThrough) throw Api.Objects.Status.Expired(from, kind.TrimmedThrough);
         if (from > log.Revision) throw Api.Objects.Status.Timeout($"Too large resource version: {from}, current: {log.Revision}");
         _at = kind.Seek(from);
-        _group = kind.Join(scope);
+        _group = kind.Join(scope, isQuick);
         Revision = from;
     }
 

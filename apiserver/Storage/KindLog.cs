@@ -59,12 +59,12 @@ internal sealed class KindLog(long openedAt)
     }
 
     /// <summary>One watcher more of a scope: namespace and name, empty = any.</summary>
-    public WatchGroup Join(ObjectName name)
+    public WatchGroup Join(ObjectName name, bool isQuick)
     {
         var scope = name == ObjectName.Any ? _all : _scopes.GetValueOrDefault(name);
         // Earlier changes may lie in it.
         if (scope is null) _scopes[name] = scope = new(name, Next - 1);
-        return scope.Join();
+        return scope.Join(isQuick);
     }
 
     public void Leave(WatchGroup group)

@@ -173,15 +173,16 @@ internal sealed partial class RevisionLog
     /// A reader of the changes after a revision. Throws 410 when the history no longer reaches back to it, 504 when it is yet to come.
     /// </summary>
     /// <param name="scope">Namespace and name of what it is about; empty = any.</param>
-    public KindCursor Watch(Kind kind, long from, ObjectName scope = default)
+    /// <param name="isQuick">See <see cref="WatchRequest.IsQuick"/>.</param>
+    public KindCursor Watch(Kind kind, long from, ObjectName scope = default, bool isQuick = false)
     {
-        lock (_gate) return new(this, _gate, Of(kind), scope.Name is null ? ObjectName.Any : scope, from);
+        lock (_gate) return new(this, _gate, Of(kind), scope.Name is null ? ObjectName.Any : scope, from, isQuick);
     }
 
     /// <summary>A reader of the changes of a kind from now on.</summary>
     public KindCursor WatchFromNow(Kind kind)
     {
-        lock (_gate) return new(this, _gate, Of(kind), ObjectName.Any, _revision);
+        lock (_gate) return new(this, _gate, Of(kind), ObjectName.Any, _revision, isQuick: false);
     }
 
     private void TakeBatch(List<PendingCommit> batch)

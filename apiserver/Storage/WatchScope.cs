@@ -19,10 +19,11 @@ internal sealed class WatchScope(ObjectName name, long last)
 
     public bool IsEmpty => _groups.Count == 0;
 
-    public WatchGroup Join()
+    /// <param name="isQuick">See <see cref="WatchRequest.IsQuick"/>.</param>
+    public WatchGroup Join(bool isQuick)
     {
-        var group = _groups.Find(x => x.Watchers < StoreLimits.WatchersWokenAtOnceMax);
-        if (group is null) _groups.Add(group = new(this));
+        var group = _groups.Find(x => x.IsQuick == isQuick && x.Watchers < StoreLimits.WatchersWokenAtOnceMax);
+        if (group is null) _groups.Add(group = new(this, isQuick));
         group.Watchers++;
         return group;
     }
@@ -40,13 +41,15 @@ internal sealed class WatchScope(ObjectName name, long last)
 }
 
 /// <summary>Watchers of one scope that are woken together.</summary>
-internal sealed class WatchGroup(WatchScope scope)
+internal sealed class WatchGroup(WatchScope scope, bool isQuick)
 {
-    private TaskCompletionSource _changed = Completion.New();
+    private TaskCompletionSource _changed = Signal(isQuick);
 
     public WatchScope Scope => scope;
 
     public int Watchers { get; set; }
+
+    public bool IsQuick => isQuick;
 
     /// <summary>A change has happened that these watchers are yet to be woken for.</summary>
     private bool IsWaiting { get; set; }
@@ -75,7 +78,9 @@ internal sealed class WatchGroup(WatchScope scope)
         IsWaiting = false;
         Changes = 0;
         var signal = _changed;
-        _changed = Completion.New();
+        _changed = Signal(isQuick);
         return signal;
     }
+
+    private static TaskCompletionSource Signal(bool isQuick) => isQuick ? new() : Completion.New();
 }

@@ -7,7 +7,7 @@ namespace Declarative.ApiServer.Storage;
 /// others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once, which cost little more than one. A group that
 /// has had its turn waits for the next round. Writers that are faster than all this are held as long as the group whose turn is next has several changes
 /// to see and has waited for a while, so that watchers fall behind by no more than a round. In the simulated world (a SynchronizationContext is current)
-/// all are woken at once.
+/// all are woken at once. Half of the processors wake at the same time, so that those who write, and those who read, find one.
 /// </summary>
 /// <param name="pace">null = writers are never held.</param>
 internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
@@ -15,11 +15,12 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
     /// <summary>A group that has waited for less has no need that writers are held.</summary>
     private static readonly TimeSpan WaitMin = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Two at once cost a third less each, and with more of them rounds become long.</summary>
-    private const int ChangesMax = 2;
+    /// <summary>Several at once cost half of what each costs alone, and with more of them rounds become long.</summary>
+    private const int ChangesMax = 3;
 
     /// <summary>Writers go on after this, whatever watchers do.</summary>
     private static readonly TimeSpan HoldMax = TimeSpan.FromMilliseconds(100);
+    private static readonly int[] Lanes = [.. Enumerable.Range(0, Math.Max(1, Environment.ProcessorCount / 2))];
     private Queue<WatchGroup> _waiting = [];
     private Queue<WatchGroup> _later = [];
     private TaskCompletionSource? _held;
@@ -60,12 +61,8 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
         {
             do
             {
-                if (inTurns) await Task.Yield();
-                while (Next() is { } signal)
-                {
-                    signal.TrySetResult();
-                    if (inTurns) await Task.Yield();
-                }
+                if (inTurns) await Task.WhenAll(Lanes.Select(_ => WakeInTurns()));
+                else while (Next() is { } signal) signal.TrySetResult();
             }
             while (NextRound());
             hasEnded = true;
@@ -81,6 +78,16 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
                     Release();
                 }
             }
+        }
+    }
+
+    private async Task WakeInTurns()
+    {
+        await Task.Yield();
+        while (Next() is { } signal)
+        {
+            signal.TrySetResult();
+            await Task.Yield();
         }
     }
 
