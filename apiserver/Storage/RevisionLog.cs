@@ -139,7 +139,7 @@ internal sealed partial class RevisionLog
                 // Else this goes on in the thread of the one who has just queued a write, and waits for it next.
                 var atOnce = !next.IsCompleted;
                 if (!await next) break;
-                if (_waker.Hold() is { } hold)
+                if (_waker.Holds(out var hold))
                 {
                     await hold;
                     atOnce = false;

@@ -42,15 +42,17 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
         _ = Run(SynchronizationContext.Current is null);
     }
 
-    /// <summary>What the next write waits for; null = nothing.</summary>
-    public Task? Hold()
+    /// <summary>False where the next write waits for nothing.</summary>
+    public bool Holds(out Task hold)
     {
-        if (pace is null) return null;
+        hold = Task.CompletedTask;
+        if (pace is null) return false;
         lock (gate)
         {
-            if (!_runs || !IsBehind()) return null;
+            if (!_runs || !IsBehind()) return false;
             _held ??= Completion.New();
-            return Task.WhenAny(_held.Task, Task.Delay(HoldMax, pace));
+            hold = Task.WhenAny(_held.Task, Task.Delay(HoldMax, pace));
+            return true;
         }
     }
 
