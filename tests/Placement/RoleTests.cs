@@ -67,6 +67,7 @@ public class RoleTests
         await PodIn(x, "shop", "a");
         Assert.Equal("one", roles[(await Running(x, "shop", "a")).Task!.Id]);
         await x.Api.Patch(ResourceKey.Of(Kind.Namespace, "", "shop"), PatchKind.Merge, """{"metadata":{"annotations":{"declarative.mesos/role":"two"}}}"""u8.ToArray());
+        await x.Sleep(1); // kinds are watched apart from each other: a pod may be seen before what was changed before it
         await PodIn(x, "shop", "b");
         Assert.Equal("two", roles[(await Running(x, "shop", "b")).Task!.Id]);
         await PodIn(x, "fixed", "c");

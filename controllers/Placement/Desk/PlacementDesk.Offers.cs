@@ -27,6 +27,9 @@ internal sealed partial class PlacementDesk
     private const int RoundRest = 9;
     private static readonly TimeSpan RoundRestMax = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>So long the first of a burst waits for the others: they are spread over all that is offered, not over what it has left.</summary>
+    private static readonly TimeSpan BurstGathers = TimeSpan.FromMilliseconds(5);
+
     private bool _news;
     private DateTimeOffset _roundNext;
     private DateTimeOffset? _roundDue;
@@ -96,6 +99,11 @@ internal sealed partial class PlacementDesk
         });
         Touch(offers);
         Count("declines", offers.Count);
+    }
+
+    private void GatherBurst(DateTimeOffset now)
+    {
+        if (_roundNext < now + BurstGathers) _roundNext = now + BurstGathers;
     }
 
     /// <summary>One matching round: what waits against what is held.</summary>

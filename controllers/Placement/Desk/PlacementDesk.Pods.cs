@@ -203,6 +203,7 @@ internal sealed partial class PlacementDesk
         record.AccountTrustedUntil = now + AccountTrustedFor;
         record.WhyNext = now + WhyAfter;
         if (_explainDue is null || _explainDue > record.WhyNext) ExplainAt(record, record.WhyNext);
+        if (_waiting.Count == 0) GatherBurst(now);
         _waiting.Add(record);
         _news = true;
         var state = State(record.Role);
