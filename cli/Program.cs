@@ -16,10 +16,7 @@ if (args.Length > 0 && CommandTable.Rows.Any(x => x.Name == args[0]))
 }
 
 // The one place that knows real time and real chance; everything below is handed both.
-var machine = new Machine(TimeProvider.System, new Random())
-{
-    OnThread = work => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default),
-};
+var machine = new Machine(TimeProvider.System, new Random(), work => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
 
 var root = new RootCommand("The Kubernetes API over Mesos-native tasks.");
 foreach (var command in CommandTable.For(args, machine)) root.Add(command);

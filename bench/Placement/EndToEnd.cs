@@ -34,7 +34,7 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
     private const int QuietSecondsMax = 30;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
     private static readonly string[] PartNames = ["mesos", "api", "controllers"];
-    private static readonly Machine Machine = new(TimeProvider.System, new Random(1));
+    private static readonly Machine Machine = new(TimeProvider.System, new Random(1), Task.Run);
 
     public async Task<bool> Run()
     {
