@@ -6,7 +6,7 @@ namespace Declarative.Tests.Cli;
 
 public sealed class CommandTableTests
 {
-    private static readonly Machine Machine = new(TimeProvider.System, new Random(1));
+    private static readonly Machine Machine = new(TimeProvider.System, new Random(1), Task.Run);
 
     [Fact]
     public void Every_row_makes_the_command_of_its_name() =>

@@ -70,5 +70,5 @@ public class DnsOptionTests
     public void WhatCannotBeIsRefusedByItsName(string options, string error) =>
         Assert.Equal(error, Assert.Throws<UsageException>(() => Read(options)).Message);
 
-    private static DnsOptions Read(string options) => DnsCommand.Read(DnsCommand.Make(new Machine(TimeProvider.System, new Random(1))).Parse(options), 0);
+    private static DnsOptions Read(string options) => DnsCommand.Read(DnsCommand.Make(new Machine(TimeProvider.System, new Random(1), Task.Run)).Parse(options), 0);
 }

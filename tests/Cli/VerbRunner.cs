@@ -16,7 +16,7 @@ internal sealed class VerbRunner(RunningFace server, string ns)
     public async Task<KubectlResult> Run(params string[] arguments)
     {
         var root = new RootCommand();
-        foreach (var command in CommandTable.For(arguments, new Machine(TimeProvider.System, new Random(1)))) root.Add(command);
+        foreach (var command in CommandTable.For(arguments, new Machine(TimeProvider.System, new Random(1), Task.Run))) root.Add(command);
         var (output, errors) = (new StringWriter(), new StringWriter());
         var code = await root.Parse([.. arguments, "--kubeconfig", server.Face.KubeconfigPath, "-n", ns])
             .InvokeAsync(new InvocationConfiguration { Output = output, Error = errors }, TestContext.Current.CancellationToken);
