@@ -39,7 +39,16 @@ public sealed class HttpGround
     public static HttpGround Make(HttpOptions options, TimeProvider time)
     {
         Directory.CreateDirectory(options.Directory);
-        return new(Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]), options);
+        var pki = Pki.Open(Path.GetFullPath(Path.Combine(options.Directory, "pki")), time, options.Names, [options.Address, .. options.ServiceAddresses]);
+        try
+        {
+            return new(pki, options);
+        }
+        catch
+        {
+            pki.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Where no face came to stand on it; a second time does nothing.</summary>

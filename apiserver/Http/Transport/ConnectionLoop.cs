@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http.Transport;
 
@@ -15,12 +16,17 @@ internal sealed class ConnectionLoop : IDisposable
     private readonly ConcurrentDictionary<long, LoopConnection> _connections = new();
     private readonly ConcurrentQueue<LoopConnection> _posts = new();
     private readonly Thread _thread;
+    private readonly ILogger _log;
+    private readonly Lock _descriptors = new(); // whether they are open
+    private readonly Lock _afterwards = new(); // in place of the thread, when it has ended
     private long _last = BellNumber;
     private int _rung;
     private volatile bool _ends;
+    private bool _isOver;
 
-    public ConnectionLoop(int number)
+    public ConnectionLoop(int number, ILogger log)
     {
+        _log = log;
         Epoll.Register(_poll, _bell, BellNumber, Epoll.In | Epoll.Edge);
         _thread = new(Run) { IsBackground = true, Name = $"api loop {number}" };
         _thread.Start();
@@ -31,7 +37,19 @@ internal sealed class ConnectionLoop : IDisposable
     {
         var number = Interlocked.Increment(ref _last);
         _connections[number] = connection;
-        Epoll.Register(_poll, fd, number, Epoll.In | Epoll.Out | Epoll.PeerEnded | Epoll.Edge);
+        try
+        {
+            lock (_descriptors)
+            {
+                ObjectDisposedException.ThrowIf(_isOver, this);
+                Epoll.Register(_poll, fd, number, Epoll.In | Epoll.Out | Epoll.PeerEnded | Epoll.Edge);
+            }
+        }
+        catch
+        {
+            Forget(number);
+            throw;
+        }
         return number;
     }
 
@@ -42,8 +60,15 @@ internal sealed class ConnectionLoop : IDisposable
     public void Post(LoopConnection connection)
     {
         _posts.Enqueue(connection);
-        if (_ends) GoOn(); // there is no thread for it any more
-        else if (Interlocked.Exchange(ref _rung, 1) == 0) Epoll.Ring(_bell);
+        lock (_descriptors)
+        {
+            if (!_isOver)
+            {
+                if (Interlocked.Exchange(ref _rung, 1) == 0) Epoll.Ring(_bell);
+                return;
+            }
+        }
+        GoOnAfterwards();
     }
 
     public void Dispose()
@@ -51,9 +76,18 @@ internal sealed class ConnectionLoop : IDisposable
         _ends = true;
         Epoll.Ring(_bell);
         _thread.Join();
-        GoOn();
-        Epoll.Close(_bell);
-        Epoll.Close(_poll);
+        lock (_descriptors)
+        {
+            _isOver = true;
+            Epoll.Close(_bell);
+            Epoll.Close(_poll);
+        }
+        // Nobody tells them anything any more.
+        lock (_afterwards)
+        {
+            foreach (var connection in _connections.Values) connection.Drop(null);
+        }
+        GoOnAfterwards();
     }
 
     private void Run()
@@ -66,15 +100,39 @@ internal sealed class ConnectionLoop : IDisposable
             {
                 var (number, news) = Epoll.At(events, i);
                 if (number == BellNumber) Epoll.Silence(_bell);
-                else if (_connections.TryGetValue(number, out var connection)) connection.News(news);
+                else if (_connections.TryGetValue(number, out var connection)) Guarded(connection, news);
             }
             Interlocked.Exchange(ref _rung, 0);
             GoOn();
         }
     }
 
+    /// <summary>What is posted meanwhile comes after the news of the others.</summary>
     private void GoOn()
     {
-        while (_posts.TryDequeue(out var posted)) posted.GoOn();
+        for (var left = _posts.Count; left > 0 && _posts.TryDequeue(out var posted); left--) Guarded(posted, null);
+    }
+
+    private void GoOnAfterwards()
+    {
+        lock (_afterwards)
+        {
+            while (_posts.TryDequeue(out var posted)) Guarded(posted, null);
+        }
+    }
+
+    /// <summary>A bug ends the connection that it came from, not the others.</summary>
+    private void Guarded(LoopConnection connection, uint? news)
+    {
+        try
+        {
+            if (news is { } events) connection.News(events);
+            else connection.GoOn();
+        }
+        catch (Exception bug)
+        {
+            Log.Failed(_log, connection.ConnectionId, bug);
+            connection.Drop(bug);
+        }
     }
 }

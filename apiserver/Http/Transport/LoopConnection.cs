@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using Declarative.Api;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http.Transport;
 
@@ -17,9 +18,11 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
     private const int ReceivedBytesMax = 1024 * 1024;
     private const int UnsentBytesMax = 64 * 1024;
     private const int ReadBytesMin = 2048;
+    private const int ReadsMax = 16; // in one go, so that the others of the loop get their turn
     private const int SegmentsMax = 64; // of one send
     private readonly ConnectionLoop _loop;
     private readonly Socket _socket;
+    private readonly ILogger _log;
     private readonly PipeWriter _received;
     private readonly PipeReader _unsent;
     private readonly IDuplexPipe _original;
@@ -29,14 +32,17 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
     private TaskCompletionSource? _writable;
     private Task _sending = Task.CompletedTask;
     private long _number;
-    private bool _isPaused; // of the loop's thread, as the next
+    private bool _isPaused; // until it is gone on with; of the loop's thread, as the next two
+    private bool _endIsTold; // by the peer; it is read after the data before it
     private bool _hasEnded;
+    private volatile bool _isUnread; // nobody reads what comes
+    private volatile Exception? _lost;
     private volatile bool _isDisposed;
 
     /// <param name="socket">Connected; becomes this connection's.</param>
-    public LoopConnection(string id, Socket socket, ConnectionLoop loop, MemoryPool<byte> pool) : base(id)
+    public LoopConnection(string id, Socket socket, ConnectionLoop loop, MemoryPool<byte> pool, ILogger log) : base(id)
     {
-        (_socket, _loop, MemoryPool) = (socket, loop, pool);
+        (_socket, _loop, MemoryPool, _log) = (socket, loop, pool, log);
         var received = new Pipe(Options(ReceivedBytesMax));
         var unsent = new Pipe(Options(UnsentBytesMax));
         (_received, _unsent) = (received.Writer, unsent.Reader);
@@ -61,23 +67,40 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
     /// <summary>Of the socket; in the loop's thread.</summary>
     public void News(uint events)
     {
+        _endIsTold |= (events & ~(Epoll.In | Epoll.Out)) != 0;
         if ((events & Epoll.Out) != 0) Interlocked.Exchange(ref _writable, null)?.TrySetResult();
         if ((events & ~Epoll.Out) != 0 && !_isPaused) Receive();
     }
 
-    /// <summary>In the loop's thread: the reader has caught up, or the connection has been disposed.</summary>
+    /// <summary>In the loop's thread: the reader has caught up, it is this connection's turn again, or it has been disposed.</summary>
     public void GoOn()
     {
         _isPaused = false;
         if (!_isDisposed)
         {
+            if (_isUnread) End(_lost);
             Receive();
             return;
         }
-        End(null);
-        _loop.Forget(_number);
-        _socket.Dispose();
-        _gone.TrySetResult();
+        try
+        {
+            End(null);
+        }
+        finally
+        {
+            _loop.Forget(_number);
+            _socket.Dispose();
+            _gone.TrySetResult();
+        }
+    }
+
+    /// <summary>In the loop's thread: nothing is received or sent any more.</summary>
+    public void Drop(Exception? reason)
+    {
+        Shutdown();
+        Interlocked.Exchange(ref _writable, null)?.TrySetResult();
+        _unsent.CancelPendingRead();
+        End(reason);
     }
 
     public override void Abort(ConnectionAbortedException abortReason)
@@ -88,20 +111,32 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
 
     public override async ValueTask DisposeAsync()
     {
-        await _original.Input.CompleteAsync();
-        await _original.Output.CompleteAsync();
-        await _sending;
-        _isDisposed = true;
-        _loop.Post(this);
-        await _gone.Task;
-        _closed.Dispose();
-        await base.DisposeAsync();
+        try
+        {
+            await _original.Input.CompleteAsync();
+            await _original.Output.CompleteAsync();
+            await _sending;
+        }
+        finally
+        {
+            _isDisposed = true;
+            _loop.Post(this);
+            await _gone.Task;
+            _closed.Dispose();
+            await base.DisposeAsync();
+        }
     }
 
     private void Receive()
     {
-        while (!_hasEnded)
+        for (var reads = 0; !_hasEnded; reads++)
         {
+            if (reads == ReadsMax)
+            {
+                _isPaused = true;
+                _loop.Post(this);
+                return;
+            }
             var room = _received.GetMemory(ReadBytesMin);
             var count = _socket.Receive(room.Span, SocketFlags.None, out var error);
             if (error == SocketError.WouldBlock) return;
@@ -118,16 +153,15 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
                 flush.GetAwaiter().UnsafeOnCompleted(() => Flushed(flush));
                 return;
             }
-            if (flush.Result.IsCompleted) End(null);
-            // Less than there was room for: there is no more, and what comes next is news.
-            if (count < room.Length) return;
+            if (flush.Result is { IsCompleted: true } or { IsCanceled: true }) End(_lost);
+            // Less than there was room for: there is no more, and what comes next is news. An end that came with it is not told again.
+            if (count < room.Length && !_endIsTold) return;
         }
     }
 
     private void Flushed(ValueTask<FlushResult> flush)
     {
-        // Its result is asked for, as must be; a reader that is gone is noticed at the next flush.
-        _ = flush.Result;
+        _isUnread = flush.Result is { IsCompleted: true } or { IsCanceled: true };
         _loop.Post(this);
     }
 
@@ -135,7 +169,14 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
     {
         if (_hasEnded) return;
         _hasEnded = true;
-        _received.Complete(reason);
+        try
+        {
+            _received.Complete(reason);
+        }
+        catch (Exception bug)
+        {
+            Log.EndFailed(_log, ConnectionId, bug);
+        }
         // Handlers of the request that this ends are foreign code: not in the loop.
         ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.Closed(), this, preferLocal: false);
     }
@@ -149,6 +190,10 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
         catch (ObjectDisposedException)
         {
             return; // nobody waits any longer
+        }
+        catch (AggregateException bug)
+        {
+            Log.EndFailed(_log, ConnectionId, bug);
         }
     }
 
@@ -172,12 +217,19 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
                 if (read.IsCompleted) break;
             }
         }
-        catch (Exception lost) when (lost is ConnectionResetException or ObjectDisposedException)
+        catch (Exception lost) when (lost is ConnectionResetException or SocketException or ObjectDisposedException)
         {
-            failure = lost;
+            _lost = lost; // a client that goes is no failure of who answers it
+        }
+        catch (Exception bug)
+        {
+            Log.Failed(_log, ConnectionId, bug);
+            _lost = failure = bug;
         }
         Shutdown();
         await _unsent.CompleteAsync(failure);
+        // Receiving that waits for its reader ends too.
+        _received.CancelPendingFlush();
     }
 
     private int Send(in ReadOnlySequence<byte> rest, out SocketError error)

@@ -4,13 +4,15 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
 
 namespace Declarative.ApiServer.Http.Transport;
 
 /// <summary>Kestrel's sockets on event loops of this server's own, one per processor. Linux; elsewhere Kestrel's own sockets serve.</summary>
-internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectionListenerFactory
+internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools, ILoggerFactory logs) : IConnectionListenerFactory
 {
     private const int WaitingMax = 512;
+    private static readonly TimeSpan AcceptAgainIn = TimeSpan.FromMilliseconds(50); // a failure that lasts is not tried all the time
 
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
@@ -23,15 +25,27 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
         {
             throw new AddressInUseException(e.Message, e);
         }
-        socket.Listen(WaitingMax);
-        return ValueTask.FromResult<IConnectionListener>(new Listener(socket, pools.Create(new())));
+        var log = logs.CreateLogger<LoopTransport>();
+        var loops = new List<ConnectionLoop>();
+        try
+        {
+            socket.Listen(WaitingMax);
+            for (var i = 0; i < Environment.ProcessorCount; i++) loops.Add(new(i, log));
+            return ValueTask.FromResult<IConnectionListener>(new Listener(socket, [.. loops], pools.Create(new()), log));
+        }
+        catch
+        {
+            socket.Dispose();
+            foreach (var loop in loops) loop.Dispose();
+            throw;
+        }
     }
 
-    private sealed class Listener(Socket socket, MemoryPool<byte> pool) : IConnectionListener
+    private sealed class Listener(Socket socket, ConnectionLoop[] loops, MemoryPool<byte> pool, ILogger log) : IConnectionListener
     {
-        private readonly ConnectionLoop[] _loops = [.. Enumerable.Range(0, Environment.ProcessorCount).Select(x => new ConnectionLoop(x))];
         private readonly string _run = Guid.NewGuid().ToString("n")[..8];
-        private int _accepted;
+        private uint _accepted;
+        private bool _fails;
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -52,21 +66,39 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
                 {
                     return null;
                 }
-                catch (SocketException)
+                catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionAborted)
                 {
                     continue; // the client went while it waited
+                }
+                catch (SocketException e)
+                {
+                    await Failed(e);
+                    continue;
                 }
                 var number = _accepted++;
                 try
                 {
-                    var connection = new LoopConnection(string.Create(CultureInfo.InvariantCulture, $"{_run}-{number}"), accepted, _loops[number % _loops.Length], pool);
+                    var connection = new LoopConnection(string.Create(CultureInfo.InvariantCulture, $"{_run}-{number}"), accepted, loops[number % loops.Length], pool, log);
                     connection.Start();
+                    _fails = false;
                     return connection;
                 }
-                catch (SocketException)
+                catch (Exception e) when (e is SocketException or ObjectDisposedException)
+                {
+                    accepted.Dispose(); // the client is gone, or the loops are
+                }
+                catch (IOException e)
                 {
                     accepted.Dispose();
+                    await Failed(e);
                 }
+            }
+
+            async Task Failed(Exception reason)
+            {
+                if (!_fails) Log.NotAccepted(log, reason.Message);
+                _fails = true;
+                await Task.Delay(AcceptAgainIn, cancellationToken);
             }
         }
 
@@ -79,7 +111,7 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools) : IConnectio
         public ValueTask DisposeAsync()
         {
             socket.Dispose();
-            foreach (var loop in _loops) loop.Dispose();
+            foreach (var loop in loops) loop.Dispose();
             pool.Dispose();
             return ValueTask.CompletedTask;
         }

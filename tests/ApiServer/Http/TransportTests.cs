@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -6,6 +7,8 @@ using System.Text;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.ApiServer.Authentication;
+using Declarative.ApiServer.Http;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -14,6 +17,8 @@ namespace Declarative.Tests.ApiServer.Http;
 public sealed class TransportTests
 {
     private const int Objects = 12;
+    private const int TcpLevel = 6; // IPPROTO_TCP
+    private const int TcpCork = 3; // TCP_CORK
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -89,9 +94,49 @@ public sealed class TransportTests
         }
     }
 
-    private static async Task<RunningFace> Filled()
+    [Fact]
+    public async Task An_end_that_comes_together_with_a_request_ends_the_connection()
     {
-        var face = await RunningFace.Start();
+        await using var face = await RunningFace.Start();
+        for (var i = 0; i < 5; i++)
+        {
+            using var socket = await Connect(face);
+            await using var connection = await Open(face, socket);
+            await connection.WriteAsync(Get("/version"), Stop);
+            await Answer(connection);
+            // Held back until the end goes too: one segment has both.
+            socket.SetRawSocketOption(TcpLevel, TcpCork, BitConverter.GetBytes(1));
+            await connection.WriteAsync(Get("/version"), Stop);
+            socket.Shutdown(SocketShutdown.Send);
+            var buffer = new byte[64 * 1024];
+            // Long before a connection that says nothing is closed.
+            using var inTime = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+            while (await socket.ReceiveAsync(buffer, inTime.Token) > 0) { }
+        }
+    }
+
+    [Fact]
+    public async Task Who_resets_in_the_middle_of_an_answer_is_no_error_of_the_server()
+    {
+        var log = new Lines();
+        await using (var face = await Filled(x => x with { Log = log }))
+        {
+            for (var i = 0; i < 5; i++)
+            {
+                using var socket = await Connect(face);
+                await using var connection = await Open(face, socket);
+                await connection.WriteAsync(Get("/api/v1/namespaces/default/configmaps"), Stop);
+                await connection.ReadExactlyAsync(new byte[1000], Stop);
+                socket.LingerState = new(true, 0);
+                socket.Close();
+            }
+        }
+        Assert.Empty(log.Errors);
+    }
+
+    private static async Task<RunningFace> Filled(Func<HttpOptions, HttpOptions>? change = null)
+    {
+        var face = await RunningFace.Start(change);
         var filler = new string('x', 1024 * 1024);
         for (var i = 0; i < Objects; i++)
         {
@@ -100,10 +145,17 @@ public sealed class TransportTests
         return face;
     }
 
-    private static async Task<SslStream> Open(RunningFace face)
+    private static async Task<SslStream> Open(RunningFace face) => await Open(face, await Connect(face));
+
+    private static async Task<Socket> Connect(RunningFace face)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveBufferSize = 64 * 1024 };
         await socket.ConnectAsync("127.0.0.1", face.Face.Port, Stop);
+        return socket;
+    }
+
+    private static async Task<SslStream> Open(RunningFace face, Socket socket)
+    {
         var stream = new SslStream(new NetworkStream(socket, ownsSocket: true));
         var admin = Identity.All.First(x => x.Role == "admin");
         await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
@@ -121,6 +173,30 @@ public sealed class TransportTests
         Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
 
     private static Task<string> Answer(Stream stream) => new Answers(stream).Next();
+
+    /// <summary>Keeps errors that are logged.</summary>
+    private sealed class Lines : ILoggerFactory, ILogger
+    {
+        public ConcurrentQueue<string> Errors { get; } = new();
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("nothing but errors is kept");
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) Errors.Enqueue($"{formatter(state, exception)} {exception}");
+        }
+
+        public void Dispose()
+        {
+            // Nothing is held.
+        }
+    }
 
     /// <summary>Reads one answer after the other.</summary>
     private sealed class Answers(Stream stream)
