@@ -110,7 +110,7 @@ public sealed class TransportTests
             socket.Shutdown(SocketShutdown.Send);
             var buffer = new byte[64 * 1024];
             // Long before a connection that says nothing is closed.
-            using var inTime = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+            using var inTime = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
             while (await socket.ReceiveAsync(buffer, inTime.Token) > 0) { }
         }
     }
