@@ -7,9 +7,9 @@ using Declarative.Cli.Commands;
 if (args is ["sample-web", .. var rest])
     return await SampleWeb.Run(rest, TimeProvider.System);
 
-// What a start of this command has compiled is noted beside the executable, where that may be written, and the next one compiles it ahead of
+// What a start of a server has compiled is noted beside the executable, where that may be written, and the next one compiles it ahead of
 // its need, on another processor.
-if (args.Length > 0 && CommandTable.Rows.Any(x => x.Name == args[0]))
+if (args is ["up" or "apiserver" or "controllers" or "dns" or "lb" or "mesos", ..])
 {
     ProfileOptimization.SetProfileRoot(AppContext.BaseDirectory);
     ProfileOptimization.StartProfile(args[0] + ".startup");

@@ -15,10 +15,14 @@ internal static class BootstrapRights
     /// <summary>"true" on each role and binding that a new cluster has; "false" keeps it as it is (rbac/v1, AutoUpdateAnnotationKey).</summary>
     public const string AutoUpdate = "rbac.authorization.kubernetes.io/autoupdate";
 
+    /// <summary>What earlier releases named it.</summary>
+    private const string EarlierAutoUpdate = "rbac.authorization.k8s.io/autoupdate";
+
     /// <returns>The stored object with what it lacked; null where nothing is to be written.</returns>
     public static JsonObject? Completed(ResourceKey key, JsonObject stored, JsonObject wanted)
     {
-        if (Metadata.IsDeleting(stored) || Metadata.Of(stored).Object("annotations")?.Text(AutoUpdate) == "false") return null;
+        var annotations = Metadata.Of(stored).Object("annotations") ?? [];
+        if (Metadata.IsDeleting(stored) || annotations.Text(AutoUpdate) == "false" || annotations.Text(EarlierAutoUpdate) == "false") return null;
         var completed = stored.DeepClone().AsObject();
         var lacked = false;
         if (key.Kind == Kind.ClusterRole || key.Kind == Kind.Role) lacked |= Add(completed, "rules", MissingRules(stored, wanted));

@@ -11,7 +11,8 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Reads request bodies into memory, at most <see cref="Limits.RequestBodyBytesMax"/>.</summary>
 internal static class Bodies
 {
-    private const int SmallBytesMax = 64 * 1024;
+    /// <summary>To make sense of more takes a while, and the thread that it was received in has other connections to look after.</summary>
+    public const int SmallBytesMax = 64 * 1024;
 
     /// <summary>
     /// The body as it came. Throws 413, but reads a too large body (up to <see cref="Limits.RequestBodyBytesDrained"/>) to its end first:
@@ -30,7 +31,6 @@ internal static class Bodies
             {
                 var bytes = read.Buffer.ToArray();
                 reader.AdvanceTo(read.Buffer.End);
-                // To make sense of a large one takes a while, and the thread that it was received in has other connections to look after.
                 if (bytes.Length > SmallBytesMax) await Task.Yield();
                 return bytes;
             }

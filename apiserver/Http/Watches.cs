@@ -10,7 +10,7 @@ namespace Declarative.ApiServer.Http;
 
 /// <summary>
 /// WATCH: one JSON line per event, <c>{"type":"ADDED","object":{…}}</c>. Events that are at hand together are flushed together; before
-/// every wait what is written is flushed. A reader that does not read holds back only its own cursor.
+/// every wait what is written is flushed, but at most once in 5 ms. A reader that does not read holds back only its own cursor.
 /// </summary>
 internal static class Watches
 {
@@ -42,8 +42,18 @@ internal static class Watches
                 if (!next.IsCompleted && unflushed > 0 && FlushRest - Stopwatch.GetElapsedTime(flushed) is { Ticks: > 0 } rest) await Task.Delay(rest, CancellationToken.None);
                 if (!next.IsCompleted)
                 {
-                    writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
-                    await writer.FlushAsync(stop.Token);
+                    try
+                    {
+                        writer ??= Answers.Begin(context, 200, lines.ContentType).BodyWriter;
+                        await writer.FlushAsync(stop.Token);
+                    }
+                    catch
+                    {
+                        // An iterator can be disposed of only when it rests.
+                        await stop.CancelAsync();
+                        await ((Task)next.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        throw;
+                    }
                     (unflushed, flushed) = (0, Stopwatch.GetTimestamp());
                 }
                 if (!await next) break;

@@ -17,6 +17,9 @@ public sealed class SharedWatches(IApi inner) : IApi
     /// <summary>Who is further behind gets 410, as from the server: what he has not passed is kept for him.</summary>
     internal const int BehindMax = 20_000;
 
+    /// <summary>Events that followers are told of together, where more and more are at hand.</summary>
+    internal const int ToldAtOnceMax = 256;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, SharedStream> _streams = new(StringComparer.Ordinal);
 
@@ -109,7 +112,7 @@ public sealed class SharedWatches(IApi inner) : IApi
             while (true)
             {
                 var next = events.MoveNextAsync();
-                if (!next.IsCompleted) Tell();
+                if (!next.IsCompleted || stream.Last.Number - untold?.After.Number >= ToldAtOnceMax) Tell();
                 if (!await next) break;
                 Place last;
                 lock (_lock)

@@ -105,6 +105,18 @@ public sealed class SharedWatchesTests
         Assert.True((await Assert.ThrowsAsync<ApiException>(async () => await slow.MoveNextAsync())).IsExpired);
     }
 
+    [Fact]
+    public Task Followers_are_told_also_while_more_and_more_is_at_hand() => Task.Run(async () => // the flood keeps a thread: none of the tests' own
+    {
+        using var ends = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        var api = new Streams { Flood = (3 * SharedWatches.ToldAtOnceMax, ends.Token) };
+        await using var follower = new Follower(new(api), 5);
+        await api.Tell(1, 6);
+        for (var at = 6; at < 6 + 2 * SharedWatches.ToldAtOnceMax; at++) Assert.Equal(at, (await follower.Next()).Revision);
+        Assert.False(ends.IsCancellationRequested);
+        await ends.CancelAsync();
+    }, Stop);
+
     /// <summary>Follows from its making until it is disposed of.</summary>
     private sealed class Follower : IAsyncDisposable
     {
@@ -146,6 +158,9 @@ public sealed class SharedWatchesTests
     {
         private readonly List<Channel<long>> _open = [];
 
+        /// <summary>So many changes follow each that is told of; the thread stands still after them until it is cancelled.</summary>
+        public (int Changes, CancellationToken Until)? Flood { get; init; }
+
         public int Opened { get; private set; }
         public int Open
         {
@@ -184,7 +199,10 @@ public sealed class SharedWatchesTests
                     while (channel.Reader.TryRead(out var revision))
                     {
                         if (revision <= request.From) continue;
-                        yield return new(WatchEventType.Modified, revision, new Stored(ResourceKey.Of(Kind.ConfigMap, "default", "x"), "u", revision, """{"metadata":{"name":"x"}}"""u8.ToArray()));
+                        yield return Change(revision);
+                        if (Flood is not { } flood) continue;
+                        for (var next = 1; next <= flood.Changes; next++) yield return Change(revision + next);
+                        flood.Until.WaitHandle.WaitOne();
                     }
                 }
             }
@@ -193,6 +211,9 @@ public sealed class SharedWatchesTests
                 lock (_open) _open.Remove(channel);
             }
         }
+
+        private static WatchEvent Change(long revision) =>
+            new(WatchEventType.Modified, revision, new Stored(ResourceKey.Of(Kind.ConfigMap, "default", "x"), "u", revision, """{"metadata":{"name":"x"}}"""u8.ToArray()));
 
         private async Task<Channel<long>[]> Begun(int opened)
         {

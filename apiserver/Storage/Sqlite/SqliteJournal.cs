@@ -5,6 +5,7 @@ using Declarative.Api.Kinds;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using SQLitePCL;
 
 namespace Declarative.ApiServer.Storage.Sqlite;
 
@@ -18,6 +19,9 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     /// <summary>Names of history rows are put into order so many at a time: one by one, each would have a page of its own to write.</summary>
     private const int IndexRowsMin = 1000;
+
+    /// <summary>A log of so many pages (16 MB) is copied into the file, by the journal's thread alone: nobody else's waits so long.</summary>
+    private const int LogPagesMax = 4000;
 
     /// <summary>
     /// In order of revision, so that writes go to its end: an index of names would have a page to write for each object. An empty json = it is that of the
@@ -38,7 +42,7 @@ public sealed class SqliteJournal : IJournal, IHistory
 
     private readonly Queue<Action> _work = []; // its lock wakes the thread, which sleeps at once where there is nothing
     private readonly Lock _file = new(); // whoever works with the connection and the statements
-    private TimeSpan _commitTime;
+    private TimeSpan _commitTime = TimeSpan.MaxValue; // until the first commit has shown it
     private bool _ends;
     private readonly Thread _thread;
     private readonly string _path;
@@ -108,32 +112,46 @@ public sealed class SqliteJournal : IJournal, IHistory
             }
             rows.TextAgain(1, ref ns);
             // A kind that this version does not know stays in the file, untouched, for the version that does.
-            if (kind is not null) each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), rows.Blob(5));
+            if (kind is null) continue;
+            var json = rows.Blob(5);
+            if (json.IsEmpty) throw new JournalException(Damaged($"the state of {kindName} {(ns.Length > 0 ? ns + "/" : "")}{rows.Text(2)} at revision {rows.Number(4)} is missing")) { IsDamaged = true };
+            each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), json);
         }
     }
 
-    /// <summary>What waits for it goes on in the journal's thread, which has the next batch at hand then without another thread being woken.</summary>
+    /// <summary>
+    /// What waits for it goes on in the journal's thread, which has the next batch at hand then without another thread being woken. Readers of the
+    /// history who wait for the thread come first.
+    /// </summary>
     public Task Append(IReadOnlyList<JournalRecord> batch, CancellationToken stop) =>
-        Thread.CurrentThread == _thread ? Here(batch) : OnThread(() => Commit(batch), TaskCreationOptions.None);
+        Thread.CurrentThread == _thread && !IsWorkWaiting() ? Here(batch) : OnThread(() => Commit(batch), TaskCreationOptions.None);
 
     public Task AppendAtOnce(IReadOnlyList<JournalRecord> batch, CancellationToken stop)
     {
-        if (_commitTime > WaitMax || !_file.TryEnter()) return Append(batch, stop);
-        try
+        if (_commitTime <= WaitMax && _file.TryEnter())
         {
-            return Here(batch);
+            try
+            {
+                // Names to put in order and a log to copy take far longer than a commit.
+                if (_unindexed + batch.Count < IndexRowsMin && !IsLogLong()) return Here(batch);
+            }
+            finally
+            {
+                _file.Exit();
+            }
         }
-        finally
-        {
-            _file.Exit();
-        }
+        return Append(batch, stop);
     }
 
     private Task Here(IReadOnlyList<JournalRecord> batch)
     {
         try
         {
-            lock (_file) Commit(batch);
+            lock (_file)
+            {
+                Commit(batch);
+                if (Thread.CurrentThread == _thread) ShortenLog();
+            }
             return Task.CompletedTask;
         }
         catch (SqliteException e)
@@ -180,9 +198,31 @@ public sealed class SqliteJournal : IJournal, IHistory
         {
             (_indexed, _unindexed, _historyBytes) = before;
             // On a full disk or an I/O error SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html, 3.
-            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.Run();
+            if (raw.sqlite3_get_autocommit(_connection!.Handle) == 0) _rollback!.Run();
             throw;
         }
+    }
+
+    /// <summary>Pages that were written to the log since the last checkpoint. The holder of the file's lock asks.</summary>
+    private bool IsLogLong()
+    {
+        if (_connection?.Handle is not { } database) return false;
+        raw.sqlite3_db_status(database, raw.SQLITE_DBSTATUS_CACHE_WRITE, out var pages, out _, 0);
+        return pages >= LogPagesMax;
+    }
+
+    private void ShortenLog()
+    {
+        if (IsLogLong()) Checkpoint();
+    }
+
+    /// <summary>What was written stays written where this fails: the log goes on, and it is tried again after as many pages.</summary>
+    private void Checkpoint()
+    {
+        var database = _connection!.Handle!;
+        raw.sqlite3_db_status(database, raw.SQLITE_DBSTATUS_CACHE_WRITE, out _, out _, 1);
+        var code = raw.sqlite3_wal_checkpoint_v2(database, "main", raw.SQLITE_CHECKPOINT_PASSIVE, out _, out _);
+        if (code != raw.SQLITE_OK) _log.NoCheckpoint(_path, raw.sqlite3_errmsg(database).utf8_to_string());
     }
 
     public Task Advance(long revision, CancellationToken stop) => OnThread(() =>
@@ -346,7 +386,9 @@ public sealed class SqliteJournal : IJournal, IHistory
     {
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path, Pooling = false, Mode = SqliteOpenMode.ReadWriteCreate, DefaultTimeout = 1 }.ToString());
         _connection.Open();
-        Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -16384");
+        Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0", "PRAGMA cache_size = -16384");
+        // The log of a process that was killed: many of them in a row would make it grow.
+        Checkpoint();
         var layout = LayoutOfFile();
         if (layout > Layout) throw new JournalException($"{_path} was written by a later version (its layout is {layout}, and this version knows layouts through {Layout}): start that version, or restore a backup of this one");
         if (IsLaidOutByName()) Execute("BEGIN", "ALTER TABLE object RENAME TO object_by_name", ObjectTable, "INSERT INTO object SELECT revision, kind, namespace, name, uid, json FROM object_by_name ORDER BY revision", "DROP TABLE object_by_name", "COMMIT");
@@ -430,7 +472,11 @@ public sealed class SqliteJournal : IJournal, IHistory
             T result;
             try
             {
-                lock (_file) result = work();
+                lock (_file)
+                {
+                    result = work();
+                    ShortenLog();
+                }
             }
             catch (SqliteException e)
             {
@@ -457,6 +503,11 @@ public sealed class SqliteJournal : IJournal, IHistory
         }
     }
 
+    private bool IsWorkWaiting()
+    {
+        lock (_work) return _work.Count > 0;
+    }
+
     private void Work()
     {
         while (Next() is { } action) action();
@@ -478,7 +529,9 @@ public sealed class SqliteJournal : IJournal, IHistory
         SqliteFull => $"no space is left for {_path}: free some and try again",
         SqliteBusy => $"{_path} is in use by another process: stop it, or choose another data directory",
         SqliteIoError => $"{_path} can not be read or written: {e.Message}",
-        SqliteCorrupt or SqliteNotADatabase => $"{_path} is damaged ({e.Message}): restore it from a backup",
+        SqliteCorrupt or SqliteNotADatabase => Damaged(e.Message),
         _ => $"{_path}: {e.Message}",
     };
+
+    private string Damaged(string how) => $"{_path} is damaged ({how}): restore it from a backup";
 }

@@ -126,6 +126,17 @@ public sealed class BootstrapPolicyTests
             api.Admin.Patch(key, PatchKind.Merge, System.Text.Encoding.UTF8.GetBytes($$"""{"metadata":{"annotations":{{annotations}},"labels":{"kubernetes.io/bootstrapping":null} },{{member}}}"""), stop: stop);
     }
 
+    [Theory]
+    [InlineData("rbac.authorization.kubernetes.io/autoupdate", "false", false)]
+    [InlineData("rbac.authorization.k8s.io/autoupdate", "false", false)]
+    [InlineData("rbac.authorization.k8s.io/autoupdate", "true", true)]
+    public void What_an_earlier_release_was_told_to_keep_is_kept(string key, string value, bool isCompleted)
+    {
+        var stored = System.Text.Json.Nodes.JsonNode.Parse($$"""{"metadata":{"name":"r","annotations":{"{{key}}":"{{value}}"} },"rules":[]}""")!.AsObject();
+        var wanted = System.Text.Json.Nodes.JsonNode.Parse("""{"metadata":{"name":"r"},"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]}""")!.AsObject();
+        Assert.Equal(isCompleted, BootstrapRights.Completed(ResourceKey.Of(Kind.ClusterRole, "", "r"), stored, wanted) is not null);
+    }
+
     [Fact]
     public void Every_part_reports_its_traffic_and_its_events()
     {

@@ -182,6 +182,56 @@ public sealed class SqliteJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task An_object_whose_state_is_missing_is_named()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using (var journal = await SqliteJournal.Open(File))
+        {
+            await journal.Append([Change(2, "a")], stop);
+        }
+        await Execute("DROP TRIGGER history_forgets; DELETE FROM history");
+        await using var damaged = await SqliteJournal.Open(File);
+        var refused = await Assert.ThrowsAsync<JournalException>(() => damaged.Load(stop));
+        Assert.True(refused.IsDamaged);
+        Assert.EndsWith("is damaged (the state of /v1/configmaps default/a at revision 2 is missing): restore it from a backup", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_reads_the_history_waits_for_the_batch_at_hand_alone()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var journal = await SqliteJournal.Open(File);
+        // Without the test's context: what follows a batch goes on in the journal's thread, as the loop of writes does.
+        await Task.Run(async () =>
+        {
+            for (var revision = 2; revision < 200; revision += 2)
+            {
+                await journal.Append([Change(revision, "a" + revision)], stop);
+                var read = journal.Read(new(Kind.ConfigMap, "default", "a" + revision), 10, 0, stop);
+                await journal.Append([Change(revision + 1, "b" + revision)], stop);
+                Assert.True(read.IsCompletedSuccessfully);
+                Assert.Single(await read);
+            }
+        }, stop);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_log_is_copied_into_the_file_before_it_is_much_longer_than_16_MB(bool atOnce)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var journal = await SqliteJournal.Open(File);
+        var json = System.Text.Encoding.UTF8.GetBytes("{\"metadata\":{},\"x\":\"" + new string('x', 1_000_000) + "\"}");
+        for (var revision = 2; revision < 62; revision++)
+        {
+            var batch = new JournalRecord[] { new(revision, new(Kind.ConfigMap, "default", "a"), "u", json) { Previous = revision - 1 } };
+            await (atOnce ? journal.AppendAtOnce(batch, stop) : journal.Append(batch, stop));
+        }
+        Assert.InRange(new FileInfo(File + "-wal").Length, 1, 20_000_000);
+    }
+
+    [Fact]
     public async Task A_damaged_file_is_named()
     {
         await System.IO.File.WriteAllTextAsync(File, new string('x', 8192), TestContext.Current.CancellationToken);
@@ -233,6 +283,9 @@ public sealed class SqliteJournalTests : IDisposable
 
         static byte[] Json(int bytes) => System.Text.Encoding.UTF8.GetBytes("{\"metadata\":{},\"x\":\"" + new string('x', bytes - 24) + "\"}");
     }
+
+    private static JournalRecord Change(long revision, string name) =>
+        new(revision, new(Kind.ConfigMap, "default", name), "u", "{\"metadata\":{}}"u8.ToArray()) { Origin = new(DateTimeOffset.UnixEpoch, "me", "test", Origin.Create) };
 
     private async Task Execute(string text)
     {
