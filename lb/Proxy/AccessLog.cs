@@ -80,6 +80,20 @@ internal sealed class AccessLog : IAsyncDisposable
         });
     }
 
+    /// <summary>Of a request that an event loop refused by its head: nothing else of it is known.</summary>
+    public void Refused(ClientConnection client, int status)
+    {
+        if (!MayWrite()) return;
+        Line(json =>
+        {
+            json.WriteString("client", client.ClientAddress);
+            json.WriteString("listener", client.Listener.Key.ToString());
+            json.WriteString("protocol", "HTTP/1.1");
+            json.WriteBoolean("tls", client.Listener.Target == ListenerTarget.IngressTls);
+            json.WriteNumber("status", status);
+        });
+    }
+
     public void Connection(System.Net.IPAddress client, OpenListener listener, Cluster cluster, Destination destination, long since)
     {
         if (!MayWrite()) return;
@@ -94,12 +108,11 @@ internal sealed class AccessLog : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        lock (_lock)
-        {
-            if (_leftOut > 0) Line(json => json.WriteNumber("leftOut", _leftOut));
-        }
         _lines.Writer.TryComplete();
         await _writing;
+        long leftOut;
+        lock (_lock) (leftOut, _leftOut) = (_leftOut, 0);
+        if (leftOut > 0) await _stream.WriteAsync(Text(json => json.WriteNumber("leftOut", leftOut))); // the queue may have been full
         await _stream.DisposeAsync();
     }
 
@@ -138,6 +151,13 @@ internal sealed class AccessLog : IAsyncDisposable
 
     private bool Line(Action<Utf8JsonWriter> write)
     {
+        if (_lines.Writer.TryWrite(Text(write))) return true;
+        lock (_lock) _leftOut++;
+        return false;
+    }
+
+    private static byte[] Text(Action<Utf8JsonWriter> write)
+    {
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer))
         {
@@ -147,9 +167,7 @@ internal sealed class AccessLog : IAsyncDisposable
             json.WriteEndObject();
         }
         buffer.Write("\n"u8);
-        if (_lines.Writer.TryWrite(buffer.WrittenSpan.ToArray())) return true;
-        lock (_lock) _leftOut++;
-        return false;
+        return buffer.WrittenSpan.ToArray();
     }
 
     private async Task Write()

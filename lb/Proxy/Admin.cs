@@ -40,6 +40,8 @@ internal static class Admin
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_revision {revision}\n");
         Head("declarative_lb_udp_flows", "gauge", "UDP flows in use.");
         text.Append(CultureInfo.InvariantCulture, $"declarative_lb_udp_flows {sockets.Flows}\n");
+        Head("declarative_lb_listener_refusals_total", "counter", "Requests refused by their head alone, before a Service was known.");
+        foreach (var listener in sockets.Listeners) text.Append(CultureInfo.InvariantCulture, $"declarative_lb_listener_refusals_total{{listener=\"{listener.Key}\"}} {listener.Refusals}\n");
         var clusters = table.Clusters.ToList();
         Series("declarative_lb_requests_total", "counter", "HTTP requests routed.", x => x.Counts.Requests);
         Series("declarative_lb_tcp_connections_total", "counter", "TCP connections passed through.", x => x.Counts.Connections);

@@ -40,6 +40,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
 
     public int Count => _open.Count + _udpLoops.Count;
 
+    public IEnumerable<OpenListener> Listeners => _open.Values;
+
     public int OpenConnections => Volatile.Read(ref _count);
 
     /// <summary>UDP flows that are in use.</summary>

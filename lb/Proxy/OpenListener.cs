@@ -26,6 +26,7 @@ internal sealed class OpenListener : IDisposable
     private readonly Socket _socket;
     private Cluster? _cluster;
     private Action? _end;
+    private long _refusals;
 
     /// <exception cref="SocketException">The address cannot be listened on.</exception>
     public OpenListener(ListenerKey key, ListenerTarget target, Cluster? cluster)
@@ -56,6 +57,11 @@ internal sealed class OpenListener : IDisposable
         get => Volatile.Read(ref _cluster);
         set => Volatile.Write(ref _cluster, value);
     }
+
+    /// <summary>Requests refused by their head alone, before a Service was known.</summary>
+    public long Refusals => Volatile.Read(ref _refusals);
+
+    public void CountRefusal() => Interlocked.Increment(ref _refusals);
 
     public ValueTask<Socket> Accept(CancellationToken stop) => _socket.AcceptAsync(stop);
 

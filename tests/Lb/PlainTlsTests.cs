@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Authentication;
 using System.Text;
+using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Lb;
@@ -74,6 +75,29 @@ public sealed class PlainTlsTests
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n"), Stop);
             Assert.Contains("\r\nshop\r\n", await ToEnd(stream), StringComparison.Ordinal);
         }));
+    }
+
+    [Fact]
+    public async Task AHeadWithTooManyLinesIsRefusedLoggedAndCounted()
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"lb-access-{Environment.ProcessId}-{Guid.NewGuid():N}.log");
+        try
+        {
+            await using (var world = await LbWorld.Start(x => x with { AccessLog = file }))
+            {
+                await Site(world);
+                await using var stream = await Connect(world, SslProtocols.None);
+                await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {Host}\r\n{string.Concat(Enumerable.Range(0, 200).Select(x => $"X-{x}: 1\r\n"))}\r\n"), Stop);
+                Assert.StartsWith("HTTP/1.1 431 ", await ToEnd(stream), StringComparison.Ordinal);
+                Assert.Contains($":{world.Options.HttpsPort}\"}} 1\n", await world.Get(world.Options.AdminPort, "/metrics"), StringComparison.Ordinal);
+            }
+            var line = JsonNode.Parse((await File.ReadAllLinesAsync(file, Stop)).Single())!;
+            Assert.Equal((431, true, "127.0.0.1"), ((int)line["status"]!, (bool)line["tls"]!, (string)line["client"]!));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     /// <summary>Requests that a loop carries and one that it gives away, in one stream, cut into records of every size.</summary>

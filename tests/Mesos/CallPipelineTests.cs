@@ -12,7 +12,7 @@ public sealed class CallPipelineTests : IDisposable
 {
     private const string Answers = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
         + "HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\nContent-Type: text/plain\r\n\r\nno, sorry"
-        + "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\nb\r\n subscribed\r\n0\r\n\r\n"
+        + "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\nb\r\n subscribed\r\n0\r\nX-Took: 3\r\nX-By: me\r\n\r\n"
         + "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
     private static readonly CancellationToken Stop = TestContext.Current.CancellationToken;
@@ -44,6 +44,8 @@ public sealed class CallPipelineTests : IDisposable
     [InlineData("HTTP/1.1 202 Accepted\r\nContent-Length: many\r\n\r\n")]
     [InlineData("HTTP/1.1 202 Accepted\r\nContent-Length: -1\r\n\r\n")]
     [InlineData("HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")]
+    [InlineData("HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n")]
+    [InlineData("HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n7fffffff\r\n")]
     public void What_is_no_answer_is_refused(string text)
     {
         var buffer = new ReadOnlySequence<byte>(Encoding.ASCII.GetBytes(text));
@@ -54,7 +56,7 @@ public sealed class CallPipelineTests : IDisposable
     public async Task A_call_waits_for_no_other_and_each_has_its_answer()
     {
         using var pipeline = Open();
-        var calls = Enumerable.Range(0, 4).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"))).ToList();
+        var calls = Enumerable.Range(0, 4).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"), Stop)!).ToList();
         using var master = await _listener.AcceptTcpClientAsync(Stop);
         Assert.Equal("call 0;call 1;call 2;call 3;", await Read(master, 28)); // and none is answered yet
         Assert.True(pipeline.IsFit);
@@ -68,30 +70,52 @@ public sealed class CallPipelineTests : IDisposable
     public async Task A_lost_connection_is_told_to_all_who_wait_and_to_who_comes_after()
     {
         using var pipeline = Open();
-        var calls = Enumerable.Range(0, 2).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"))).ToList();
+        var calls = Enumerable.Range(0, 2).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"), Stop)!).ToList();
         var master = await _listener.AcceptTcpClientAsync(Stop);
         await Read(master, 14);
         master.Dispose();
         foreach (var call in calls) await Assert.ThrowsAnyAsync<IOException>(() => call);
         Assert.False(pipeline.IsFit);
-        await Assert.ThrowsAnyAsync<IOException>(() => pipeline.Send("late"u8.ToArray()));
+        Assert.Null(pipeline.Send("late"u8.ToArray(), Stop));
+        Assert.NotNull(pipeline.Why);
+        await pipeline.Running;
+    }
+
+    [Fact]
+    public async Task A_call_that_is_given_up_before_it_was_sent_is_never_sent()
+    {
+        var connected = new TaskCompletionSource();
+        using var pipeline = new CallPipeline(async stop =>
+        {
+            await connected.Task;
+            return await Connect(stop);
+        }, TimeSpan.FromSeconds(30), TimeProvider.System);
+        using var lease = new CancellationTokenSource();
+        var first = pipeline.Send("first;"u8.ToArray(), lease.Token)!;
+        var second = pipeline.Send("second;"u8.ToArray(), Stop)!;
+        await lease.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        connected.SetResult();
+        using var master = await _listener.AcceptTcpClientAsync(Stop);
+        Assert.Equal("second;", await Read(master, 7));
+        await master.GetStream().WriteAsync("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), Stop);
+        Assert.Equal(202, (await second).Status);
+        Assert.True(pipeline.IsFit);
     }
 
     [Fact]
     public async Task Who_does_not_answer_in_time_is_given_up()
     {
         using var pipeline = Open(TimeSpan.FromMilliseconds(50));
-        var call = pipeline.Send("call"u8.ToArray());
+        var call = pipeline.Send("call"u8.ToArray(), Stop)!;
         using var master = await _listener.AcceptTcpClientAsync(Stop);
         Assert.Contains("no answer", (await Assert.ThrowsAnyAsync<IOException>(() => call)).Message, StringComparison.Ordinal);
         Assert.False(pipeline.IsFit);
     }
 
-    private CallPipeline Open(TimeSpan? patience = null)
-    {
-        var address = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
-        return new(stop => new MasterAccess().Connect(address, stop), patience ?? TimeSpan.FromSeconds(30), TimeProvider.System);
-    }
+    private CallPipeline Open(TimeSpan? patience = null) => new(Connect, patience ?? TimeSpan.FromSeconds(30), TimeProvider.System);
+
+    private Task<Stream> Connect(CancellationToken stop) => new MasterAccess().Connect(new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), stop);
 
     private static async Task<string> Read(TcpClient from, int length)
     {

@@ -25,7 +25,7 @@ public abstract class HttpSchedulerContract(bool json) : SchedulerContract
         if (server is not null)
             await server.DisposeAsync();
         foreach (var client in clients)
-            client.Dispose();
+            await client.DisposeAsync();
     }
 }
 

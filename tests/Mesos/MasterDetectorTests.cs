@@ -107,6 +107,10 @@ public class MasterDetectorTests
             Assert.Equal($"{file}: is of principal me, but you is given", Assert.Throws<FormatException>(() => new MasterAccess().WithSecretOf(file, "you")).Message);
             await File.WriteAllTextAsync(file, "s3cret", TestContext.Current.CancellationToken);
             Assert.Equal($"{file}: names no principal, and none is given", Assert.Throws<FormatException>(() => new MasterAccess().WithSecretOf(file)).Message);
+            await File.WriteAllTextAsync(file, "me s3cret too", TestContext.Current.CancellationToken);
+            Assert.Equal($"{file}: expected a secret alone or PRINCIPAL SECRET, found 3 words", Assert.Throws<FormatException>(() => new MasterAccess().WithSecretOf(file)).Message);
+            await File.WriteAllTextAsync(file, "{\"principal\":\"me\"}", TestContext.Current.CancellationToken);
+            Assert.Equal($"{file}: expected a text 'secret'", Assert.Throws<FormatException>(() => new MasterAccess().WithSecretOf(file)).Message);
         }
         finally
         {

@@ -62,12 +62,11 @@ internal sealed unsafe partial class PlainConnection
     /// </summary>
     private void Refuse()
     {
-        if (_tls is null)
+        _client.Listener.CountRefusal();
+        _proxy.Log?.Refused(_client, 431);
+        for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
         {
-            for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
-            {
-                // More of the same.
-            }
+            // More of the same; over TLS as it came, for nothing is read after it.
         }
         var written = 0;
         var to = new Span<byte>(_loop.Outgoing, EventLoop.BufferBytes);

@@ -20,7 +20,7 @@ internal static class Abandoned
         {
             world.Directory.Delete(container, world.Directory.Sandbox(world.Id!.Value, framework.Value, executor.Value, container));
         }
-        catch (IOException busy)
+        catch (Exception busy) when (busy is IOException or UnauthorizedAccessException)
         {
             Log.Note(world.Log, world.Options.Hostname, $"what is left of executor {executor.Value} cannot be removed: {busy.Message}");
         }

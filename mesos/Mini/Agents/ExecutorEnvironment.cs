@@ -6,6 +6,9 @@ namespace Declarative.Mesos.Mini.Agents;
 /// </summary>
 internal static class ExecutorEnvironment
 {
+    /// <summary>Whoever has it speaks as the executor: it is the executor's alone.</summary>
+    public const string Token = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
+
     public static IReadOnlyList<(string Name, string Value)> Of(AgentWorld world, ExecutorRun run)
     {
         var times = world.Options.Executors;
@@ -29,7 +32,7 @@ internal static class ExecutorEnvironment
         if (run.Executor?.Resources.FirstOrDefault(resource => resource.AllocationInfo is not null) is { } allocated)
             variables.Add(("MESOS_ALLOCATION_ROLE", allocated.AllocationInfo.Role));
         if (world.Options.ExecutorKey is { } key)
-            variables.Add(("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", ExecutorTokens.Make(key, new(run.FrameworkId.Value, run.ExecutorId.Value, run.Container.Value))));
+            variables.Add((Token, ExecutorTokens.Make(key, new(run.FrameworkId.Value, run.ExecutorId.Value, run.Container.Value))));
         return variables;
     }
 

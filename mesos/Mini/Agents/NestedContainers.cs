@@ -106,7 +106,11 @@ internal sealed class NestedContainers(ProcessAgent agent, AgentWorld world)
         if (container is null)
             return null;
         if (agent.Runs.FirstOrDefault(run => run.EndedAt is null && run.Own?.Process is not null && Name(run.Container) == Name(container)) is { } own)
-            return new(own.Own!.Process!, own.Sandbox, TaskCommand.Merge(ExecutorEnvironment.Of(world, own), own.Executor!.Command?.Environment), Mounts: null);
+        {
+            var variables = ExecutorEnvironment.Of(world, own).Where(variable => variable.Name != ExecutorEnvironment.Token);
+            return new(own.Own!.Process!, own.Sandbox, TaskCommand.Merge([.. variables], own.Executor!.Command?.Environment), Mounts: null);
+        }
+
         return Parent(container) is { Process: { } process } task
             ? new(process, task.Sandbox, TaskCommand.Merge(task.Environment, task.Info.Command?.Environment), task.Mounts)
             : null;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Declarative.Mesos.Protocol;
 
 namespace Declarative.Mesos.Mini.Master;
 
@@ -13,7 +14,7 @@ public static class Credentials
     {
         var text = File.ReadAllText(file);
         var credentials = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (principal, secret, where) in text.TrimStart().StartsWith('{') ? OfJson(text, file) : OfLines(text, file))
+        foreach (var (principal, secret, where) in CredentialText.IsJson(text) ? OfJson(text, file) : OfLines(text, file))
         {
             if (!credentials.TryAdd(principal, secret))
                 throw new FormatException($"{where}: principal {principal} stands here a second time");
@@ -26,7 +27,7 @@ public static class Credentials
     {
         foreach (var (index, line) in text.Split('\n').Index())
         {
-            if (line.Split((char[])[' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries) is not { Length: > 0 } words)
+            if (CredentialText.Words(line) is not { Length: > 0 } words)
                 continue;
             var where = $"{file} line {index + 1}";
             yield return words is [var principal, var secret] ? (principal, secret, where) : throw new FormatException($"{where}: expected PRINCIPAL SECRET, found {words.Length} words");
@@ -35,30 +36,14 @@ public static class Credentials
 
     private static IEnumerable<(string Principal, string Secret, string Where)> OfJson(string text, string file)
     {
-        JsonDocument document;
-        try
+        using var document = CredentialText.Json(text, file);
+        if (!document.RootElement.TryGetProperty("credentials", out var list) || list.ValueKind != JsonValueKind.Array)
+            throw new FormatException($"{file}: expected an array 'credentials'");
+        foreach (var (index, one) in list.EnumerateArray().Index())
         {
-            document = JsonDocument.Parse(text);
-        }
-        catch (JsonException broken)
-        {
-            throw new FormatException($"{file}: line {broken.LineNumber + 1} is not JSON", broken);
-        }
-
-        using (document)
-        {
-            if (!document.RootElement.TryGetProperty("credentials", out var list) || list.ValueKind != JsonValueKind.Array)
-                throw new FormatException($"{file}: expected an array 'credentials'");
-            foreach (var (index, one) in list.EnumerateArray().Index())
-            {
-                var where = $"{file} credentials[{index}]";
-                yield return (Member(one, "principal", where), Member(one, "secret", where), where);
-            }
+            var where = $"{file} credentials[{index}]";
+            var (principal, secret) = CredentialText.Of(one, where);
+            yield return (principal, secret, where);
         }
     }
-
-    private static string Member(JsonElement credential, string name, string where) =>
-        credential.ValueKind == JsonValueKind.Object && credential.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text
-            ? text
-            : throw new FormatException($"{where}: expected a text '{name}'");
 }

@@ -54,12 +54,23 @@ internal sealed record CallAnswer(int Status, string Text, bool IsLast)
     {
         while (reader.TryReadTo(out ReadOnlySequence<byte> size, "\r\n"u8))
         {
-            if (!Utf8Parser.TryParse(size.ToArray(), out int length, out _, 'x') || length < 0 || body.Length + length > BodyBytesMax) throw new IOException("an answer has a chunk of no size");
+            if (!Utf8Parser.TryParse(size.ToArray(), out int length, out _, 'x') || length < 0 || length > BodyBytesMax - body.Length) throw new IOException("an answer has a chunk of no size");
+            if (length == 0) return TryReadTrailers(ref reader);
             if (reader.Remaining < length + 2) return false;
             body.Append(Encoding.UTF8.GetString(reader.UnreadSequence.Slice(0, length)));
             reader.Advance(length + 2);
-            if (length == 0) return true;
         }
         return false;
+    }
+
+    /// <summary><c>*(name: value CRLF) CRLF</c> behind the last chunk; nobody reads them.</summary>
+    private static bool TryReadTrailers(ref SequenceReader<byte> reader)
+    {
+        var all = reader.Remaining;
+        while (reader.TryReadTo(out ReadOnlySequence<byte> line, "\r\n"u8))
+        {
+            if (line.IsEmpty) return true;
+        }
+        return all > HeadBytesMax ? throw new IOException("the trailers of an answer do not end") : false;
     }
 }

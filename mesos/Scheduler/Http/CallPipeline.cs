@@ -22,6 +22,7 @@ internal sealed class CallPipeline : IDisposable
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _over;
     private Exception? _broken;
+    private Task _cancelled = Task.CompletedTask;
     private int _waiting;
     private long _used;
 
@@ -36,13 +37,14 @@ internal sealed class CallPipeline : IDisposable
         Running = Run(connect);
     }
 
-    private sealed class Pending(ReadOnlyMemory<byte> request)
+    private sealed class Pending(ReadOnlyMemory<byte> request, CancellationToken stop)
     {
         public ReadOnlyMemory<byte> Request => request;
+        public CancellationToken Stop => stop;
         public TaskCompletionSource<CallAnswer> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>Ends when the connection has ended.</summary>
+    /// <summary>Ends when the connection has ended; throws nothing.</summary>
     public Task Running { get; }
 
     /// <summary>False: it is broken, or too old to be trusted; the next call needs another one.</summary>
@@ -54,21 +56,32 @@ internal sealed class CallPipeline : IDisposable
         }
     }
 
-    /// <param name="request">Head and body.</param>
-    /// <exception cref="IOException">The connection broke, or there was no answer in time: the call may have been taken.</exception>
-    public Task<CallAnswer> Send(ReadOnlyMemory<byte> request)
+    /// <summary>The reason, once it is broken.</summary>
+    public Exception? Why
     {
-        var pending = new Pending(request);
+        get
+        {
+            lock (_gate) return _broken;
+        }
+    }
+
+    /// <param name="request">Head and body.</param>
+    /// <param name="stop">What is not sent by then is never sent.</param>
+    /// <returns>null: it was broken before, and nothing is sent.</returns>
+    /// <exception cref="IOException">The connection broke, or there was no answer in time: the call may have been taken.</exception>
+    public Task<CallAnswer>? Send(ReadOnlyMemory<byte> request, CancellationToken stop)
+    {
+        var pending = new Pending(request, stop);
         lock (_gate)
         {
-            if (_broken is { } why) return Task.FromException<CallAnswer>(why);
+            if (_broken is not null) return null;
             if (_waiting++ == 0) _over.CancelAfter(_patience);
             _unsent.Writer.TryWrite(pending);
         }
-        return pending.Answer.Task;
+        return pending.Answer.Task.WaitAsync(stop);
     }
 
-    /// <summary>Ends the connection: its loop, which throws nothing, ends by itself.</summary>
+    /// <summary>Ends the connection: <see cref="Running"/> ends soon.</summary>
     public void Dispose() => Break(new IOException("the connection is not used any more"));
 
     private async Task Run(Func<CancellationToken, Task<Stream>> connect)
@@ -82,6 +95,8 @@ internal sealed class CallPipeline : IDisposable
         {
             Break(e);
         }
+        await _cancelled;
+        _over.Dispose();
     }
 
     private async Task Write(Stream stream)
@@ -94,12 +109,7 @@ internal sealed class CallPipeline : IDisposable
                 buffer.ResetWrittenCount();
                 while (buffer.WrittenCount < WriteBytesMax && _unsent.Reader.TryRead(out var pending))
                 {
-                    lock (_gate)
-                    {
-                        if (_broken is null) _unanswered.Enqueue(pending);
-                        else pending.Answer.TrySetException(_broken);
-                    }
-                    buffer.Write(pending.Request.Span);
+                    if (IsToBeSent(pending)) buffer.Write(pending.Request.Span);
                 }
                 await stream.WriteAsync(buffer.WrittenMemory, _over.Token);
             }
@@ -108,6 +118,27 @@ internal sealed class CallPipeline : IDisposable
         {
             Break(e);
             throw;
+        }
+    }
+
+    /// <summary>Not one whose caller has gone: what it wanted may be wrong by now.</summary>
+    private bool IsToBeSent(Pending pending)
+    {
+        lock (_gate)
+        {
+            if (_broken is not null)
+            {
+                pending.Answer.TrySetException(_broken);
+                return false;
+            }
+            if (pending.Stop.IsCancellationRequested)
+            {
+                pending.Answer.TrySetCanceled(pending.Stop);
+                if (--_waiting == 0) _over.CancelAfter(Timeout.InfiniteTimeSpan);
+                return false;
+            }
+            _unanswered.Enqueue(pending);
+            return true;
         }
     }
 
@@ -162,8 +193,8 @@ internal sealed class CallPipeline : IDisposable
             lost = [.. _unanswered];
             while (_unsent.Reader.TryRead(out var unsent)) lost.Add(unsent);
             _unanswered.Clear();
+            _cancelled = _over.CancelAsync();
         }
         foreach (var pending in lost) pending.Answer.TrySetException(why);
-        _over.Cancel();
     }
 }

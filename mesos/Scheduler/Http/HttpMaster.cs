@@ -16,7 +16,7 @@ namespace Declarative.Mesos.Scheduler.Http;
 /// A master over the v1 scheduler HTTP API, real or embedded. The event stream has a connection of its own (a master answers a call
 /// on that connection into the stream); calls share another, and reach the master in the order in which <see cref="Call"/> was called.
 /// </summary>
-public sealed class HttpMaster : IMaster, IDisposable
+public sealed class HttpMaster : IMaster, IDisposable, IAsyncDisposable
 {
     private const string StreamIdHeader = "Mesos-Stream-Id";
     private const string Path = "/api/v1/scheduler";
@@ -25,9 +25,10 @@ public sealed class HttpMaster : IMaster, IDisposable
     private readonly HttpMasterOptions _options;
     private readonly TimeProvider _time;
     private readonly HttpClient _streams;
-    private readonly HttpClient _calls;
+    private readonly HttpClient? _calls;
     private readonly string _mediaType;
     private readonly Lock _gate = new();
+    private readonly List<Task> _connections = [];
     private (Uri To, CallPipeline Calls)? _pipeline;
     private volatile Subscription? _subscription;
 
@@ -36,7 +37,8 @@ public sealed class HttpMaster : IMaster, IDisposable
         _options = options;
         _time = time;
         _streams = new(options.Access.Handler(int.MaxValue)) { Timeout = Timeout.InfiniteTimeSpan };
-        _calls = new(options.Access.Handler(16)) { Timeout = Timeout.InfiniteTimeSpan };
+        if (options.Access.Account is not null)
+            _calls = new(options.Access.Handler(16)) { Timeout = Timeout.InfiniteTimeSpan };
         _mediaType = options.Json ? "application/json" : "application/x-protobuf";
     }
 
@@ -92,7 +94,7 @@ public sealed class HttpMaster : IMaster, IDisposable
         try
         {
             // The token of an account is asked for in between; all others go one behind the other.
-            var (status, text) = _options.Access.Account is null ? await Pipelined(current, call, stop) : await Alone(current, call, stop);
+            var (status, text) = _calls is { } calls ? await Alone(calls, current, call, stop) : await Pipelined(current, call, stop);
             if (status is < 200 or >= 300)
                 throw Refusal(status, text, current.Address);
         }
@@ -109,15 +111,36 @@ public sealed class HttpMaster : IMaster, IDisposable
     public void Dispose()
     {
         _streams.Dispose();
-        _calls.Dispose();
+        _calls?.Dispose();
         lock (_gate)
             _pipeline?.Calls.Dispose();
     }
 
+    /// <summary>Waits also until every connection for calls has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        Task[] connections;
+        lock (_gate)
+            connections = [.. _connections];
+        await Task.WhenAll(connections);
+    }
+
     private async Task<(int Status, string Text)> Pipelined(Subscription current, Call call, CancellationToken stop)
     {
-        var answer = await PipelineTo(current.Address).Send(Raw(current, Encode(call))).WaitAsync(stop);
-        return (answer.Status, answer.Text);
+        var raw = Raw(current, Encode(call));
+        for (var isSecond = false; ; isSecond = true)
+        {
+            var pipeline = PipelineTo(current.Address);
+            if (pipeline.Send(raw, stop) is { } sent)
+            {
+                var answer = await sent;
+                return (answer.Status, answer.Text);
+            }
+            // It broke just now, and the call was surely not sent: another connection may do.
+            if (isSecond)
+                throw new IOException(pipeline.Why!.Message, pipeline.Why);
+        }
     }
 
     private CallPipeline PipelineTo(Uri address)
@@ -133,6 +156,8 @@ public sealed class HttpMaster : IMaster, IDisposable
 
             var made = new CallPipeline(stop => _options.Access.Connect(address, stop), _options.CallTimeout, _time);
             _pipeline = (address, made);
+            _connections.RemoveAll(connection => connection.IsCompleted);
+            _connections.Add(made.Running);
             return made;
         }
     }
@@ -150,13 +175,13 @@ public sealed class HttpMaster : IMaster, IDisposable
         return raw;
     }
 
-    private async Task<(int Status, string Text)> Alone(Subscription current, Call call, CancellationToken stop)
+    private async Task<(int Status, string Text)> Alone(HttpClient calls, Subscription current, Call call, CancellationToken stop)
     {
         using var request = Request(current.Address, Encode(call));
         request.Headers.Add(StreamIdHeader, current.StreamId);
         using var timeout = new CancellationTokenSource(_options.CallTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
-        using var response = await _calls.SendAsync(request, either.Token);
+        using var response = await calls.SendAsync(request, either.Token);
         return ((int)response.StatusCode, response.IsSuccessStatusCode ? "" : await response.Content.ReadAsStringAsync(either.Token));
     }
 

@@ -6,7 +6,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using System.Text.Json;
+using Declarative.Mesos.Protocol;
 
 namespace Declarative.Mesos.Scheduler.Http;
 
@@ -46,9 +46,8 @@ public sealed record MasterAccess
     /// <exception cref="IOException">The file cannot be read.</exception>
     public MasterAccess WithSecretOf(string file, string principal = "")
     {
-        var text = File.ReadAllText(file).Trim();
-        var (named, secret) = text.StartsWith('{') ? FromJson(text, file) : text.Split((char[])[' ', '\t'], 2, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) is [var first, var second] ? (first, second) : ("", text);
-        if (secret.Length == 0) throw new FormatException($"{file}: holds no secret");
+        var text = File.ReadAllText(file);
+        var (named, secret) = CredentialText.IsJson(text) ? OfJson(text, file) : OfWords(CredentialText.Words(text), file);
         if (named.Length == 0 && principal.Length == 0) throw new FormatException($"{file}: names no principal, and none is given");
         if (named.Length > 0 && principal.Length > 0 && named != principal) throw new FormatException($"{file}: is of principal {named}, but {principal} is given");
         return this with { Principal = named.Length > 0 ? named : principal, Secret = secret };
@@ -122,20 +121,19 @@ public sealed record MasterAccess
         return options;
     }
 
-    private static (string Principal, string Secret) FromJson(string text, string file)
+    private static (string Principal, string Secret) OfJson(string text, string file)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(text);
-            return (Text("principal"), Text("secret"));
-
-            string Text(string name) => document.RootElement.TryGetProperty(name, out var value) ? value.GetString() ?? "" : "";
-        }
-        catch (Exception wrong) when (wrong is JsonException or InvalidOperationException)
-        {
-            throw new FormatException($"{file}: expected {{\"principal\": …, \"secret\": …}}: {wrong.Message}", wrong);
-        }
+        using var document = CredentialText.Json(text, file);
+        return CredentialText.Of(document.RootElement, file);
     }
+
+    private static (string Principal, string Secret) OfWords(string[] words, string file) => words switch
+    {
+        [var secret] => ("", secret),
+        [var principal, var secret] => (principal, secret),
+        [] => throw new FormatException($"{file}: holds no secret"),
+        _ => throw new FormatException($"{file}: expected a secret alone or PRINCIPAL SECRET, found {words.Length} words"),
+    };
 
     /// <summary>Without the secret.</summary>
     public override string ToString() => $"principal {Account?.Uid ?? (Principal.Length > 0 ? Principal : "none")}, CA {CaFile ?? "of the system"}, certificate {CertificateFile ?? "none"}";

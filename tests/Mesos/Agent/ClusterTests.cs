@@ -59,7 +59,7 @@ public sealed class ClusterTests : IAsyncLifetime
         await stop.CancelAsync();
         await subscribed;
         await running;
-        framework.Dispose();
+        await framework.DisposeAsync();
         await server.DisposeAsync();
         await ProcessAgent.EndTasks(Options, TimeProvider.System, new Random(3), CancellationToken.None);
         stop.Dispose();

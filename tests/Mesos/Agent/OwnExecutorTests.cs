@@ -177,6 +177,12 @@ public sealed class OwnExecutorTests : IAsyncLifetime
         Assert.Equal(new("F-1", "e", run.Container.Value), ExecutorTokens.Read(key, right));
 
         Assert.Equal((202, ""), await Say(right));
+        // Containers beside it do not speak for it.
+        var beside = strict.Agent.Nested.Launch(new() { Value = "beside", Parent = run.Container }, new() { Value = "env" }, null, toFiles: true);
+        await beside.Container!.Ended;
+        var given = (await File.ReadAllTextAsync(Path.Combine(run.Sandbox, "containers", "beside", "stdout"), TestContext.Current.CancellationToken)).Split('\n');
+        Assert.Contains("MESOS_EXECUTOR_ID=e", given);
+        Assert.DoesNotContain(given, line => line.StartsWith("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", StringComparison.Ordinal));
         Assert.Equal((401, "401 Unauthorized."), await Say(null));
         Assert.Equal((401, "401 Unauthorized."), await Say(right[..^2] + "xx"));
         Assert.Equal((401, "401 Unauthorized."), await Say(ExecutorTokens.Make("another key"u8.ToArray(), new("F-1", "e", run.Container.Value))));
