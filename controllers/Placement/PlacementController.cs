@@ -85,7 +85,7 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             }
             finally
             {
-                await listing.CancelAsync();
+                listing.Cancel();
                 await anew;
             }
         }

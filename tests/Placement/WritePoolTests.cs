@@ -23,7 +23,7 @@ public class WritePoolTests
             for (var i = 0; i < 8; i++) Add("status");
         });
         await done.Task;
-        await stop.CancelAsync();
+        stop.Cancel();
         await running;
         Assert.Equal(["first", "status", "status", "status", "status", "later", "status", "status", "status", "status"], order);
 
