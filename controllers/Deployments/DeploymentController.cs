@@ -19,11 +19,12 @@ internal static class DeploymentController
             .AddIndex(Ownership.ByController, Ownership.ControllerUid)
             .AddIndex(Ownership.Orphans, Ownership.OrphanNamespace);
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }.AddIndex(Ownership.ByController, Ownership.ControllerUid);
+        var rests = new Rests();
         var controller = new Controller<ObjectName>(Name, api, time, (key, _) => new(Compute(key)))
         {
             Views = [deployments, sets, pods],
             Events = new(api, Name, time, random) { Logger = logger },
-            Rest = key => Ownership.RestOf(deployments.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
+            Rest = key => rests.After(key, deployments.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
             Logger = logger,
         };
         deployments.OnChange(change => controller.Queue.Add(ObjectName.Of(change.Object)));
@@ -53,14 +54,14 @@ internal static class DeploymentController
         Plan Compute(ObjectName key)
         {
             if (deployments.Entry(key.Namespace, key.Name) is not { } entry) return Plan.Nothing;
-            return DeploymentPlan.Compute(
+            return rests.Note(key, DeploymentPlan.Compute(
                 entry.Object,
                 TemplateJson.Of(entry.Json),
                 [.. sets.EntriesByIndex(Ownership.ByController, entry.Uid).Select(OwnedSet.Of)],
                 sets.ByIndex(Ownership.Orphans, key.Namespace),
                 name => sets.Get(key.Namespace, name) is not null,
                 set => pods.ByIndex(Ownership.ByController, set.Uid).Count(x => !x.IsFinished),
-                time.GetUtcNow());
+                time.GetUtcNow()), isNew: entry.Object.Status.ObservedGeneration != entry.Object.Metadata.Generation);
         }
     }
 }

@@ -25,6 +25,9 @@ internal static partial class Log
     [LoggerMessage(Level = LogLevel.Warning, Message = "placement: writing {Key} failed, trying again in {Delay}: {Why}")]
     public static partial void WriteFailed(ILogger logger, string key, TimeSpan delay, string why);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "placement: the watches have not shown what was written before this term within {Time}: all is listed anew")]
+    public static partial void ListedAnew(ILogger logger, TimeSpan time);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "placement: {Task} runs but no pod wants it: killing it")]
     public static partial void Stray(ILogger logger, string task);
 

@@ -23,6 +23,9 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
     /// <summary>Another leads for so long already that this process is a standby.</summary>
     private static readonly TimeSpan StandbyAfter = TimeSpan.FromSeconds(1);
 
+    /// <summary>So long the views may take in a new term to show what was written before it.</summary>
+    private static readonly TimeSpan ShownMax = TimeSpan.FromSeconds(5);
+
     public async Task Run(IApi api, IMaster master, TimeProvider time, Random random, CancellationToken stop)
     {
         var lease = new LeaderLease(api, Identity.Namespace, "placement", options.Identity, time, random, options.Lease) { Logger = Logger };
@@ -57,16 +60,44 @@ public sealed class PlacementController(PlacementOptions options, AgentFeed agen
             Counters = Counters,
             Identity = identity,
             MayAct = () => lease.MayAct,
-            ReplicaSet = views.ReplicaSets.Get,
-            Budgets = views.Budgets.List,
+            ReplicaSet = (ns, name) => views.ReplicaSets.Get(ns, name),
+            Budgets = () => views.Budgets.List(),
         });
         var recording = events.Run(term);
-        if (await Known(identity, time, term) && await views.Show(lease.TakenAt, term))
+        if (await Known(identity, time, term))
         {
-            using var shown = views.Attach(desk);
-            await desk.Run(term);
+            // Where the views do not come up to date, their watches are stuck: the term has views of its own then, which list all anew.
+            using var listing = CancellationTokenSource.CreateLinkedTokenSource(term);
+            var anew = Task.CompletedTask;
+            if (!await Shown(views, lease.TakenAt, time, term) && !term.IsCancellationRequested)
+            {
+                Log.ListedAnew(Logger, ShownMax);
+                views = new(api, time, random, Logger);
+                anew = views.Run(listing.Token);
+            }
+            try
+            {
+                if (await views.Show(lease.TakenAt, term))
+                {
+                    using var shown = views.Attach(desk);
+                    await desk.Run(term);
+                }
+            }
+            finally
+            {
+                listing.Cancel();
+                await anew;
+            }
         }
         await recording;
+    }
+
+    /// <summary>Whether the views show all up to the revision in time.</summary>
+    private static async Task<bool> Shown(PlacementViews views, long revision, TimeProvider time, CancellationToken stop)
+    {
+        using var late = new CancellationTokenSource(ShownMax, time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop, late.Token);
+        return await views.Show(revision, end.Token);
     }
 
     /// <summary>Waits until it is known who we are. False when stopped.</summary>

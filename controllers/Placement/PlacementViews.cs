@@ -10,7 +10,7 @@ namespace Declarative.Controllers.Placement;
 /// <summary>What Placement sees of the API. It is followed while another process leads too, so that a take-over begins with all that is known.</summary>
 internal sealed class PlacementViews
 {
-    /// <summary>What may hold intents of an earlier term is waited for when a term begins: its views say how far they are this often.</summary>
+    /// <summary>All that was written in an earlier term is waited for when a term begins: the views say how far they are this often.</summary>
     private static readonly TimeSpan TellEvery = TimeSpan.FromMilliseconds(200);
 
     private readonly Informer<Pod> _pods;
@@ -23,18 +23,18 @@ internal sealed class PlacementViews
 
     public PlacementViews(IApi api, TimeProvider time, Random random, ILogger logger)
     {
-        _pods = View<Pod>(Kind.Pod, Pod.Read, TellEvery);
+        _pods = View<Pod>(Kind.Pod, Pod.Read);
         _nodes = View<Node>(Kind.Node, Node.Read);
         ReplicaSets = View<ApiObject>(Kind.ReplicaSet, ApiObject.Read);
         _reports = View<TrafficReport>(Kind.TrafficReport, TrafficReport.Read);
         Budgets = View<PodDisruptionBudget>(Kind.PodDisruptionBudget, PodDisruptionBudget.Read);
         _namespaces = View<Namespace>(Kind.Namespace, Namespace.Read);
-        _claims = View<PersistentVolumeClaim>(Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, TellEvery);
-        _volumes = View<PersistentVolume>(Kind.PersistentVolume, PersistentVolume.Read, TellEvery);
+        _claims = View<PersistentVolumeClaim>(Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read);
+        _volumes = View<PersistentVolume>(Kind.PersistentVolume, PersistentVolume.Read);
         _classes = View<StorageClass>(Kind.StorageClass, StorageClass.Read);
 
-        Informer<T> View<T>(Kind kind, Func<ReadOnlyMemory<byte>, T> read, TimeSpan? every = null) where T : ApiObject =>
-            new(api, kind, read, time, random) { Logger = logger, BookmarkEvery = every };
+        Informer<T> View<T>(Kind kind, Func<ReadOnlyMemory<byte>, T> read) where T : ApiObject =>
+            new(api, kind, read, time, random) { Logger = logger, BookmarkEvery = TellEvery };
     }
 
     public Informer<ApiObject> ReplicaSets { get; }
@@ -44,12 +44,12 @@ internal sealed class PlacementViews
 
     public Task Run(CancellationToken stop) => Task.WhenAll(All.Select(x => x.Run(stop)));
 
-    /// <summary>Waits until every object is known, and of pods and volumes all that was written up to the revision. False when stopped.</summary>
+    /// <summary>Waits until every object is known as it was written up to the revision. False when stopped.</summary>
     public async Task<bool> Show(long revision, CancellationToken stop)
     {
         var stopped = Completion.New();
         using var registration = stop.Register(() => stopped.TrySetResult());
-        List<Task> shown = [.. All.Select(x => x.Synced), .. new Informer[] { _pods, _claims, _volumes }.Select(x => Reached(x, revision, stop))];
+        List<Task> shown = [.. All.Select(x => x.Synced), .. All.Select(x => Reached(x, revision, stop))];
         foreach (var view in shown)
         {
             if (await Task.WhenAny(view, stopped.Task) == stopped.Task) return false;

@@ -23,11 +23,12 @@ internal static class ReplicaSetController
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }
             .AddIndex(Ownership.ByController, Ownership.ControllerUid)
             .AddIndex(Ownership.Orphans, Ownership.OrphanNamespace);
+        var rests = new Rests();
         var controller = new Controller<ObjectName>(name, api, time, (key, _) => new(Compute(key)))
         {
             Views = [sets, pods],
             Events = new(api, name, time, random) { Logger = logger },
-            Rest = key => Ownership.RestOf(sets.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
+            Rest = key => rests.After(key, sets.Get(key.Namespace, key.Name)?.Spec.Replicas ?? 0),
             Logger = logger,
         };
         sets.OnChange(change => controller.Queue.Add(ObjectName.Of(change.Object)));
@@ -51,8 +52,9 @@ internal static class ReplicaSetController
         Plan Compute(ObjectName key)
         {
             if (sets.Entry(key.Namespace, key.Name) is not { } entry) return Plan.Nothing;
-            return ReplicaSetPlan.Compute(
-                kind, entry.Object, () => TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow());
+            return rests.Note(key, ReplicaSetPlan.Compute(
+                kind, entry.Object, () => TemplateJson.Of(entry.Json), pods.ByIndex(Ownership.ByController, entry.Uid), pods.ByIndex(Ownership.Orphans, key.Namespace), time.GetUtcNow()),
+                isNew: entry.Object.Status.ObservedGeneration != entry.Object.Metadata.Generation);
         }
     }
 }

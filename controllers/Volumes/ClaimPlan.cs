@@ -13,7 +13,7 @@ namespace Declarative.Controllers.Volumes;
 /// <param name="Leaving">Other volumes that were to be the claim's and are on their way out.</param>
 /// <param name="Node">The node that Placement has selected; null where there is none (any more).</param>
 /// <param name="IsUsed">A pod that has its place and is not over names the claim.</param>
-/// <param name="IsLost">The agent that has the volume is gone for good; null = that is not known.</param>
+/// <param name="IsLost">The agent that has the volume has left the cluster; null = that is not known.</param>
 /// <param name="IsTaken">There is a volume of this name.</param>
 internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, IReadOnlyList<PersistentVolume> Leaving, Node? Node, bool IsUsed, bool? IsLost, Func<string, bool> IsTaken);
 
@@ -23,6 +23,8 @@ internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<Stor
 /// </summary>
 internal static class ClaimPlan
 {
+    private static readonly TimeSpan LeavingAgain = TimeSpan.FromSeconds(5);
+
     private const string ProvisionedBy = "pv.kubernetes.io/provisioned-by";
 
     public static Plan Compute(ClaimView view, DateTimeOffset now)
@@ -59,7 +61,11 @@ internal static class ClaimPlan
         if (selected is null) return new() { Events = [Note(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")] };
         if (view.Node is null || NodePlan.AgentId(view.Node).Length == 0) return new() { Changes = [Unselect(claim)] };
         // What is there of an earlier one goes first: both would be reserved for the same claim.
-        if (view.Leaving.Any(x => MesosVolume.AgentOf(x) == NodePlan.AgentId(view.Node))) return Plan.Nothing;
+        if (view.Leaving.Any(x => MesosVolume.AgentOf(x) == NodePlan.AgentId(view.Node) || MesosVolume.NodeOf(x) == view.Node.Name))
+        {
+            // An agent that cannot be reached gives nothing up: the volume is made elsewhere.
+            return view.Node.Status.Conditions.Any(x => x is { Type: "Ready", Status: "True" }) ? new() { LookAgainIn = LeavingAgain } : new() { Changes = [Unselect(claim)] };
+        }
         var free = MesosVolume.NamesOf(claim.Uid).First(x => !view.IsTaken(x));
         return new() { Changes = [Change.Create(ResourceKey.Of(Kind.PersistentVolume, "", free), Volume(free, claim, ofClass, view.Node))] };
     }
@@ -69,7 +75,7 @@ internal static class ClaimPlan
         var claim = view.Claim;
         if (view.Volume is not { } volume) return Lost(claim, $"Bound claim has lost its PersistentVolume {claim.Spec.VolumeName}. Data on the volume is lost!");
         if (!MesosVolume.IsOurs(volume) || volume.Spec.ClaimRef?.Uid != claim.Uid) return Plan.Nothing;
-        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, $"Mesos agent {MesosVolume.AgentOf(volume)}, which had PersistentVolume {volume.Name}, is gone. Data on the volume is lost!");
+        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, $"Mesos agent {MesosVolume.AgentOf(volume)}, which has PersistentVolume {volume.Name}, has left the cluster. The volume is back when its machine registers again and keeps the agent's work directory");
         var changes = new List<Change>();
         var events = new List<EventNote>();
         var ofClass = view.Classes.FirstOrDefault(x => x.Name == claim.Spec.StorageClassName);

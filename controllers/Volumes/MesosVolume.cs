@@ -1,6 +1,7 @@
 using System.Globalization;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.Controllers.Nodes;
 
 namespace Declarative.Controllers.Volumes;
 
@@ -27,6 +28,9 @@ internal static class MesosVolume
     public const string State = "declarative.mesos/volume";
     public const string Asked = "asked";
     public const string Created = "created";
+
+    /// <summary>On a volume, written by Placement: the id under which its agent has registered since; the volume's source is immutable.</summary>
+    public const string MovedTo = "declarative.mesos/agent";
 
     /// <summary>On a volume, written by the volume controller: the size that its claim wants it to have.</summary>
     public const string WantedSize = "declarative.mesos/wanted-size";
@@ -65,7 +69,19 @@ internal static class MesosVolume
     public static bool IsCreated(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(State) == Created;
 
     /// <summary>The Mesos agent that has it or is to have it.</summary>
-    public static string AgentOf(PersistentVolume volume) => volume.Spec.Csi?.VolumeAttributes.GetValueOrDefault(AgentAttribute) ?? "";
+    public static string AgentOf(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MovedTo) ?? volume.Spec.Csi?.VolumeAttributes.GetValueOrDefault(AgentAttribute) ?? "";
+
+    /// <summary>
+    /// Whether the agent that has the volume has left the cluster; null = that is not known. A machine that registers under another agent id keeps
+    /// its volumes (Mesos checkpoints them apart from the id), so they are not lost where the node is there as another agent.
+    /// </summary>
+    /// <param name="ofAgent">The Node of the volume's agent.</param>
+    /// <param name="byName">The Node that the volume was made for, as it is now.</param>
+    public static bool? IsLost(PersistentVolume volume, Node? ofAgent, Node? byName)
+    {
+        if (byName is not null && NodePlan.AgentId(byName) is { Length: > 0 } present && present != AgentOf(volume) && !NodePlan.IsGone(byName)) return false;
+        return ofAgent is null ? null : NodePlan.IsGone(ofAgent);
+    }
 
     public static Quantity WantedOf(PersistentVolume volume) =>
         volume.Metadata.Annotations.TryGetValue(WantedSize, out var text) && Quantity.TryParse(text, out var wanted) ? wanted : volume.Storage;

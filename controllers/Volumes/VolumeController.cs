@@ -79,12 +79,9 @@ internal static class VolumeController
             return ClaimPlan.Compute(view, time.GetUtcNow());
         }
 
-        // A machine that is there under another agent id has lost what the former agent had. Without any node nothing is known: somebody may have deleted it.
-        bool? IsLost(PersistentVolume volume)
-        {
-            if (nodes.ByIndex(ByProvider, NodePlan.ProviderId(MesosVolume.AgentOf(volume))).FirstOrDefault() is { } node) return NodePlan.IsGone(node);
-            return MesosVolume.NodeOf(volume) is { Length: > 0 } name && nodes.Get("", name) is not null ? true : null;
-        }
+        // Without any node nothing is known: somebody may have deleted it.
+        bool? IsLost(PersistentVolume volume) => MesosVolume.IsLost(
+            volume, nodes.ByIndex(ByProvider, NodePlan.ProviderId(MesosVolume.AgentOf(volume))).FirstOrDefault(), MesosVolume.NodeOf(volume) is { Length: > 0 } name ? nodes.Get("", name) : null);
 
         // The view of claims may be behind that of volumes: only the API says that a claim is gone, since its data go with it.
         async ValueTask<PersistentVolumeClaim?> ClaimOf(ObjectReference of, CancellationToken stop)

@@ -8,11 +8,6 @@ namespace Declarative.Controllers.Workloads;
 /// <summary>Which objects a workload controls: those that name it as controller, and orphans that its selector matches.</summary>
 internal static class Ownership
 {
-    private const int RestMillisecondsMax = 500;
-
-    /// <summary>How long a workload of many pods is left alone between two looks at all of them: 0.5 ms for each, nothing below ten.</summary>
-    public static TimeSpan RestOf(int replicas) => replicas < 10 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Min(replicas / 2.0, RestMillisecondsMax));
-
     /// <summary>Names of the indexes that informers of owned kinds carry.</summary>
     public const string ByController = "controller";
     public const string Orphans = "orphans";

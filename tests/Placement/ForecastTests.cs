@@ -62,7 +62,9 @@ public class ForecastTests
             Metadata = new() { Name = "v", Annotations = new Dictionary<string, string> { [MesosVolume.State] = MesosVolume.Created } },
             Spec = new() { Csi = new() { Driver = MesosVolume.Driver, VolumeHandle = "v", VolumeAttributes = MesosVolume.Attributes("S1", "b").ToDictionary() } },
         };
-        var storage = new ForecastStorage([Claim("old", "1Gi", "v", "Bound"), Claim("new", "6Gi"), Claim("more", "6Gi"), Claim("third", "6Gi")], [volume], [ofClass]);
+        // A user's own volume, of no driver of ours.
+        var others = new PersistentVolume { Metadata = new() { Name = "nfs", Annotations = new Dictionary<string, string> { [MesosVolume.State] = MesosVolume.Created } } };
+        var storage = new ForecastStorage([Claim("old", "1Gi", "v", "Bound"), Claim("new", "6Gi"), Claim("more", "6Gi"), Claim("third", "6Gi")], [volume, others], [ofClass]);
         string Plan(params WantedPods[] wanted) => Text(Forecast.Compute(nodes, [], [], wanted, storage));
 
         // The agent of the volume, one pod at a time.

@@ -237,6 +237,69 @@ public class VolumeTests
         await x.WaitUntil(async () => await Claim(x) is null && await Volume(x) is null, "claim and volume go, though nobody can destroy anything");
     });
 
+    [Fact]
+    public void A_volume_is_found_again_when_its_agent_registers_under_another_id() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        var (former, kept) = VolumesAt(x).Single();
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => !await x.Exists("one"), "the pod is gone");
+        x.Gone(former);
+        await x.WaitUntil(async () => (await Claim(x))!.Status.Phase == "Lost", "the agent has left the cluster");
+        await Pod(x, "two");
+        await x.Sleep(5);
+        var anew = x.AddAgent(new() { Hostname = one.Spec.NodeName, Port = 5051 + int.Parse(one.Spec.NodeName[^1..], System.Globalization.CultureInfo.InvariantCulture), More = [kept] });
+        var two = await x.WaitRunning("two");
+        Assert.NotEqual(former, anew.Id);
+        Assert.Equal((anew.Id, one.Spec.NodeName), (two.Task!.Agent, two.Spec.NodeName));
+        Assert.Equal(anew.Id, MesosVolume.AgentOf((await Volume(x))!));
+        Assert.Equal("Bound", (await Claim(x))!.Status.Phase);
+        await x.WaitUntil(async () => (await Volume(x))!.Status.Phase == "Bound", "the volume has not failed any more");
+    });
+
+    [Fact]
+    public void A_volume_is_lost_only_where_its_agent_has_left_and_no_other_took_the_node()
+    {
+        var volume = new PersistentVolume { Spec = new() { Csi = new() { Driver = MesosVolume.Driver, VolumeAttributes = MesosVolume.Attributes("S1", "a").ToDictionary() } } };
+        Assert.True(MesosVolume.IsLost(volume, Node("S1", gone: true), Node("S1", gone: true)));
+        Assert.False(MesosVolume.IsLost(volume, Node("S1", gone: false), Node("S1", gone: false)));
+        Assert.False(MesosVolume.IsLost(volume, null, Node("S2", gone: false)));
+        Assert.Null(MesosVolume.IsLost(volume, null, Node("S2", gone: true)));
+        Assert.Null(MesosVolume.IsLost(volume, null, new Node()));
+        Assert.Null(MesosVolume.IsLost(volume, null, null));
+
+        static Node Node(string agent, bool gone) => new()
+        {
+            Spec = new() { ProviderID = "mesos://" + agent },
+            Status = new() { Conditions = [new() { Type = "Ready", Status = gone ? "False" : "True", Reason = gone ? "AgentGone" : "AgentRegistered" }] },
+        };
+    }
+
+    [Theory]
+    [InlineData("False", true)]
+    [InlineData("True", false)]
+    public void A_volume_is_made_elsewhere_where_the_remains_of_the_last_one_are_on_a_node_that_is_away(string ready, bool isUnselected)
+    {
+        var node = new Node
+        {
+            Metadata = new() { Name = "a" },
+            Spec = new() { ProviderID = "mesos://S1" },
+            Status = new() { Conditions = [new() { Type = "Ready", Status = ready }] },
+        };
+        var leaving = new PersistentVolume { Metadata = new() { Name = "v" }, Spec = new() { Csi = new() { Driver = MesosVolume.Driver, VolumeAttributes = MesosVolume.Attributes("S1", "a").ToDictionary() } } };
+        var claim = new PersistentVolumeClaim
+        {
+            Metadata = new() { Name = "data", Namespace = "default", Uid = "u", Finalizers = [MesosVolume.ClaimProtection], Annotations = new Dictionary<string, string> { [MesosVolume.SelectedNode] = "a" } },
+            Spec = new() { StorageClassName = "mesos", AccessModes = ["ReadWriteOnce"] },
+        };
+        var ofClass = new StorageClass { Metadata = new() { Name = "mesos" }, Provisioner = MesosVolume.Provisioner };
+        var plan = ClaimPlan.Compute(new(claim, [ofClass], null, [leaving], node, IsUsed: false, IsLost: null, static _ => false), DateTimeOffset.UnixEpoch);
+        Assert.Equal(isUnselected, plan.Changes.Count == 1 && plan.Changes[0].ToString().Contains($"\"{MesosVolume.SelectedNode}\":null", StringComparison.Ordinal));
+        Assert.Equal(!isUnselected, plan.Changes.Count == 0 && plan.LookAgainIn is not null);
+    }
+
     [Theory]
     [InlineData("ReadWriteMany", "access mode ReadWriteMany is not supported")]
     [InlineData("ReadOnlyMany", "access mode ReadOnlyMany is not supported")]

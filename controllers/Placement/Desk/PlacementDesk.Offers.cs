@@ -21,8 +21,8 @@ internal sealed partial class PlacementDesk
     private const int RefusalClassesMax = 50;
 
     /// <summary>
-    /// A round that took long is followed by a rest of so many times its length, and no longer than that: the more agents there are, the more pods
-    /// share a round.
+    /// A round that took long is followed by a rest of so many times its length, at most the longest rest, and at least as long as the round: the
+    /// more agents there are, the more pods share a round, and half of the time is left for what else happens.
     /// </summary>
     private const int RoundRest = 9;
     private static readonly TimeSpan RoundRestMax = TimeSpan.FromMilliseconds(100);
@@ -134,10 +134,16 @@ internal sealed partial class PlacementDesk
                 }
                 if (result.Matches.Count > 0) Launch(role, result.Matches, now);
             }
-            var rest = _parts.Time.GetElapsedTime(begin) * RoundRest;
-            if (tried) _roundNext = now + (rest < RoundRestMax ? rest : RoundRestMax);
+            var length = _parts.Time.GetElapsedTime(begin);
+            if (tried) _roundNext = now + RestAfter(length);
         }
         Explain(now);
+    }
+
+    private static TimeSpan RestAfter(TimeSpan length)
+    {
+        var rest = length * RoundRest < RoundRestMax ? length * RoundRest : RoundRestMax;
+        return rest > length ? rest : length;
     }
 
     private List<AgentSlot> Slots(string role, DateTimeOffset now)

@@ -5,6 +5,7 @@ using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
 using Declarative.Client.Informers;
 using Declarative.Client.Reconcile;
+using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement.Matching;
 using Declarative.Controllers.Placement.Offers;
 using Declarative.Controllers.Placement.Volumes;
@@ -63,20 +64,42 @@ internal sealed partial class PlacementDesk
     }
 
     /// <summary>What is to be done at Mesos for the volume as it is stored; null = nothing.</summary>
-    private static WishKind? WishOf(PersistentVolume volume)
+    private WishKind? WishOf(PersistentVolume volume)
     {
         if (!MesosVolume.IsOurs(volume)) return null;
         if (volume.Metadata.IsDeleting) return volume.Metadata.Finalizers.Contains(MesosVolume.Finalizer) && !volume.Metadata.Finalizers.Contains(MesosVolume.VolumeProtection) ? WishKind.Destroy : null;
         if (!MesosVolume.IsCreated(volume)) return WishKind.Create;
+        if (PresentAgentOf(volume) != MesosVolume.AgentOf(volume)) return WishKind.Move;
         return MesosVolume.WantedOf(volume) > volume.Storage ? WishKind.Grow : null;
     }
 
-    /// <summary>Nothing can be grown while a pod has it, and nothing is asked of an agent that is not known.</summary>
+    /// <summary>The volume's agent, or what its node is now where that has left: a machine that registers under another id keeps its volumes.</summary>
+    private string PresentAgentOf(PersistentVolume volume)
+    {
+        var agent = MesosVolume.AgentOf(volume);
+        return !IsThere(agent) && _agentOfNode.TryGetValue(MesosVolume.NodeOf(volume), out var present) && IsThere(present) ? present : agent;
+    }
+
+    /// <summary>Where the wish is fulfilled. What was not made yet is never made under another id: its claim gets another volume.</summary>
+    private string AgentOf(VolumeWish wish) => wish.Kind is WishKind.Move or WishKind.Destroy ? PresentAgentOf(wish.Volume) : MesosVolume.AgentOf(wish.Volume);
+
+    /// <summary>The volumes of a node may be there under another agent id, or again.</summary>
+    private void OnNodeOfVolumes(Change<Node> change)
+    {
+        if (change.Old is { } old && change.New is { } node && NodePlan.AgentId(old) == NodePlan.AgentId(node) && NodePlan.IsGone(old) == NodePlan.IsGone(node)) return;
+        foreach (var volume in _volumes.OfNode(change.Object.Name))
+        {
+            VolumeChanged(volume.Name);
+            if (volume.Spec.ClaimRef is { } claim) StepUsers(claim.Namespace, claim.Name);
+        }
+    }
+
+    /// <summary>Nothing can be grown while a pod has it, and nothing is asked of an agent that is not there.</summary>
     private bool WantsForVolumes(string role)
     {
         foreach (var wish in _wishes.Values)
         {
-            if (!wish.IsBusy && VolumeRole(wish.Volume) == role && _nodes.ContainsKey(MesosVolume.AgentOf(wish.Volume)) && !IsInUse(wish.Volume)) return true;
+            if (!wish.IsBusy && VolumeRole(wish.Volume) == role && IsThere(AgentOf(wish)) && (wish.Kind is WishKind.Move || !IsInUse(wish.Volume))) return true;
         }
         return false;
     }
@@ -85,7 +108,7 @@ internal sealed partial class PlacementDesk
     {
         foreach (var wish in _wishes.Values)
         {
-            if (MesosVolume.AgentOf(wish.Volume) == offer.AgentId && VolumeRole(wish.Volume) == offer.Role) return true;
+            if (AgentOf(wish) == offer.AgentId && VolumeRole(wish.Volume) == offer.Role) return true;
         }
         return false;
     }
@@ -98,7 +121,7 @@ internal sealed partial class PlacementDesk
         {
             foreach (var wish in _wishes.Values)
             {
-                if (MesosVolume.AgentOf(wish.Volume) == offer.AgentId && offer.OfVolumes.Any(x => IsFound(x, wish.Volume) || IsLeft(x, wish.Volume))) wish.TouchedAt = Now;
+                if (AgentOf(wish) == offer.AgentId && offer.OfVolumes.Any(x => IsFound(x, wish.Volume) || IsLeft(x, wish.Volume))) wish.TouchedAt = Now;
             }
         }
     }
@@ -132,7 +155,7 @@ internal sealed partial class PlacementDesk
     private void Operate(VolumeWish wish, DateTimeOffset now)
     {
         var volume = wish.Volume;
-        var (agent, role) = (MesosVolume.AgentOf(volume), VolumeRole(volume));
+        var (agent, role) = (AgentOf(wish), VolumeRole(volume));
         if (wish.Kind is WishKind.Destroy && (!IsThere(agent) || Keeps(volume) || !MesosVolume.WasAsked(volume)))
         {
             EndVolume(wish, kept: Keeps(volume));
@@ -173,6 +196,12 @@ internal sealed partial class PlacementDesk
                 var growth = Name(wish, wanted);
                 if (VolumeResources.Grow(growth, found, wanted, owner, plain, reserved, held.OfVolumes) is { } grow) Send(wish, held, growth, grow, now);
                 else NoRoom(wish, $"{_nodes[agent].Name} offers {Amounts.Text(plain)} MiB of disk, {Amounts.Text(wanted - VolumeResources.MilliOf(found))} more are needed", now);
+                break;
+            case WishKind.Move when found is not null:
+                StoreAgent(wish, agent);
+                break;
+            case WishKind.Move when IsWhole(held, wish):
+                _wishes.Remove(volume.Name); // the agent does not have it; its next registration is looked at again
                 break;
             case WishKind.Destroy when found is not null:
                 var end = Name(wish, 0);
@@ -242,7 +271,7 @@ internal sealed partial class PlacementDesk
         wish.IsAsked = true;
         wish.AnswerDue = now + AnswerMax;
         var call = new Call.Types.ReconcileOperations();
-        call.Operations.Add(new Call.Types.ReconcileOperations.Types.Operation { OperationId = new() { Value = wish.Operation }, AgentId = new() { Value = MesosVolume.AgentOf(wish.Volume) } });
+        call.Operations.Add(new Call.Types.ReconcileOperations.Types.Operation { OperationId = new() { Value = wish.Operation }, AgentId = new() { Value = AgentOf(wish) } });
         Send(new() { Type = Call.Types.Type.ReconcileOperations, ReconcileOperations = call });
         Count("operations-asked");
     }
@@ -252,7 +281,7 @@ internal sealed partial class PlacementDesk
         Count("operation-updates");
         var id = status.OperationId?.Value ?? "";
         if (OperationName.Parse(id) is not { } name || !_wishes.TryGetValue(name.Volume, out var wish) || wish.Kind != name.Kind || wish.Volume.Uid != name.Uid
-            || (status.AgentId is { } agent && agent.Value != MesosVolume.AgentOf(wish.Volume)) || (name.Kind is WishKind.Grow && name.Size < Amounts.MiB(wish.Volume.Storage.Value)))
+            || (status.AgentId is { } agent && agent.Value != AgentOf(wish)) || (name.Kind is WishKind.Grow && name.Size < Amounts.MiB(wish.Volume.Storage.Value)))
         {
             AcknowledgeOperation(status); // its end is stored, or its volume is nobody's any more, or another one of the name
             return;
@@ -332,6 +361,13 @@ internal sealed partial class PlacementDesk
             x.WriteString(MesosRoles.Annotation, role);
             x.WriteNull(MesosVolume.Waits);
         }), stored => StoredEnd(wish, stored, status, "volumes-created"));
+    }
+
+    private void StoreAgent(VolumeWish wish, string agent)
+    {
+        wish.IsStoring = true;
+        _parts.Events.Record(new(Body.Reference(Kind.PersistentVolume, wish.Volume), "Normal", "AgentChanged", $"the volume is there under agent id {agent}; the former one was {MesosVolume.AgentOf(wish.Volume)}"));
+        WriteVolume(wish, meta => meta.Object("annotations", x => x.WriteString(MesosVolume.MovedTo, agent)), stored => StoredEnd(wish, stored, null, "volumes-moved"));
     }
 
     private void StoreSize(VolumeWish wish, Quantity size, OperationStatus? status)

@@ -124,7 +124,11 @@ internal sealed partial class PlacementDesk : IDisposable
     /// <summary>Handlers for the informers; they may be called on any thread.</summary>
     public void PodChanged(Change<Pod> change) => _inbox.Post(() => OnPod(change));
 
-    public void NodeChanged(Change<Node> change) => _inbox.Post(() => OnNode(change));
+    public void NodeChanged(Change<Node> change) => _inbox.Post(() =>
+    {
+        OnNode(change);
+        OnNodeOfVolumes(change);
+    });
 
     public void NamespaceChanged(Change<Namespace> change) => _inbox.Post(() => OnNamespace(change));
 

@@ -5,10 +5,14 @@ namespace Declarative.Controllers.Placement.Desk;
 /// <summary>Asynchronous work begun by the desk's loop, so many at once; each ends with an action on the loop.</summary>
 internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
 {
+    /// <summary>So many of what goes before are followed by one that is later, so that a flood of statuses starves no launch.</summary>
+    private const int BeforeOneLater = 4;
+
     private readonly Queue<Func<Task<Action>>> _waiting = new();
     private readonly Queue<Func<Task<Action>>> _later = new();
     private readonly List<Task> _tasks = [];
     private int _running;
+    private int _before;
 
     public int Count => _waiting.Count + _later.Count + _running;
 
@@ -49,8 +53,19 @@ internal sealed class WritePool(int max, Inbox inbox, ILogger logger)
         inbox.Post(() =>
         {
             _running--;
-            if (_waiting.TryDequeue(out var next) || _later.TryDequeue(out next)) Add(next);
+            if (TryTake(out var next)) Add(next);
             then();
         });
+    }
+
+    private bool TryTake(out Func<Task<Action>> next)
+    {
+        if ((_before < BeforeOneLater || _later.Count == 0) && _waiting.TryDequeue(out next!))
+        {
+            _before++;
+            return true;
+        }
+        _before = 0;
+        return _later.TryDequeue(out next!);
     }
 }

@@ -9,6 +9,7 @@ namespace Declarative.Controllers.Placement.Forecasts;
 /// <summary>Claims, volumes and storage classes: those that are stored, and those that somebody thinks of making.</summary>
 public sealed record ForecastStorage(IReadOnlyList<PersistentVolumeClaim> Claims, IReadOnlyList<PersistentVolume> Volumes, IReadOnlyList<StorageClass> Classes)
 {
+    /// <summary>Nothing is stored: a pod that names a claim is refused.</summary>
     public static ForecastStorage None { get; } = new([], [], []);
 }
 
@@ -24,7 +25,7 @@ internal sealed class ForecastClaims
     public ForecastClaims(ForecastStorage storage, IEnumerable<Node> nodes)
     {
         _agents = nodes.ToDictionary(x => x.Name, IdOf, StringComparer.Ordinal);
-        _volumes = storage.Volumes.Where(MesosVolume.IsCreated).ToLookup(MesosVolume.AgentOf, x => x.Spec.Csi!.VolumeHandle, StringComparer.Ordinal);
+        _volumes = storage.Volumes.Where(x => MesosVolume.IsOurs(x) && MesosVolume.IsCreated(x)).ToLookup(MesosVolume.AgentOf, x => x.Spec.Csi!.VolumeHandle, StringComparer.Ordinal);
         _default = storage.Classes.Where(x => x.IsDefault).OrderByDescending(x => x.Metadata.CreationTimestamp).ThenBy(x => x.Name, StringComparer.Ordinal).FirstOrDefault()?.Name;
         foreach (var ofClass in storage.Classes) _book.Put(ofClass);
         foreach (var volume in storage.Volumes) _book.Put(volume);

@@ -9,6 +9,10 @@ internal sealed class VolumeBook
 {
     private readonly Dictionary<string, PersistentVolumeClaim> _claims = new(StringComparer.Ordinal);
     private readonly Dictionary<string, PersistentVolume> _volumes = new(StringComparer.Ordinal);
+
+    /// <summary>Names of the volumes made for a claim, by its uid, and of those on a node, by its name.</summary>
+    private readonly Dictionary<string, SortedSet<string>> _ofClaim = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SortedSet<string>> _ofNode = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StorageClass> _classes = new(StringComparer.Ordinal);
 
     /// <summary>Claims whose node is being written, by <c>namespace/name</c>.</summary>
@@ -31,6 +35,9 @@ internal sealed class VolumeBook
 
     public PersistentVolumeClaim? Claim(string ns, string name) => _claims.GetValueOrDefault(Key(ns, name));
 
+    /// <summary>The volumes that were made for a node, in the order of their names.</summary>
+    public IReadOnlyList<PersistentVolume> OfNode(string node) => _ofNode.TryGetValue(node, out var names) ? [.. names.Select(x => _volumes[x])] : [];
+
     public PersistentVolume? Volume(string name) => _volumes.GetValueOrDefault(name);
 
     /// <summary>The newest of what was seen stays: an answer to a write may be newer than the informer.</summary>
@@ -48,12 +55,39 @@ internal sealed class VolumeBook
 
     public void Put(PersistentVolume volume)
     {
-        if (!_volumes.TryGetValue(volume.Name, out var known) || known.Uid != volume.Uid || Revision(known.Metadata.ResourceVersion) <= Revision(volume.Metadata.ResourceVersion)) _volumes[volume.Name] = volume;
+        if (_volumes.TryGetValue(volume.Name, out var known))
+        {
+            if (known.Uid == volume.Uid && Revision(known.Metadata.ResourceVersion) > Revision(volume.Metadata.ResourceVersion)) return;
+            Unlist(known);
+        }
+        _volumes[volume.Name] = volume;
+        List(_ofClaim, volume.Spec.ClaimRef?.Uid ?? "", volume.Name);
+        List(_ofNode, MesosVolume.NodeOf(volume), volume.Name);
     }
 
     public void Remove(PersistentVolume volume)
     {
-        if (_volumes.TryGetValue(volume.Name, out var known) && known.Uid == volume.Uid) _volumes.Remove(volume.Name);
+        if (!_volumes.TryGetValue(volume.Name, out var known) || known.Uid != volume.Uid) return;
+        _volumes.Remove(volume.Name);
+        Unlist(known);
+    }
+
+    private void Unlist(PersistentVolume volume)
+    {
+        Unlist(_ofClaim, volume.Spec.ClaimRef?.Uid ?? "", volume.Name);
+        Unlist(_ofNode, MesosVolume.NodeOf(volume), volume.Name);
+    }
+
+    private static void List(Dictionary<string, SortedSet<string>> index, string key, string name)
+    {
+        if (key.Length == 0) return;
+        if (!index.TryGetValue(key, out var names)) index.Add(key, names = new(StringComparer.Ordinal));
+        names.Add(name);
+    }
+
+    private static void Unlist(Dictionary<string, SortedSet<string>> index, string key, string name)
+    {
+        if (index.TryGetValue(key, out var names) && names.Remove(name) && names.Count == 0) index.Remove(key);
     }
 
     public void Put(StorageClass ofClass) => _classes[ofClass.Name] = ofClass;
@@ -81,7 +115,12 @@ internal sealed class VolumeBook
                 if (!claim.IsBound || !MesosVolume.IsCreated(volume)) return Blocked($"claim {name} is being bound to volume {volume.Name}");
                 if (roleOf(volume) is var reserved && reserved != role) return Blocked($"the volume of claim {name} is reserved for Mesos role {reserved}, the namespace's is {role}");
                 var at = MesosVolume.AgentOf(volume);
-                if (!isKnown(at)) return Blocked($"agent {at}, which has the volume of claim {name}, is gone");
+                if (!isKnown(at))
+                {
+                    return Blocked(agentOfNode(MesosVolume.NodeOf(volume)) is { } present && present != at && isKnown(present)
+                        ? $"the volume of claim {name} is not reachable under its former agent id {at}: the node is agent {present} now, which has not offered the volume"
+                        : $"agent {at}, which has the volume of claim {name}, is gone");
+                }
                 if (agent.Length > 0 && agent != at) return Blocked($"the volumes of {place} and of claim {name} are on different agents");
                 (agent, place) = (at, place.Length == 0 ? $"claim {name}" : $"{place} and claim {name}");
                 volumes.Add(volume.Spec.Csi!.VolumeHandle);
@@ -102,7 +141,8 @@ internal sealed class VolumeBook
         static VolumeNeeds Blocked(string why) => VolumeNeeds.None with { Blocked = why };
     }
 
-    private string Waits(PersistentVolumeClaim claim) => _volumes.Values.FirstOrDefault(x => x.Spec.ClaimRef?.Uid == claim.Uid && !x.Metadata.IsDeleting)?.Metadata.Annotations.GetValueOrDefault(MesosVolume.Waits) is { } why ? ": " + why : "";
+    private string Waits(PersistentVolumeClaim claim) =>
+        _ofClaim.GetValueOrDefault(claim.Uid)?.Select(x => _volumes[x]).FirstOrDefault(x => !x.Metadata.IsDeleting)?.Metadata.Annotations.GetValueOrDefault(MesosVolume.Waits) is { } why ? ": " + why : "";
 
     /// <summary>resourceVersions of this server are whole numbers that grow.</summary>
     private static long Revision(string text) => long.TryParse(text, out var revision) ? revision : 0;

@@ -7,6 +7,9 @@ internal enum WishKind
     Create,
     Grow,
     Destroy,
+
+    /// <summary>Its agent has registered under another id: where that offers the volume, the id is noted.</summary>
+    Move,
 }
 
 /// <summary>A volume of which Mesos is to make something else than it is. Mutable; touched by the desk's loop alone.</summary>
