@@ -45,7 +45,7 @@ internal sealed class ControllersRole : IAsyncDisposable
     {
         _stop.Cancel();
         await _running;
-        foreach (var master in _masters) master.Dispose();
+        foreach (var master in _masters) await master.DisposeAsync();
         _operator.Dispose();
         await _detector.DisposeAsync();
         _stop.Dispose();

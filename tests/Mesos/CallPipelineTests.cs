@@ -56,7 +56,7 @@ public sealed class CallPipelineTests : IDisposable
     public async Task A_call_waits_for_no_other_and_each_has_its_answer()
     {
         using var pipeline = Open();
-        var calls = Enumerable.Range(0, 4).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"), Stop)!).ToList();
+        var calls = Enumerable.Range(0, 4).Select(i => Sent(pipeline, Encoding.ASCII.GetBytes($"call {i};"), Stop)).ToList();
         using var master = await _listener.AcceptTcpClientAsync(Stop);
         Assert.Equal("call 0;call 1;call 2;call 3;", await Read(master, 28)); // and none is answered yet
         Assert.True(pipeline.IsFit);
@@ -70,13 +70,13 @@ public sealed class CallPipelineTests : IDisposable
     public async Task A_lost_connection_is_told_to_all_who_wait_and_to_who_comes_after()
     {
         using var pipeline = Open();
-        var calls = Enumerable.Range(0, 2).Select(i => pipeline.Send(Encoding.ASCII.GetBytes($"call {i};"), Stop)!).ToList();
+        var calls = Enumerable.Range(0, 2).Select(i => Sent(pipeline, Encoding.ASCII.GetBytes($"call {i};"), Stop)).ToList();
         var master = await _listener.AcceptTcpClientAsync(Stop);
         await Read(master, 14);
         master.Dispose();
         foreach (var call in calls) await Assert.ThrowsAnyAsync<IOException>(() => call);
         Assert.False(pipeline.IsFit);
-        Assert.Null(pipeline.Send("late"u8.ToArray(), Stop));
+        Assert.False(pipeline.TrySend("late"u8.ToArray(), Stop, out _));
         Assert.NotNull(pipeline.Why);
         await pipeline.Running;
     }
@@ -91,8 +91,8 @@ public sealed class CallPipelineTests : IDisposable
             return await Connect(stop);
         }, TimeSpan.FromSeconds(30), TimeProvider.System);
         using var lease = new CancellationTokenSource();
-        var first = pipeline.Send("first;"u8.ToArray(), lease.Token)!;
-        var second = pipeline.Send("second;"u8.ToArray(), Stop)!;
+        var first = Sent(pipeline, "first;"u8.ToArray(), lease.Token);
+        var second = Sent(pipeline, "second;"u8.ToArray(), Stop);
         await lease.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         connected.SetResult();
@@ -107,7 +107,7 @@ public sealed class CallPipelineTests : IDisposable
     public async Task Who_does_not_answer_in_time_is_given_up()
     {
         using var pipeline = Open(TimeSpan.FromMilliseconds(50));
-        var call = pipeline.Send("call"u8.ToArray(), Stop)!;
+        var call = Sent(pipeline, "call"u8.ToArray(), Stop);
         using var master = await _listener.AcceptTcpClientAsync(Stop);
         Assert.Contains("no answer", (await Assert.ThrowsAnyAsync<IOException>(() => call)).Message, StringComparison.Ordinal);
         Assert.False(pipeline.IsFit);
@@ -122,5 +122,11 @@ public sealed class CallPipelineTests : IDisposable
         var bytes = new byte[length];
         await from.GetStream().ReadExactlyAsync(bytes, Stop);
         return Encoding.ASCII.GetString(bytes);
+    }
+
+    private static Task<CallAnswer> Sent(CallPipeline pipeline, byte[] request, CancellationToken stop)
+    {
+        Assert.True(pipeline.TrySend(request, stop, out var answer));
+        return answer;
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Threading.Channels;
 
@@ -67,18 +68,20 @@ internal sealed class CallPipeline : IDisposable
 
     /// <param name="request">Head and body.</param>
     /// <param name="stop">What is not sent by then is never sent.</param>
-    /// <returns>null: it was broken before, and nothing is sent.</returns>
-    /// <exception cref="IOException">The connection broke, or there was no answer in time: the call may have been taken.</exception>
-    public Task<CallAnswer>? Send(ReadOnlyMemory<byte> request, CancellationToken stop)
+    /// <param name="answer">Fails with an IOException where the connection broke or no answer came in time: the call may have been taken.</param>
+    /// <returns>False: it was broken before, and nothing is sent.</returns>
+    public bool TrySend(ReadOnlyMemory<byte> request, CancellationToken stop, [NotNullWhen(true)] out Task<CallAnswer>? answer)
     {
+        answer = null;
         var pending = new Pending(request, stop);
         lock (_gate)
         {
-            if (_broken is not null) return null;
+            if (_broken is not null) return false;
             if (_waiting++ == 0) _over.CancelAfter(_patience);
             _unsent.Writer.TryWrite(pending);
         }
-        return pending.Answer.Task.WaitAsync(stop);
+        answer = pending.Answer.Task.WaitAsync(stop);
+        return true;
     }
 
     /// <summary>Ends the connection: <see cref="Running"/> ends soon.</summary>

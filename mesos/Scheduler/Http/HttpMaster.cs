@@ -132,7 +132,7 @@ public sealed class HttpMaster : IMaster, IDisposable, IAsyncDisposable
         for (var isSecond = false; ; isSecond = true)
         {
             var pipeline = PipelineTo(current.Address);
-            if (pipeline.Send(raw, stop) is { } sent)
+            if (pipeline.TrySend(raw, stop, out var sent))
             {
                 var answer = await sent;
                 return (answer.Status, answer.Text);

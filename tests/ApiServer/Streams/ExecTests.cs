@@ -78,7 +78,7 @@ public sealed class ExecTests : IAsyncLifetime
         Assert.Equal(0, size.Code);
 
         // Typed: a word that is echoed and read, then control-C for a command that would never end, then control-D for the shell.
-        var typed = await InTerminal(version, "KUBECTL exec -it worker -- sh -c 'trap : INT; read word; echo got-$word; sleep 1000; echo code $?; exec cat'", "hello\n", "got-hello", "\x03", "code 130", "\x04");
+        var typed = await InTerminal(version, "KUBECTL exec -it worker -- sh -c 'trap : INT; read word; echo got-$word; sh -c \"echo asleep; exec sleep 1000\"; echo code $?; exec cat'", "hello\n", "asleep", "\x03", "code 130", "\x04");
         Assert.Contains("got-hello", typed.Output, StringComparison.Ordinal);
         Assert.Equal(0, typed.Code);
     }
@@ -152,14 +152,15 @@ public sealed class ExecTests : IAsyncLifetime
     public async Task Attach_is_a_task_s_own_terminal(string version)
     {
         var id = await RunningPod.Make(_server, "asker", "agent-0", "\"command\":[\"x\"],\"stdin\":true,\"tty\":true") + ".0";
-        var task = AgentBench.Shell(id, "trap : INT; read word; echo got-$word; stty size; sleep 1000; echo code $?; exec cat");
+        var task = AgentBench.Shell(id, "trap : INT; read word; echo got-$word; stty size; sh -c 'echo asleep; exec sleep 1000'; echo code $?; exec cat");
         task.Container = new() { Type = ContainerInfo.Types.Type.Mesos, TtyInfo = new() };
         _bench.Master.Run(task);
         await _bench.Master.Until(id, TaskState.TaskRunning);
 
         // The size is told as soon as one is attached; control-C is for the sleep, control-D for the cat.
-        var seen = await InTerminal(version, "stty rows 33 cols 99; KUBECTL attach -it asker", "hello\n", "33 99", "\x03", "code 130", "\x04");
+        var seen = await InTerminal(version, "stty rows 33 cols 99; KUBECTL attach -it asker", "hello\n", "asleep", "\x03", "code 130", "\x04");
         Assert.Contains("got-hello", seen.Output, StringComparison.Ordinal);
+        Assert.Contains("33 99", seen.Output, StringComparison.Ordinal);
         Assert.Equal(0, seen.Code);
         await _bench.Master.Until(id, TaskState.TaskFinished);
         Assert.Contains("got-hello", _bench.Stdout(id), StringComparison.Ordinal);
