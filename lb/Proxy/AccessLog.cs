@@ -66,10 +66,7 @@ internal sealed class AccessLog : IAsyncDisposable
         if (!MayWrite()) return;
         Line(json =>
         {
-            json.WriteString("client", client.ClientAddress);
-            json.WriteString("listener", client.Listener.Key.ToString());
-            json.WriteString("protocol", "HTTP/1.1");
-            json.WriteBoolean("tls", client.Listener.Target == ListenerTarget.IngressTls);
+            Begin(json, client);
             json.WriteString("method", Short(note.Method));
             json.WriteString("host", Short(note.Host));
             json.WriteString("path", Short(note.Path));
@@ -80,16 +77,21 @@ internal sealed class AccessLog : IAsyncDisposable
         });
     }
 
+    private static void Begin(Utf8JsonWriter json, ClientConnection client)
+    {
+        json.WriteString("client", client.ClientAddress);
+        json.WriteString("listener", client.Listener.Key.ToString());
+        json.WriteString("protocol", "HTTP/1.1");
+        json.WriteBoolean("tls", client.Listener.Target == ListenerTarget.IngressTls);
+    }
+
     /// <summary>Of a request that an event loop refused by its head: nothing else of it is known.</summary>
     public void Refused(ClientConnection client, int status)
     {
         if (!MayWrite()) return;
         Line(json =>
         {
-            json.WriteString("client", client.ClientAddress);
-            json.WriteString("listener", client.Listener.Key.ToString());
-            json.WriteString("protocol", "HTTP/1.1");
-            json.WriteBoolean("tls", client.Listener.Target == ListenerTarget.IngressTls);
+            Begin(json, client);
             json.WriteNumber("status", status);
         });
     }
