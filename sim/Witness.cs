@@ -211,7 +211,7 @@ internal sealed class Witness(World world, Tally tally)
         if (record.Json is not { } json)
         {
             _pods.Remove(record.Uid);
-            Work?.PodGone(record.Uid);
+            Work?.PodGone(record.Uid, Tasks());
             return;
         }
         var pod = Pod.Read(json);

@@ -76,10 +76,12 @@ internal sealed class WorkWitness(World world, Witness witness, Tally tally)
         else if (_readyAt.TryGetValue(ordinal, out var since) && since == TimeSpan.MaxValue) _readyAt[ordinal] = world.Elapsed;
     }
 
-    /// <summary>A pod of a set has gone.</summary>
-    public void PodGone(string uid)
+    /// <summary>A pod has gone. The name of a set's pod is free then for the next one, so its task must have ended.</summary>
+    public void PodGone(string uid, IEnumerable<(string Agent, string Task, TaskState State)> tasks)
     {
-        if (_ordinals.TryGetValue(uid, out var ordinal) && _readyAt.TryGetValue(ordinal, out var since) && since == TimeSpan.MaxValue) _readyAt[ordinal] = world.Elapsed;
+        if (!_ordinals.TryGetValue(uid, out var ordinal)) return;
+        if (!_forced.Contains(uid) && tasks.Any(x => Witness.PodOf(x.Task) == uid && !Witness.IsOver(x.State))) witness.Violated("an ordinal has one pod", $"{ordinal} ({uid}) is gone and its task runs");
+        if (_readyAt.TryGetValue(ordinal, out var since) && since == TimeSpan.MaxValue) _readyAt[ordinal] = world.Elapsed;
     }
 
     private bool IsOrdered(string ns, string set) => witness.Stored(new(Kind.StatefulSet, ns, set)) is { } json && StatefulSet.Read(json).Spec.IsOrdered;
