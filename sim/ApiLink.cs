@@ -18,14 +18,14 @@ internal sealed class ApiLink(World world, Chances chances, Func<Connection> con
     public async Task<Stored> Get(ResourceKey key, string subresource, CancellationToken stop)
     {
         await Travel(stop);
-        return await Answer(await Ask(api => api.Get(key, subresource, stop)));
+        return await Answer(Seen(await Ask(api => api.Get(key, subresource, stop))));
     }
 
     public async Task<StoredList> List(ListRequest request, CancellationToken stop)
     {
         await Travel(stop);
         var result = await Ask(api => api.List(request, stop));
-        return await Answer(HidesReports(request.Kind) ? result with { Items = [] } : result);
+        return await Answer(HidesReports(request.Kind) ? result with { Items = [] } : mutant == Mutant.None ? result : result with { Items = [.. result.Items.Select(Seen)] });
     }
 
     public async IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, [EnumeratorCancellation] CancellationToken stop)
@@ -45,7 +45,7 @@ internal sealed class ApiLink(World world, Chances chances, Func<Connection> con
             await Answer(0);
             if (HidesReports(request.Kind) && change.Object is not null) continue;
             if (mutant == Mutant.ReadyEndpointOfUnreadyPod && part.Name == "endpoints-controller" && Witness.IsUnreadyPod(change)) continue;
-            yield return change;
+            yield return mutant != Mutant.None && change.Object is { } stored ? change with { Object = Seen(stored) } : change;
             if (chances.Take(Fault.WatchDropped)) yield break;
         }
         // The server ends a watch in order when it is stopped; a dead one does not.
@@ -65,7 +65,11 @@ internal sealed class ApiLink(World world, Chances chances, Func<Connection> con
         Write("patch", key, options?.Subresource ?? "", api => api.Patch(key, kind, patch, options, stop), stop);
 
     public Task<Stored> Delete(ResourceKey key, DeleteOptions? options, CancellationToken stop) =>
-        Write("delete", key, "", api => api.Delete(key, options, stop), stop);
+        Write("delete", key, "", api =>
+        {
+            if (options?.GracePeriodSeconds == 0 && part.Name == "user") witness.Forcing(key);
+            return api.Delete(key, SeededBugs.Asked(mutant, part, options), stop);
+        }, stop);
 
     private async Task<Stored> Write(string verb, ResourceKey key, string subresource, Func<IApi, Task<Stored>> write, CancellationToken stop)
     {
@@ -89,6 +93,8 @@ internal sealed class ApiLink(World world, Chances chances, Func<Connection> con
         if (!answer.IsCompleted) throw Status.Unavailable("simulated: the connection broke");
         return await answer;
     }
+
+    private Stored Seen(Stored stored) => SeededBugs.Seen(mutant, part, stored);
 
     private bool HidesReports(Kind kind) => mutant == Mutant.TermBeforeReports && part.Name == "placement" && kind == Kind.TrafficReport;
 

@@ -80,6 +80,14 @@ public enum UserAction
     /// <summary>More work of low priority than there is room for beside the rest.</summary>
     FillWithBatch,
     EndBatch,
+    ScaleSet,
+    RollOutSet,
+    DeleteSet,
+    CreateJob,
+    ScaleJob,
+    SuspendJob,
+    ResumeJob,
+    DeleteJob,
 }
 
 /// <summary>Counts by name, in a fixed order.</summary>

@@ -41,6 +41,15 @@ public enum Mutant
     /// <summary>With a launch goes the destruction of its volume's reservation.</summary>
     VolumeDestroyed,
 
+    /// <summary>The pods of an ordered set are made all at once.</summary>
+    SetAllAtOnce,
+
+    /// <summary>The StatefulSet controller deletes by force: the next pod of an ordinal begins beside the one before.</summary>
+    SetForcesDeletion,
+
+    /// <summary>The Job controller wants one completion more than it is asked for.</summary>
+    JobWantsMore,
+
     /// <summary>A wait that is completed by the thread pool.</summary>
     OtherThread,
 }

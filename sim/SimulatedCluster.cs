@@ -14,6 +14,9 @@ namespace Declarative.Sim;
 /// <summary>The machines of a simulated world: API server and journal, master, agents, and the processes that run the parts.</summary>
 internal sealed class SimulatedCluster : IMasterDoor
 {
+    /// <summary>Of so many looks at a running task of a job one sees its end.</summary>
+    private const int WorkLooks = 16;
+
     private readonly World _world;
     private readonly Chances _chances;
     private readonly Witness _witness;
@@ -58,6 +61,19 @@ internal sealed class SimulatedCluster : IMasterDoor
 
     public Task<IAgentConnection> Connect(CancellationToken stop) =>
         _master is { } master ? master.Connect(stop) : Task.FromException<IAgentConnection>(new MasterUnavailable("simulated: the master is down"));
+
+    /// <summary>Tasks of jobs come to their end: mostly well, and without faults always.</summary>
+    public void EndWork()
+    {
+        foreach (var machine in _agents)
+        {
+            foreach (var (task, _) in machine.Agent.Tasks.Where(x => x.State == TaskState.TaskRunning).ToList())
+            {
+                if (_witness.PodOfTask(task) is not { } pod || !SimulatedJobs.IsWork(pod) || _world.Random.Next(WorkLooks) > 0) continue;
+                machine.Agent.Exit(task, _chances.Enabled && _world.Random.Next(4) == 0 ? 1 : 0);
+            }
+        }
+    }
 
     /// <summary>One fault that is not drawn per call.</summary>
     public async Task Suffer()

@@ -56,7 +56,8 @@ public sealed class Simulation
         _chances = new Chances(_world, _tally) { Enabled = false };
         _witness = new Witness(_world, _tally);
         _cluster = new SimulatedCluster(_world, _chances, _witness, parts(new(_witness, options.Mutant)), options);
-        _users = new SimulatedUsers(_world, _tally, user => new ApiLink(_world, _chances, () => _cluster.Connect(user.User), user, _witness, Mutant.None));
+        var user = new Part("user", User.Admin, (_, _, _, _, _) => Task.CompletedTask);
+        _users = new SimulatedUsers(new(_world, _tally, new ApiLink(_world, _chances, () => _cluster.Connect(user.User), user, _witness, Mutant.None)));
     }
 
     public static SimulationResult Run(int seed, IReadOnlyList<Part> parts, SimulationOptions options) => Run(seed, _ => parts, options);
@@ -80,6 +81,7 @@ public sealed class Simulation
     {
         _witness.Tasks = _cluster.Tasks;
         _witness.Volumes = new(_witness, _cluster.Volumes, _cluster.AgentIds);
+        _witness.Work = new(_world, _witness, _tally);
         using var end = new CancellationTokenSource();
         await _cluster.Start();
         await _users.Begin();
@@ -150,6 +152,8 @@ public sealed class Simulation
             var endpoints = slices.Where(x => x.Namespace == deployment.Namespace && x.ServiceName == deployment.Name).SelectMany(x => x.Endpoints).Where(x => x.Conditions.IsReady).Select(x => x.TargetRef?.Uid ?? "").Order(StringComparer.Ordinal);
             if (!endpoints.SequenceEqual(mine.Where(x => x.IsReady).Select(x => x.Uid).Order(StringComparer.Ordinal))) text.Append(CultureInfo.InvariantCulture, $"{stored.Key}: endpoints are not its ready pods. ");
         }
+        SimulatedSets.Unsettled((await api.List(new(Kind.StatefulSet))).Items.Select(x => StatefulSet.Read(x.Json)), pods, text);
+        SimulatedJobs.Unsettled((await api.List(new(Kind.Job))).Items.Select(x => Job.Read(x.Json)), text);
         foreach (var ns in (await api.List(new(Kind.Namespace))).Items.Select(x => Namespace.Read(x.Json)).Where(x => x.Metadata.IsDeleting)) text.Append(CultureInfo.InvariantCulture, $"namespace {ns.Name} is still there. ");
         var volumes = (await api.List(new(Kind.PersistentVolume))).Items.Select(x => x.Key.Name).Order(StringComparer.Ordinal).ToList();
         var kept = _cluster.Volumes().Select(x => x.Volume).Order(StringComparer.Ordinal).ToList();
@@ -164,6 +168,7 @@ public sealed class Simulation
     {
         while (!end.IsCancellationRequested)
         {
+            _cluster.EndWork();
             _witness.LookAtTasks();
             _witness.Volumes!.Look();
             _witness.LookAtEndpoints();

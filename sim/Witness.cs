@@ -56,6 +56,9 @@ internal sealed class Witness(World world, Tally tally)
     /// <summary>The rules of persistent volumes.</summary>
     public VolumeWitness? Volumes { get; set; }
 
+    /// <summary>The rules of StatefulSets and Jobs.</summary>
+    public WorkWitness? Work { get; set; }
+
     /// <summary>An object as it is on disk.</summary>
     public ReadOnlyMemory<byte>? Stored(ResourceKey key) => _store.GetValueOrDefault(key)?.Json;
 
@@ -89,6 +92,7 @@ internal sealed class Witness(World world, Tally tally)
             if (_acknowledged.GetValueOrDefault(record.Key).Uid == record.Uid) _acknowledged.Remove(record.Key);
         }
         if (record.Key.Kind == Kind.Pod) PodSeen(record);
+        else if (record.Key.Kind == Kind.Job && record.Json is { } job) Work?.JobSeen(Job.Read(job));
         else if (record.Key.Kind == Kind.Node && record.Json is { } node) _agentOfNode[record.Key.Name] = Node.Read(node).Spec.ProviderID.Replace("mesos://", "", StringComparison.Ordinal);
         else if (record.Key.Kind == Kind.EndpointSlice) SliceSeen(record);
         else if (record.Key.Kind == Kind.TrafficReport) ReportSeen(record);
@@ -104,6 +108,12 @@ internal sealed class Witness(World world, Tally tally)
         if (!_unclaimed.TryGetValue(stored.Revision, out var change) || (change.User is { } user && user != part.User.Name)) return;
         if (subresource.Length > 0) _unclaimed.Remove(stored.Revision);
         OneWriter.Check(stored.Key, part, subresource, change.Before, change.After, Violated);
+    }
+
+    /// <summary>Someone is about to delete an object by force.</summary>
+    public void Forcing(ResourceKey key)
+    {
+        if (key.Kind == Kind.Pod && _store.GetValueOrDefault(key) is { } pod) Work?.Forced(pod.Uid);
     }
 
     /// <summary>A part was told that its write is done.</summary>
@@ -163,6 +173,7 @@ internal sealed class Witness(World world, Tally tally)
             if (IsOver(state) || alive.TryAdd(PodOf(task), task) || alive[PodOf(task)] == task) continue;
             Violated("never two live tasks for one pod", $"{alive[PodOf(task)]} and {task}");
         }
+        Work?.LookAtTasks(Tasks());
     }
 
     public void LookAtEndpoints()
@@ -200,9 +211,11 @@ internal sealed class Witness(World world, Tally tally)
         if (record.Json is not { } json)
         {
             _pods.Remove(record.Uid);
+            Work?.PodGone(record.Uid, Tasks());
             return;
         }
         var pod = Pod.Read(json);
+        Work?.PodSeen(pod, isNew: !_pods.ContainsKey(record.Uid));
         if (_agentOfNode.TryGetValue(pod.Status.NominatedNodeName, out var agent)) _nominations[agent] = Math.Max(_nominations.GetValueOrDefault(agent, int.MinValue), pod.Spec.Priority ?? 0);
         var before = _pods.GetValueOrDefault(record.Uid);
         _pods[record.Uid] = !pod.Metadata.IsDeleting ? new(pod, 0, null) : before.Mark > 0 ? before with { Pod = pod } : new(pod, record.Revision, world.Elapsed);

@@ -19,7 +19,7 @@ public abstract class Informer
     public string? Namespace { get; init; }
 
     /// <summary>
-    /// Highest revision observed, bookmarks included: every change of the selected objects up to it stands in the view and has been given to
+    /// Highest revision observed since the server's history began, bookmarks included: every change of the selected objects up to it stands in the view and has been given to
     /// the handlers.
     /// </summary>
     public long Revision => Volatile.Read(ref _revision);
@@ -33,7 +33,7 @@ public abstract class Informer
     /// <summary>The loop: returns when stopped, and throws nothing.</summary>
     public abstract Task Run(CancellationToken stop);
 
-    /// <summary>Completes when <see cref="Revision"/> is at least this.</summary>
+    /// <summary>Completes when <see cref="Revision"/> is at least this, or when the server was restored to an earlier one.</summary>
     public async Task WaitFor(long revision, CancellationToken stop = default)
     {
         TaskCompletionSource source;
@@ -90,6 +90,22 @@ public abstract class Informer
         }
         if (reached is null) return;
         foreach (var source in reached) source.TrySetResult();
+    }
+
+    /// <summary>
+    /// The server's history has begun anew, at an earlier revision: it was restored. What is waited for may never come; whoever waits looks at what
+    /// there is now.
+    /// </summary>
+    private protected void BeganAnew(long revision)
+    {
+        List<TaskCompletionSource> waiting;
+        lock (_lock)
+        {
+            Volatile.Write(ref _revision, revision);
+            waiting = [.. _waiting.Select(x => x.Source)];
+            _waiting.Clear();
+        }
+        foreach (var source in waiting) source.TrySetResult();
     }
 
     private protected void SetSynced() => _synced.TrySetResult();

@@ -148,7 +148,7 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             {
                 return;
             }
-            catch (ApiException e) when (e.IsExpired)
+            catch (ApiException e) when (e.IsExpired || IsBehind(e))
             {
                 Log.Relisting(Logger, Kind.Plural, e.Message);
                 from = 0;
@@ -170,6 +170,9 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             if (!await Pause(backoff, stop)) return;
         }
     }
+
+    /// <summary>The server has not come as far as what was seen of it: it was restored (Kubernetes: ResourceVersionTooLarge).</summary>
+    private static bool IsBehind(ApiException e) => e.Code == 504 && e.Message.StartsWith("Too large resource version", StringComparison.Ordinal);
 
     private async Task<bool> Pause(Backoff backoff, CancellationToken stop)
     {
@@ -202,12 +205,14 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         }
         Lists++;
         RemoveAllBut(found, revision);
+        var isAnew = revision < Revision;
         foreach (var entry in found)
         {
             stop.ThrowIfCancellationRequested();
-            Put(entry);
+            Put(entry, isAnew);
         }
-        Reached(revision);
+        if (isAnew) BeganAnew(revision);
+        else Reached(revision);
         SetSynced();
         return revision;
     }
@@ -267,7 +272,8 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         }
     }
 
-    private void Put(Entry<T> entry)
+    /// <param name="isAnew">Revisions say nothing of what was seen before: the server's history has begun anew.</param>
+    private void Put(Entry<T> entry, bool isAnew = false)
     {
         lock (_order)
         {
@@ -275,7 +281,7 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             lock (_lock)
             {
                 var present = _view.Get(entry.Key.Namespace, entry.Key.Name);
-                if (present is not null && present.Revision >= entry.Revision && present.Uid == entry.Uid) return;
+                if (!isAnew && present is not null && present.Revision >= entry.Revision && present.Uid == entry.Uid) return;
                 old = _view.Put(entry);
             }
             // Another object of the same name: the end of the old one was missed.

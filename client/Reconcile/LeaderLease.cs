@@ -52,6 +52,9 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
     /// <summary>The revision at which the lease was taken last: what was written in an earlier term is older.</summary>
     public long TakenAt { get; private set; }
 
+    /// <summary>How long the lease of another must still stand. Timers are coarser than the clock and may be early: whoever comes too early waits for the rest only.</summary>
+    private TimeSpan OthersLeft => _observedFor - time.GetElapsedTime(_observedAt);
+
     private TimeSpan Left => TimeSpan.FromSeconds(_options.RenewDeadlineSeconds) - time.GetElapsedTime(Volatile.Read(ref _renewedAt));
 
     /// <summary>
@@ -123,7 +126,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
     private async Task<bool> MayBeFree(CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        await using var patience = time.CreateTimer(static x => ((CancellationTokenSource)x!).Cancel(), over, Positive(_observedFor), Timeout.InfiniteTimeSpan);
+        await using var patience = time.CreateTimer(static x => ((CancellationTokenSource)x!).Cancel(), over, Positive(OthersLeft), Timeout.InfiniteTimeSpan);
         var request = new WatchRequest(Kind.Lease, ns) { Fields = FieldSelector.Parse($"metadata.name={name}"), From = _observed.Revision };
         try
         {
@@ -131,9 +134,9 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
             {
                 if (change.Object is not { } stored) continue;
                 if (change.Type is WatchEventType.Deleted || !IsOthers(stored)) return true;
-                patience.Change(Positive(_observedFor), Timeout.InfiniteTimeSpan);
+                patience.Change(Positive(OthersLeft), Timeout.InfiniteTimeSpan);
             }
-            return false;
+            return over.IsCancellationRequested; // some watches end in order when they are cancelled
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
@@ -196,7 +199,7 @@ public sealed class LeaderLease(IApi api, string ns, string name, string identit
             await Hold(api.Create(_key, Write(null), stop: stop), asked);
             return true;
         }
-        if (IsOthers(stored) && time.GetElapsedTime(_observedAt) < _observedFor) return false;
+        if (IsOthers(stored) && OthersLeft > TimeSpan.Zero) return false;
         await Hold(api.Patch(_key, PatchKind.Merge, Write(stored), stop: stop), asked);
         return true;
     }

@@ -13,7 +13,7 @@ namespace Declarative.Controllers.Volumes;
 /// <param name="Leaving">Other volumes that were to be the claim's and are on their way out.</param>
 /// <param name="Node">The node that Placement has selected; null where there is none (any more).</param>
 /// <param name="IsUsed">A pod that has its place and is not over names the claim.</param>
-/// <param name="IsLost">The agent that has the volume has left the cluster; null = that is not known.</param>
+/// <param name="IsLost">The agent that has the volume has left the cluster, or has come back without it; null = that is not known.</param>
 /// <param name="IsTaken">There is a volume of this name.</param>
 internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, IReadOnlyList<PersistentVolume> Leaving, Node? Node, bool IsUsed, bool? IsLost, Func<string, bool> IsTaken);
 
@@ -75,7 +75,7 @@ internal static class ClaimPlan
         var claim = view.Claim;
         if (view.Volume is not { } volume) return Lost(claim, $"Bound claim has lost its PersistentVolume {claim.Spec.VolumeName}. Data on the volume is lost!");
         if (!MesosVolume.IsOurs(volume) || volume.Spec.ClaimRef?.Uid != claim.Uid) return Plan.Nothing;
-        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, $"Mesos agent {MesosVolume.AgentOf(volume)}, which has PersistentVolume {volume.Name}, has left the cluster. The volume is back when its machine registers again and keeps the agent's work directory");
+        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, MesosVolume.LossOf(volume));
         var changes = new List<Change>();
         var events = new List<EventNote>();
         var ofClass = view.Classes.FirstOrDefault(x => x.Name == claim.Spec.StorageClassName);

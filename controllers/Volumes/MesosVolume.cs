@@ -32,6 +32,9 @@ internal static class MesosVolume
     /// <summary>On a volume, written by Placement: the id under which its agent has registered since; the volume's source is immutable.</summary>
     public const string MovedTo = "declarative.mesos/agent";
 
+    /// <summary>On a volume, written by Placement: the id under which its agent has registered since and offered all that it has, but not the volume.</summary>
+    public const string MissingOn = "declarative.mesos/missing-on";
+
     /// <summary>On a volume, written by the volume controller: the size that its claim wants it to have.</summary>
     public const string WantedSize = "declarative.mesos/wanted-size";
 
@@ -72,16 +75,25 @@ internal static class MesosVolume
     public static string AgentOf(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MovedTo) ?? volume.Spec.Csi?.VolumeAttributes.GetValueOrDefault(AgentAttribute) ?? "";
 
     /// <summary>
-    /// Whether the agent that has the volume has left the cluster; null = that is not known. A machine that registers under another agent id keeps
-    /// its volumes (Mesos checkpoints them apart from the id), so they are not lost where the node is there as another agent.
+    /// Whether the agent that has the volume has left the cluster, or has come back without it; null = that is not known. A machine that registers
+    /// under another agent id keeps its volumes (Mesos checkpoints them apart from the id), so they are not lost where the node is there as another
+    /// agent, unless that was seen not to have them: its work directory was wiped.
     /// </summary>
     /// <param name="ofAgent">The Node of the volume's agent.</param>
     /// <param name="byName">The Node that the volume was made for, as it is now.</param>
     public static bool? IsLost(PersistentVolume volume, Node? ofAgent, Node? byName)
     {
-        if (byName is not null && NodePlan.AgentId(byName) is { Length: > 0 } present && present != AgentOf(volume) && !NodePlan.IsGone(byName)) return false;
+        if (byName is not null && NodePlan.AgentId(byName) is { Length: > 0 } present && present != AgentOf(volume) && !NodePlan.IsGone(byName)) return present == MissingOnOf(volume);
         return ofAgent is null ? null : NodePlan.IsGone(ofAgent);
     }
+
+    /// <summary>The agent id under which its machine was seen not to have it; null = none.</summary>
+    public static string? MissingOnOf(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MissingOn);
+
+    /// <summary>How a volume was lost, for whoever asks for it.</summary>
+    public static string LossOf(PersistentVolume volume) => MissingOnOf(volume) is { } agent
+        ? $"the machine of Mesos agent {AgentOf(volume)} has registered as agent {agent} without PersistentVolume {volume.Name}: its work directory was wiped. Data on the volume is lost"
+        : $"Mesos agent {AgentOf(volume)}, which has PersistentVolume {volume.Name}, has left the cluster. The volume is back when its machine registers again and keeps the agent's work directory";
 
     public static Quantity WantedOf(PersistentVolume volume) =>
         volume.Metadata.Annotations.TryGetValue(WantedSize, out var text) && Quantity.TryParse(text, out var wanted) ? wanted : volume.Storage;

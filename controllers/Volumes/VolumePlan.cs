@@ -11,7 +11,7 @@ namespace Declarative.Controllers.Volumes;
 internal static class VolumePlan
 {
     /// <param name="claim">The claim of the volume's claimRef by name; null where there is none.</param>
-    /// <param name="isLost">The agent that has it has left the cluster; null = that is not known.</param>
+    /// <param name="isLost">The agent that has it has left the cluster, or has come back without it; null = that is not known.</param>
     public static Plan Compute(PersistentVolume volume, PersistentVolumeClaim? claim, bool? isLost)
     {
         if (!MesosVolume.IsOurs(volume)) return Plan.Nothing;
@@ -33,7 +33,7 @@ internal static class VolumePlan
             json.Object("status", x =>
             {
                 x.WriteString("phase"u8, phase);
-                if (phase == "Failed") x.WriteString("message"u8, $"Mesos agent {MesosVolume.AgentOf(volume)}, which has the volume, has left the cluster");
+                if (phase == "Failed") x.WriteString("message"u8, MesosVolume.LossOf(volume));
                 else x.WriteNull("message"u8);
             });
         }), "status"));

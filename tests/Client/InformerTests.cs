@@ -1,7 +1,10 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.ApiServer.Storage;
 using Declarative.Client.Informers;
+using Declarative.Sim;
 using Declarative.Tests.ApiServer;
 using Xunit;
 
@@ -76,6 +79,89 @@ public sealed class InformerTests
         Assert.True(flaky.Faults > 5);
         Assert.True(maps.Lists > 1);
     });
+
+    [Fact]
+    public void After_a_restore_to_an_earlier_state_the_view_shows_that_state()
+    {
+        var world = new World(1);
+        world.Run(async () =>
+        {
+            using var stop = new CancellationTokenSource();
+            var journal = new MemoryJournal();
+            var (first, firstRunning) = await Serve(journal);
+            await first.Create(Key("changed"), Map("changed", "as it was"));
+            await first.Create(Key("deleted"), Map("deleted", ""));
+            var backup = new MemoryJournal();
+            List<JournalRecord> records = [];
+            await journal.Load((key, uid, revision, json) => records.Add(new(revision, key, uid, json.ToArray())), stop.Token);
+            await backup.Append(records, stop.Token);
+            await first.Patch(Key("changed"), PatchKind.Merge, Map("changed", "later"));
+            await first.Delete(Key("deleted"));
+            for (var i = 0; i < 20; i++) await first.Create(Key($"more-{i}"), Map($"more-{i}", ""));
+
+            using var cut = new CancellationTokenSource();
+            var api = new SwitchedApi(first, cut.Token);
+            var maps = new Informer<ConfigMap>(api, Kind.ConfigMap, ConfigMap.Read, world.Time, new Random(1)) { Namespace = "default" };
+            var running = maps.Run(stop.Token);
+            await maps.Synced;
+            var high = maps.Revision;
+            var waits = maps.WaitFor(high + 1, stop.Token);
+
+            var (second, secondRunning) = await Serve(backup);
+            api.Inner = second;
+            cut.Cancel();
+            await waits.WaitAsync(TimeSpan.FromMinutes(1), world.Time);
+            Assert.True(maps.Revision < high);
+            await second.Create(Key("new"), Map("new", ""));
+            await Until(() => maps.Get("default", "new") is not null);
+            var stored = (await second.List(new(Kind.ConfigMap, "default"))).Items;
+            Assert.Equal(stored.Select(x => (x.Key.Name, x.Revision)), maps.Entries().Select(x => (x.Key.Name, x.Revision)));
+            Assert.Equal("as it was", maps.Get("default", "changed")!.Data["v"]);
+            Assert.NotNull(maps.Get("default", "deleted"));
+            stop.Cancel();
+            await running;
+            await firstRunning;
+            await secondRunning;
+
+            async Task<(IApi, Task)> Serve(MemoryJournal from)
+            {
+                var server = await Declarative.ApiServer.ApiServer.Open(from, new(), world.Time, new Random(1), stop.Token);
+                var serving = server.Run(stop.Token);
+                await server.Bootstrap(stop.Token);
+                return (server.As(User.Admin), serving);
+            }
+
+            async Task Until(Func<bool> condition)
+            {
+                for (var end = world.Elapsed + TimeSpan.FromMinutes(1); !condition(); await Task.Delay(TimeSpan.FromMilliseconds(50), world.Time)) Assert.True(world.Elapsed < end);
+            }
+        });
+    }
+
+    /// <summary>Goes to another server from one moment on; what was followed of the first is cut then.</summary>
+    private sealed class SwitchedApi(IApi first, CancellationToken cut) : IApi
+    {
+        public IApi Inner { get; set; } = first;
+        private readonly IApi _first = first;
+
+        public Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default) => Inner.Get(key, subresource, stop);
+
+        public Task<StoredList> List(ListRequest request, CancellationToken stop = default) => Inner.List(request, stop);
+
+        public async IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, [EnumeratorCancellation] CancellationToken stop = default)
+        {
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, Inner == _first ? cut : default);
+            await foreach (var change in Inner.Watch(request, both.Token)) yield return change;
+        }
+
+        public Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => Inner.Create(key, json, options, stop);
+
+        public Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => Inner.Update(key, json, options, stop);
+
+        public Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default) => Inner.Patch(key, kind, patch, options, stop);
+
+        public Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default) => Inner.Delete(key, options, stop);
+    }
 
     [Fact]
     public void The_same_seed_gives_the_same_history()

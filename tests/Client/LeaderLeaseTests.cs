@@ -99,6 +99,41 @@ public sealed class LeaderLeaseTests
     });
 
     [Fact]
+    public void A_timer_that_is_early_costs_no_second_wait() => ServerInWorld.Run(1, async server =>
+    {
+        await server.Api.Create(ResourceKey.Of(Kind.Lease, "kube-system", "role"), """{"metadata":{"name":"role"},"spec":{"holderIdentity":"dead","leaseDurationSeconds":15}}"""u8.ToArray());
+        var lease = new LeaderLease(server.Api, "kube-system", "role", "me", new EarlyTimers(server.Time), new Random(1));
+        server.Begin(stop => lease.Run(async term => await Task.Delay(Timeout.Infinite, term), stop));
+        await server.Until(() => lease.IsLeading, "leads");
+        Assert.InRange(server.World.Elapsed, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(16));
+    });
+
+    /// <summary>As those of an operating system, whose timers go by a coarser clock.</summary>
+    private sealed class EarlyTimers(TimeProvider inner) : TimeProvider
+    {
+        private static readonly TimeSpan Coarse = TimeSpan.FromMilliseconds(3);
+
+        public override long TimestampFrequency => inner.TimestampFrequency;
+
+        public override long GetTimestamp() => inner.GetTimestamp();
+
+        public override DateTimeOffset GetUtcNow() => inner.GetUtcNow();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new Timer(inner.CreateTimer(callback, state, Early(dueTime), period));
+
+        private static TimeSpan Early(TimeSpan time) => time > 2 * Coarse ? time - Coarse : time;
+
+        private sealed class Timer(ITimer inner) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => inner.Change(Early(dueTime), period);
+
+            public void Dispose() => inner.Dispose();
+
+            public ValueTask DisposeAsync() => inner.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public void A_term_does_not_begin_when_it_is_over() => ServerInWorld.Run(1, async server =>
     {
         var lease = new LeaderLease(new LateOnce(server.Api, server.Time, TimeSpan.FromSeconds(12)), "kube-system", "role", "me", server.Time, new Random(1));

@@ -31,6 +31,7 @@ internal sealed class SocketCluster : IMasterDoor, IAsyncDisposable
     private MasterServer _master = null!;
     private CancellationTokenSource _term = new();
     private Task _placement = Task.CompletedTask;
+    private readonly List<HttpMaster> _clients = [];
     private HttpMaster? _client;
     private int _port;
 
@@ -101,6 +102,19 @@ internal sealed class SocketCluster : IMasterDoor, IAsyncDisposable
             new NodesController(feed).Run(api, TimeProvider.System, new Random(4), _term.Token));
     }
 
+    /// <summary>Another process of Placement beside the first, which goes on; what is counted from now on is the second's.</summary>
+    public void StartSecondPlacement(string identity)
+    {
+        var (first, client) = (_placement, _client!);
+        StartPlacement(identity);
+        _placement = Task.WhenAll(_placement, first);
+        _clients.Add(client);
+    }
+
+    /// <summary>The controller that keeps disruption budgets.</summary>
+    public void StartDisruption() => _running.Add(Declarative.Controllers.Disruption.DisruptionController.Run(
+        _server.As(User.Controllers), TimeProvider.System, new Random(5), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, _stop.Token));
+
     public async Task StopPlacement()
     {
         _term.Cancel();
@@ -162,6 +176,7 @@ internal sealed class SocketCluster : IMasterDoor, IAsyncDisposable
         _stop.Cancel();
         await _placement;
         _client?.Dispose();
+        foreach (var client in _clients) client.Dispose();
         foreach (var task in _running)
         {
             try

@@ -260,6 +260,31 @@ public class VolumeTests
     });
 
     [Fact]
+    public void A_claim_is_lost_when_its_machine_registers_anew_without_the_volume() => Run(async x =>
+    {
+        await MakeClaim(x);
+        await Pod(x, "one");
+        var one = await x.WaitRunning("one");
+        await Delete(x, Kind.Pod, "one");
+        await x.WaitUntil(async () => !await x.Exists("one"), "the pod is gone");
+        var at = x.Agents.FindIndex(y => y.Id == one.Task!.Agent);
+        x.StopAgent(at);
+        x.Gone(one.Task!.Agent);
+        // Its work directory was wiped: another id, and nothing on it.
+        var anew = x.AddAgent(new() { Hostname = one.Spec.NodeName, Port = 5051 + at });
+        await x.WaitUntil(async () => (await Volume(x))!.Metadata.Annotations.GetValueOrDefault(MesosVolume.MissingOn) == anew.Id, "it is noted that the machine has it no more", seconds: 60);
+        await x.WaitUntil(async () => (await Claim(x))!.Status.Phase == "Lost", "the claim says that its volume is lost");
+        await x.WaitUntil(async () => (await Volume(x))!.Status is { Phase: "Failed", Message: var why } && why.Contains("its work directory was wiped", StringComparison.Ordinal), "and so does the volume");
+        await x.WaitUntil(async () => (await x.Api.List(new(Kind.Event))).Items.Any(y => Encoding.UTF8.GetString(y.Json.Span) is var json && json.Contains("ClaimLost", StringComparison.Ordinal) && json.Contains($"has registered as agent {anew.Id} without", StringComparison.Ordinal)), "an event tells of it");
+        await Pod(x, "two");
+        await x.WaitPod("two", y => y.Status.Conditions.Any(z => z.Message.Contains("persistentvolumeclaim \"data\" has lost its volume", StringComparison.Ordinal)));
+
+        await Delete(x, Kind.PersistentVolumeClaim, "data");
+        await Delete(x, Kind.Pod, "two");
+        await x.WaitUntil(async () => await Claim(x) is null && await Volume(x) is null, "claim and volume go, though there is nothing to destroy", seconds: 60);
+    });
+
+    [Fact]
     public void A_volume_is_lost_only_where_its_agent_has_left_and_no_other_took_the_node()
     {
         var volume = new PersistentVolume { Spec = new() { Csi = new() { Driver = MesosVolume.Driver, VolumeAttributes = MesosVolume.Attributes("S1", "a").ToDictionary() } } };
@@ -267,6 +292,9 @@ public class VolumeTests
         Assert.False(MesosVolume.IsLost(volume, Node("S1", gone: false), Node("S1", gone: false)));
         Assert.False(MesosVolume.IsLost(volume, null, Node("S2", gone: false)));
         Assert.Null(MesosVolume.IsLost(volume, null, Node("S2", gone: true)));
+        var missing = volume with { Metadata = new() { Annotations = new Dictionary<string, string> { [MesosVolume.MissingOn] = "S2" } } };
+        Assert.True(MesosVolume.IsLost(missing, null, Node("S2", gone: false)));
+        Assert.False(MesosVolume.IsLost(missing, null, Node("S3", gone: false)));
         Assert.Null(MesosVolume.IsLost(volume, null, new Node()));
         Assert.Null(MesosVolume.IsLost(volume, null, null));
 

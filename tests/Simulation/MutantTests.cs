@@ -20,6 +20,9 @@ public sealed class MutantTests
     [InlineData(Mutant.StaleClient, "no request reaches a task that was told to stop")]
     [InlineData(Mutant.LaunchWithoutVolume, "a claim's pod has its volume")]
     [InlineData(Mutant.VolumeDestroyed, "a volume is destroyed only when nobody wants it")]
+    [InlineData(Mutant.SetAllAtOnce, "an ordered set's pods come one after the other")]
+    [InlineData(Mutant.SetForcesDeletion, "an ordinal has one pod")]
+    [InlineData(Mutant.JobWantsMore, "no more pods of a job succeed than it asks for")]
     [InlineData(Mutant.PartEnds, "parts go on")]
     [InlineData(Mutant.OtherThread, "the world goes on")]
     public void A_seeded_bug_is_found_by_its_checker(Mutant mutant, string rule)

@@ -69,7 +69,7 @@ internal sealed partial class PlacementDesk
         if (!MesosVolume.IsOurs(volume)) return null;
         if (volume.Metadata.IsDeleting) return volume.Metadata.Finalizers.Contains(MesosVolume.Finalizer) && !volume.Metadata.Finalizers.Contains(MesosVolume.VolumeProtection) ? WishKind.Destroy : null;
         if (!MesosVolume.IsCreated(volume)) return WishKind.Create;
-        if (PresentAgentOf(volume) != MesosVolume.AgentOf(volume)) return WishKind.Move;
+        if (PresentAgentOf(volume) is var present && present != MesosVolume.AgentOf(volume)) return present == MesosVolume.MissingOnOf(volume) ? null : WishKind.Move;
         return MesosVolume.WantedOf(volume) > volume.Storage ? WishKind.Grow : null;
     }
 
@@ -201,7 +201,7 @@ internal sealed partial class PlacementDesk
                 StoreAgent(wish, agent);
                 break;
             case WishKind.Move when IsWhole(held, wish):
-                _wishes.Remove(volume.Name); // the agent does not have it; its next registration is looked at again
+                StoreMissing(wish, agent);
                 break;
             case WishKind.Destroy when found is not null:
                 var end = Name(wish, 0);
@@ -367,7 +367,19 @@ internal sealed partial class PlacementDesk
     {
         wish.IsStoring = true;
         _parts.Events.Record(new(Body.Reference(Kind.PersistentVolume, wish.Volume), "Normal", "AgentChanged", $"the volume is there under agent id {agent}; the former one was {MesosVolume.AgentOf(wish.Volume)}"));
-        WriteVolume(wish, meta => meta.Object("annotations", x => x.WriteString(MesosVolume.MovedTo, agent)), stored => StoredEnd(wish, stored, null, "volumes-moved"));
+        WriteVolume(wish, meta => meta.Object("annotations", x =>
+        {
+            x.WriteString(MesosVolume.MovedTo, agent);
+            x.WriteNull(MesosVolume.MissingOn);
+        }), stored => StoredEnd(wish, stored, null, "volumes-moved"));
+    }
+
+    /// <summary>The machine is back and has been wiped: its claim is lost. Should it register once more, it is looked at again.</summary>
+    private void StoreMissing(VolumeWish wish, string agent)
+    {
+        wish.IsStoring = true;
+        _parts.Events.Record(new(Body.Reference(Kind.PersistentVolume, wish.Volume), "Warning", "VolumeMissing", $"agent {agent}, as which the machine of agent {MesosVolume.AgentOf(wish.Volume)} has registered, does not have the volume"));
+        WriteVolume(wish, meta => meta.Object("annotations", x => x.WriteString(MesosVolume.MissingOn, agent)), stored => StoredEnd(wish, stored, null, "volumes-missing"));
     }
 
     private void StoreSize(VolumeWish wish, Quantity size, OperationStatus? status)

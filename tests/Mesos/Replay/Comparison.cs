@@ -41,10 +41,13 @@ internal sealed class Comparison
             Reports.Add($"{kind}: {what} '{has}' instead of '{wanted}'");
     }
 
+    /// <summary>Recorded ports of masters; the second one leads when the first has died.</summary>
+    public static bool IsMaster(int port) => port is 5050 or 5060;
+
     /// <summary>Of a request: whom it asks what.</summary>
     public static string Kind(Entry request)
     {
-        var asked = request.Port == 5050 ? "master" : "agent";
+        var asked = IsMaster(request.Port) ? "master" : "agent";
         if (!request.Body.StartsWith('{'))
             return $"{asked} {request.HeadLines[0].Split(' ')[0]} {request.Path.Split('?')[0]}";
         try

@@ -40,7 +40,7 @@ public sealed class DecodingTests
             }
         }
 
-        Assert.True(messages > 0 || name is "12-legacy-endpoints" or "18-authentication", "no message was looked at");
+        Assert.True(messages > 0 || name is "12-legacy-endpoints" or "18-authentication" || name.StartsWith('2'), "no message was looked at"); // from 20 on there are figures and no messages
     }
 
     // One message; where requests were sent one behind the other, the second head follows in the text.

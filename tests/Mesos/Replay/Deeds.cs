@@ -8,6 +8,9 @@ internal static class Deeds
 {
     public static IEnumerable<Deed> Of(string recording) => All.Where(deed => recording.StartsWith(deed.Recording, StringComparison.Ordinal));
 
+    /// <summary>When the master that stood by has become the leader (13).</summary>
+    public const double NewLeaderAt = 25;
+
     private static readonly IReadOnlyList<Deed> All =
     [
         new("02", 9.8895, world => File.WriteAllTextAsync(Path.Combine(world.RunOf("t-health").Sandbox, "unhealthy"), "")),
@@ -19,6 +22,8 @@ internal static class Deeds
         new("08b", 107.1837, world => world.Agent(1).Start()),
         new("08b", 119.8579, world => world.Agent(1).Restart()),
         new("08b", 133.6336, world => world.Agent(1).Unregister()),
+        new("13", 20.3677, world => world.StopMaster()),
+        new("13", NewLeaderAt, world => world.StartOtherMaster()),
         new("14", 1.2517, world => world.StopMaster()),
         new("14", 6.5, world => world.StartMaster()),
         // Agents without ZooKeeper look for their master about once a minute.

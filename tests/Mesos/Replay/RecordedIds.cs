@@ -49,7 +49,7 @@ internal sealed partial class RecordedIds
 
     public static string WithoutIds(string text) => WorkDirectory().Replace(AnyId().Replace(text, "ID"), "WORK");
 
-    [GeneratedRegex("/var/lib/mxxx|/tmp/replay-[^/]*/a[12]")]
+    [GeneratedRegex("/var/lib/mxxx|(?:/[^/\\s\"]+)+/replay-[^/]*/a[12]")]
     private static partial Regex WorkDirectory();
 
     [GeneratedRegex("""[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:-(?:S|O)?[0-9]+)?|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{22}==""")]

@@ -44,12 +44,17 @@ internal static partial class Recording
     public static IEnumerable<string> Names() =>
         Directory.EnumerateFiles(Folder()).Select(file => Path.GetFileName(file)[..^".txt.gz".Length]).Order(StringComparer.Ordinal);
 
-    public static List<Entry> Read(string name)
+    public static string Text(string name, Encoding encoding)
     {
         using var file = new GZipStream(File.OpenRead(Path.Combine(Folder(), name + ".txt.gz")), CompressionMode.Decompress);
-        using var reader = new StreamReader(file, Encoding.UTF8);
+        using var reader = new StreamReader(file, encoding);
+        return reader.ReadToEnd();
+    }
+
+    public static List<Entry> Read(string name)
+    {
         List<Entry> entries = [];
-        foreach (var part in reader.ReadToEnd().Split("\n=== ").Skip(1))
+        foreach (var part in Text(name, Encoding.UTF8).Split("\n=== ").Skip(1))
         {
             var title = part.Split('\n', 2)[0];
             var body = part.Length > title.Length ? part[(title.Length + 1)..] : "";

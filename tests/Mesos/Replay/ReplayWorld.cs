@@ -107,6 +107,14 @@ internal sealed class ReplayWorld : IAsyncDisposable
     /// <summary>Another master at the address of the one that died, with what that one had written; agents do not find it before <see cref="LetAgentsIn"/>.</summary>
     public Task StartMaster() => StartMaster(Ports[5050]);
 
+    /// <summary>A master that stood by leads from now on: at an address of its own, with what the first had written, and agents find it at once.</summary>
+    public async Task StartOtherMaster()
+    {
+        await StartMaster(port: 0);
+        Ports[5060] = master.Port;
+        await LetAgentsIn();
+    }
+
     public Task LetAgentsIn()
     {
         door.Master = Master;

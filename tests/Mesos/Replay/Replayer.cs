@@ -112,7 +112,7 @@ internal sealed class Replayer : IAsyncDisposable
         // Both agents' directories have the same name in recordings.
         if (entry.Body.Contains("\"KILL\"", StringComparison.Ordinal))
             await world.Rest();
-        string OnAgent(string text) => (entry.Port == 5050 ? text : text.Replace("/var/lib/mxxx", world.Agent(entry.Port - 5050).Options.WorkDirectory, StringComparison.Ordinal))
+        string OnAgent(string text) => (Comparison.IsMaster(entry.Port) ? text : text.Replace("/var/lib/mxxx", world.Agent(entry.Port - 5050).Options.WorkDirectory, StringComparison.Ordinal))
             .Replace("/var/lib/mxxxxxxx-me.txt", world.FileToFetch, StringComparison.Ordinal);
         var body = OnAgent(ids.Ours(await WithOffers(entry.Body)));
         var line = OnAgent(ids.Ours(entry.HeadLines[0])).Split(' ');
@@ -167,7 +167,7 @@ internal sealed class Replayer : IAsyncDisposable
     {
         var kind = Comparison.Kind(request);
         // A master answers at once, whatever the clock says; an agent may wait for a process.
-        if (request.Port == 5050)
+        if (Comparison.IsMaster(request.Port))
             await Task.WhenAny(sending, Task.Delay(TimeSpan.FromMinutes(1)));
         else
             await world.Until(() => sending.IsCompleted, processes: true, patience: 60);
