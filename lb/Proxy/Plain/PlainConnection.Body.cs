@@ -65,8 +65,10 @@ internal sealed unsafe partial class PlainConnection
             return;
         }
         _readable = _clientEnded; // then no news comes of the rest
-        var room = EventLoop.BufferBytes - ChunkHeadBytes - ChunkTailBytes;
-        var seen = Look(room);
+        // Where a chunked body ends is known once it has been read; of another one no more is taken than is its own.
+        var takes = !_bodyIsChunked && _tls is null;
+        var room = takes ? (int)Math.Min(_bodyLeft, EventLoop.BufferBytes) : EventLoop.BufferBytes - ChunkHeadBytes - ChunkTailBytes;
+        var seen = takes ? Libc.Receive(Fd, _loop.Buffer, room) : Look(room);
         if (seen == -Libc.Again) return;
         if (seen <= 0)
         {
@@ -82,7 +84,7 @@ internal sealed unsafe partial class PlainConnection
             BadBody();
             return;
         }
-        if (!TryTake(taken))
+        if (!takes && !TryTake(taken))
         {
             Gone();
             return;
