@@ -6,6 +6,9 @@ namespace Declarative.Bench.Lb;
 /// <summary>What a client has seen. Times in microseconds.</summary>
 internal sealed record Sample(long Requests, long Failures, double PerSecond, double P50, double P99)
 {
+    /// <summary>Of the first failures what is known of each; "" where there is none.</summary>
+    public string Reasons { get; init; } = "";
+
     public static Sample Of(List<double> times, long failures, TimeSpan time)
     {
         times.Sort();
@@ -17,6 +20,8 @@ internal sealed record Sample(long Requests, long Failures, double PerSecond, do
 /// <summary>Load generators of Debian's packages: <c>wrk</c> as fast as it goes, <c>h2load</c> at a rate and for HTTP/2.</summary>
 internal static partial class Clients
 {
+    private const int ReasonsMax = 3;
+
     public static Sample Wrk(string url, int connections, int seconds, params string[] more)
     {
         var text = Child.Run("wrk", ["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", .. more, url]);
@@ -34,15 +39,34 @@ internal static partial class Clients
             // At a rate the connections are warm when it is measured: the first requests on new ones would be more than one in a hundred, and so the whole p99.
             string[] at = rate > 0 ? ["--rps", (rate / connections).ToString("F2", CultureInfo.InvariantCulture), "--warm-up-time=1"] : [];
             var text = Child.Run("h2load", ["-t1", $"-c{connections}", $"-D{seconds}", "--log-file", file, .. at, .. more, url]);
-            var rows = File.ReadLines(file).Select(x => x.Split('\t')).ToList();
-            var good = rows.Where(x => x[1] == "200").Select(x => double.Parse(x[2], CultureInfo.InvariantCulture)).ToList();
+            var rows = File.ReadLines(file).Select(Row.Read).ToList();
+            var begin = rows.Count == 0 ? 0 : rows.Min(x => x.End);
+            // It notes no status before it measures: where the head of an answer came then and its end later, 0 stands for it.
+            rows.RemoveAll(x => x.Status == 0 && x.Begin < begin);
+            var good = rows.Where(x => x.Status == 200).Select(x => x.Micros).ToList();
             if (good.Count == 0) throw new InvalidOperationException($"h2load had no answer from {url}:\n{text}");
-            return Sample.Of(good, rows.Count - good.Count, TimeSpan.FromSeconds(seconds));
+            var bad = rows.Where(x => x.Status != 200).Select(x => x.Reason(begin)).ToList();
+            return Sample.Of(good, bad.Count, TimeSpan.FromSeconds(seconds)) with { Reasons = string.Join(", ", bad.Take(ReasonsMax)) };
         }
         finally
         {
             File.Delete(file);
         }
+    }
+
+    /// <summary>One line of h2load's log: when the request began (microseconds since 1970), the status (-1 = the stream or its connection has failed), how long it took.</summary>
+    private sealed record Row(double Begin, int Status, double Micros)
+    {
+        public double End => Begin + Micros;
+
+        public static Row Read(string line)
+        {
+            var words = line.Split('\t');
+            return new(double.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture), double.Parse(words[2], CultureInfo.InvariantCulture));
+        }
+
+        public string Reason(double begin) =>
+            string.Create(CultureInfo.InvariantCulture, $"{(Status < 0 ? "no whole answer" : $"status {Status}")}, begun {(Begin - begin) / 1e6:F3} s after the first answer, {Micros / 1e3:F1} ms long");
     }
 
     private static double Micros(string text, string percentile)

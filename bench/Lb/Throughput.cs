@@ -81,7 +81,9 @@ internal static class Throughput
         {
             // Where the reference adds nothing that can be seen there is nothing to be compared with.
             var ratio = name == Reference || !added.TryGetValue(Reference, out var reference) || reference.P99 <= bare.P99 ? "" : Text($", {(sample.P99 - bare.P99) / (reference.P99 - bare.P99):F2} × {Reference}'s");
-            Console.WriteLine(Text($"{one,-6} at {rate:F0}/s  {name,-11} p50 {sample.P50:F0} µs, p99 {sample.P99:F0} µs, {sample.Failures} failed; added p99 {sample.P99 - bare.P99:F0} µs{ratio}"));
+            var all = rounds.Select(x => x.Proxies[targets.FindIndex(y => y.Name == name)]).ToList();
+            Console.WriteLine(Text($"{one,-6} at {rate:F0}/s  {name,-11} p50 {sample.P50:F0} µs, p99 {sample.P99:F0} µs, {all.Sum(x => x.Failures)} of {all.Sum(x => x.Requests + x.Failures)} failed; added p99 {sample.P99 - bare.P99:F0} µs{ratio}"));
+            foreach (var reason in all.Where(x => x.Failures > 0).Take(3).Select(x => x.Reasons)) Console.WriteLine($"{one,-6}   failed through {name}: {reason}");
         }
     }
 

@@ -11,34 +11,6 @@ public sealed class SeparateProcessesTests
 {
     private const string Framework = "shop";
 
-    // The shell kills its web server the moment TERM comes: a request that is in flight then is cut, and the order is in its output.
-    private const string Abrupt = """
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata: {name: abrupt}
-        spec:
-          replicas: 1
-          selector: {matchLabels: {app: abrupt}}
-          template:
-            metadata: {labels: {app: abrupt}}
-            spec:
-              containers:
-                - name: web
-                  command: [sh, -c, "trap 'echo TERM has come; kill -9 $child' TERM; declarative sample-web & child=$!; wait $child; wait $child"]
-                  ports: [{name: http, containerPort: 8080}]
-                  env: [{name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
-                  readinessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 1}
-                  resources: {requests: {cpu: 50m, memory: 64Mi}}
-        ---
-        apiVersion: v1
-        kind: Service
-        metadata: {name: abrupt}
-        spec:
-          type: LoadBalancer
-          selector: {app: abrupt}
-          ports: [{port: 9002, targetPort: http}]
-        """;
-
     [Fact]
     public Task Hello_answers_and_a_rolling_restart_fails_no_request() => RunningPlatform.With(async platform =>
     {
@@ -77,12 +49,12 @@ public sealed class SeparateProcessesTests
     public Task A_pod_gets_term_only_after_the_request_in_flight_is_answered() => RunningPlatform.With(async platform =>
     {
         await Start(platform);
-        (await platform.Apply(Abrupt)).Succeeds();
+        (await platform.Apply(AbruptWeb.Manifest("abrupt", 9002))).Succeeds();
         (await platform.RolledOut("abrupt")).Succeeds();
         await platform.Answers(platform.At(9002));
         var pod = (await platform.Pods("app=abrupt")).Single();
         var (name, uid) = ((string)pod["metadata"]!["name"]!, (string)pod["metadata"]!["uid"]!);
-        var output = Path.Combine(TaskProcess.Under(platform.Data).First(x => x.PodUid == uid).Sandbox, "stdout");
+        var output = AbruptWeb.Output(platform, uid);
 
         var routed = await Routed(platform);
         var slow = platform.Http.GetAsync(new Uri(platform.At(9002), "slow?ms=5000"));
@@ -96,7 +68,7 @@ public sealed class SeparateProcessesTests
         Assert.Equal(name, (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Trim());
         await RunningPlatform.Until(async () => !(await platform.Get("pod", name)).AsObject().ContainsKey("metadata"), "the pod is gone");
         var lines = (await File.ReadAllLinesAsync(output, TestContext.Current.CancellationToken)).ToList();
-        var (answered, termed) = (lines.FindIndex(x => x.StartsWith("GET /slow?ms=5000 200", StringComparison.Ordinal)), lines.FindIndex(x => x.StartsWith("TERM has come", StringComparison.Ordinal)));
+        var (answered, termed) = (lines.FindIndex(x => x.StartsWith("GET /slow?ms=5000 200", StringComparison.Ordinal)), lines.FindIndex(x => x.StartsWith(AbruptWeb.Term, StringComparison.Ordinal)));
         Assert.True(answered >= 0 && termed > answered, string.Join('\n', lines));
         // Its successor answers.
         await platform.Answers(platform.At(9002));

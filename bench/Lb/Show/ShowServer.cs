@@ -33,7 +33,8 @@ internal static class ShowServer
             signal.Cancel = true;
             told.TrySetResult();
         });
-        var serving = Task.WhenAll(Accept(Port("PORT_WEB"), x => Web(x, answer)), Accept(Port("PORT_TALK"), Talk));
+        // The port that the pod's readiness is asked on comes last: whoever is ready has both.
+        var serving = Task.WhenAll(Accept(Port("PORT_TALK"), Talk), Accept(Port("PORT_WEB"), x => Web(x, answer)));
         await Task.WhenAny(serving, told.Task);
         while (Volatile.Read(ref Inside) > 0) await Task.Delay(50);
         return 0;

@@ -12,7 +12,7 @@ internal sealed unsafe partial class PlainConnection
     private const int TogetherBytesMax = 32 * 1024;
 
     /// <summary>Buffers that one answer may fill before others have their turn.</summary>
-    private const int TurnsMax = 8;
+    private const int TurnsMax = 2;
 
     /// <summary>Passes on what the endpoint has sent.</summary>
     private void Pump()
@@ -22,7 +22,7 @@ internal sealed unsafe partial class PlainConnection
             if (_pendingTo > 0 || turn == TurnsMax)
             {
                 _upstreamReadable = true;
-                if (_pendingTo == 0) _loop.Again(this);
+                if (_pendingTo == 0) CallAgain();
                 return;
             }
             _upstreamReadable = false;
@@ -73,7 +73,13 @@ internal sealed unsafe partial class PlainConnection
                 Failed("it has switched protocols without being asked", nothingSent: false);
                 return;
             }
-            all = all[head.Bytes..]; // an interim answer that nobody has asked for
+            if (head.Status == 100 && _expects)
+            {
+                _expects = false;
+                fixed (byte* from = GoOn) Send(from, GoOn.Length, more: false);
+                if (_state == State.Over) return;
+            }
+            all = all[head.Bytes..]; // any other interim answer nobody has asked for
         }
         ReturnPart();
         if (!TryTake(_requestBytes))
@@ -81,6 +87,7 @@ internal sealed unsafe partial class PlainConnection
             Gone();
             return;
         }
+        if (_expects) _keepsAlive = false; // it is answered without its body: nobody knows whether that comes
         _state = State.Answering;
         _status = head.Status;
         _upstreamKeepsAlive = head.KeepsAlive;
@@ -151,7 +158,8 @@ internal sealed unsafe partial class PlainConnection
         _left -= count;
         if (count < bytes.Length) _upstreamKeepsAlive = false; // more than the answer: whose is it?
         var done = _framing == Framing.Chunked ? _chunks.IsDone : _framing == Framing.Length && _left == 0;
-        if (done) LetGo(_upstreamKeepsAlive && !_upstreamEnded); // before the client can know it
+        if (done && _bodyComing && !_expects) (_isAnswerDone, done) = (true, false); // the request is not over before it has been sent
+        if (done) LetGo(_upstreamKeepsAlive && !_upstreamEnded && !_bodyMissing); // before the client can know it
         if (head > 0 && count <= TogetherBytesMax)
         {
             bytes[..count].CopyTo(new Span<byte>(_loop.Outgoing + head, EventLoop.BufferBytes - head));
@@ -203,7 +211,7 @@ internal sealed unsafe partial class PlainConnection
             _pendingFrom += sent;
             if (_pendingFrom < _pendingTo)
             {
-                _loop.Again(this); // a short send is not the end of the room for sure
+                CallAgain(); // a short send is not the end of the room for sure
                 return;
             }
             ReturnPending();

@@ -75,8 +75,9 @@ internal sealed unsafe partial class PlainConnection
     }
 
     /// <summary>What the client has sent, at the beginning of the loop's buffer; it stays there to be taken.</summary>
+    /// <param name="room">At most; inside of TLS no more than <see cref="LookBytes"/>.</param>
     /// <returns>The number of bytes; 0 = the end, errors below zero.</returns>
-    private int Look() => _tls is null ? Libc.Look(Fd, _loop.Buffer, LookBytes) : LookInside(_tls);
+    private int Look(int room = LookBytes) => _tls is null ? Libc.Look(Fd, _loop.Buffer, room) : LookInside(_tls);
 
     private int LookInside(TlsSession tls)
     {
@@ -95,6 +96,7 @@ internal sealed unsafe partial class PlainConnection
     /// <summary>Takes away what has been looked at.</summary>
     private bool TryTake(int count)
     {
+        if (count == 0) return true;
         if (_tls is null) return Libc.Discard(Fd, count) == count;
         if (count > _seenBytes) return false;
         _seenBytes -= count;

@@ -10,7 +10,7 @@ internal sealed unsafe partial class PlainConnection
 {
     private const int LookBytes = 16 * 1024;
 
-    /// <summary>Of a refused head, thrown away at once.</summary>
+    /// <summary>Of a refused head or body, thrown away at once.</summary>
     private const int FloodBytesMax = 8 * EventLoop.BufferBytes;
 
     private static ReadOnlySpan<byte> Upgrade => "Connection: Upgrade\r\nUpgrade: websocket\r\n"u8;
@@ -48,12 +48,15 @@ internal sealed unsafe partial class PlainConnection
         Write(to, ref written, head, forwardedFor);
         _readable |= _hasMore || seen > head.Bytes; // of what lies behind it there will be no news
         _requestBytes = head.Bytes;
-        (_keepsAlive, _isHead, _isIdempotent, _isUpgrade) = (head.KeepsAlive && !_stopping && !_clientEnded, head.IsHead, head.IsIdempotent, head.IsUpgrade);
+        (_keepsAlive, _isHead, _isUpgrade) = (head.KeepsAlive && !_stopping && !_clientEnded, head.IsHead, head.IsUpgrade);
+        _isIdempotent = head.IsIdempotent && !head.Streams; // what has been taken of a body is not there to be sent again
+        _isStreamed = _bodyMissing = head.Streams;
         if (_upstream is null && !TryUpstream()) return;
         _state = State.Asked;
         (_isAnswered, _upstreamReadable, _upstreamEnded) = (false, false, false);
         Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
         if (Libc.Send(_upstream!.Fd, _loop.Outgoing, written) != written) UpstreamLost();
+        else if (head.Streams) BeginBody(head);
     }
 
     /// <summary>
@@ -64,10 +67,7 @@ internal sealed unsafe partial class PlainConnection
     {
         _client.Listener.CountRefusal();
         _proxy.Log?.Refused(_client, 431);
-        for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
-        {
-            // More of the same; over TLS as it came, for nothing is read after it.
-        }
+        DiscardWhatHasCome();
         var written = 0;
         var to = new Span<byte>(_loop.Outgoing, EventLoop.BufferBytes);
         Put(to, ref written, "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n"u8);
@@ -75,6 +75,14 @@ internal sealed unsafe partial class PlainConnection
         Put(to, ref written, "\r\n"u8);
         Send(_loop.Outgoing, written, more: false);
         Finish(PlainEnd.Ended);
+    }
+
+    private void DiscardWhatHasCome()
+    {
+        for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
+        {
+            // More of the same; over TLS as it came, for nothing is read after it.
+        }
     }
 
     private bool Choose(in RequestHead head)

@@ -15,7 +15,7 @@ internal sealed unsafe partial class PlainConnection
     {
         if (_state == State.Answering)
         {
-            if (_framing == Framing.UntilEnd)
+            if (_framing == Framing.UntilEnd || _isAnswerDone)
             {
                 LetGo(again: false);
                 Answered();
@@ -61,9 +61,14 @@ internal sealed unsafe partial class PlainConnection
         }
         Interlocked.Increment(ref cluster.Counts.FailureCount);
         TryTake(_requestBytes);
-        var text = $"Endpoint {destination} of Service {cluster.Service} port {cluster.Number} did not answer: {why}\n";
+        Answer(status, status == StatusCodes504 ? "Gateway Timeout" : "Bad Gateway", $"Endpoint {destination} of Service {cluster.Service} port {cluster.Number} did not answer: {why}\n");
+    }
+
+    /// <summary>An answer of the balancer's own to the request in hand.</summary>
+    private void Answer(int status, string reason, string text)
+    {
         var head = string.Create(CultureInfo.InvariantCulture,
-            $"HTTP/1.1 {status} {(status == StatusCodes504 ? "Gateway Timeout" : "Bad Gateway")}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\n{Encoding.Latin1.GetString(_proxy.DateLine())}{(_keepsAlive ? "" : "Connection: close\r\n")}\r\n");
+            $"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\n{Encoding.Latin1.GetString(_proxy.DateLine())}{(_keepsAlive ? "" : "Connection: close\r\n")}\r\n");
         var bytes = Encoding.UTF8.GetBytes(_isHead ? head : head + text);
         _state = State.Answering;
         LetGo(again: false, status);

@@ -19,7 +19,7 @@ internal enum PlainEnd
 
 /// <summary>
 /// A client's connection whose requests are plain ones (<see cref="RequestHead"/>), on an event loop. A request stays in the client's socket
-/// until its answer begins: so it can be sent again, or be given to Kestrel, without a copy of it.
+/// until its answer begins, or the body that streams behind it: so it can be sent again, or be given to Kestrel, without a copy of it.
 /// </summary>
 internal sealed partial class PlainConnection : Handler
 {
@@ -37,6 +37,9 @@ internal sealed partial class PlainConnection : Handler
     private bool _clientEnded;
     private bool _stopping;
     private bool _isBroken;
+
+    /// <summary>The loop calls again in any case.</summary>
+    private bool _isQueued;
 
     // The request in hand.
     private Cluster? _cluster;
@@ -111,6 +114,7 @@ internal sealed partial class PlainConnection : Handler
 
     public override void News(uint events)
     {
+        if (events == 0) _isQueued = false;
         if ((events & (Libc.Error | Libc.HangUp)) != 0 && _state is not (State.Waiting or State.Greeting))
         {
             Gone();
@@ -120,7 +124,8 @@ internal sealed partial class PlainConnection : Handler
         if ((events & Libc.PeerEnded) != 0)
         {
             _clientEnded = true;
-            if (_state is State.Connecting or State.Asked or State.Answering)
+            if (_isStreamed) _keepsAlive = false; // what it has sent before its end is still read, and answered where it is whole
+            else if (_state is State.Connecting or State.Asked or State.Answering)
             {
                 Gone();
                 return;
@@ -129,7 +134,11 @@ internal sealed partial class PlainConnection : Handler
         if (_state is State.Greeting or State.Handshaking && !IsMyTurn(events)) return;
         if (_state == State.Greeting) Greet();
         else if (_state == State.Handshaking) Handshake();
-        else if (events == 0 || (events & Libc.Out) != 0) Flush();
+        else
+        {
+            if (events == 0 || (events & Libc.Out) != 0) Flush();
+            if (_bodyComing && _readable) PumpBody();
+        }
         Continue();
     }
 
@@ -144,8 +153,8 @@ internal sealed partial class PlainConnection : Handler
         else
         {
             if ((events & (Libc.PeerEnded | Libc.HangUp | Libc.Error)) != 0) _upstreamEnded = true;
-            if ((events & ~Libc.Out) == 0) return;
-            Pump();
+            if ((events & Libc.Out) != 0 && _onwardTo > 0) PumpBody();
+            if ((events & ~Libc.Out) != 0) Pump();
         }
         Continue();
     }
@@ -191,6 +200,7 @@ internal sealed partial class PlainConnection : Handler
     private void LetGo(bool again, int? status = null)
     {
         ReturnPart();
+        DropBody();
         if (_upstream is { } upstream)
         {
             _upstream = null;
@@ -201,7 +211,7 @@ internal sealed partial class PlainConnection : Handler
         _destination = null;
         var cluster = _cluster!;
         var code = status ?? _status;
-        if (cluster.Settings.Outlier is not null && code > 0) cluster.Outcome(destination, code is 502 or 503 or 504);
+        if (cluster.Settings.Outlier is not null && code > 0 && !_bodyChunks.IsBad) cluster.Outcome(destination, code is 502 or 503 or 504);
         cluster.Counts.Answered(code);
         destination.Release();
         if (_note is not { } note) return;
@@ -220,13 +230,23 @@ internal sealed partial class PlainConnection : Handler
         ReturnPending();
         LeaveTls(end);
         _loop.Remove(this);
+        if (_bodyMissing && !_isBroken) DiscardWhatHasCome();
         if (end == PlainEnd.Ended) Libc.EndSending(Fd);
         _end.TrySetResult(end);
+    }
+
+    /// <summary>Calls again after the others have had their turn; once, however often it is asked for.</summary>
+    private void CallAgain()
+    {
+        if (_isQueued) return;
+        _isQueued = true;
+        _loop.Again(this);
     }
 
     private void DropUpstream()
     {
         ReturnPart();
+        DropBody();
         _upstream?.Close();
         _upstream = null;
     }

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Declarative.Lb.Proxy.Plain;
 
 /// <summary>
-/// The requests that go by the event loop: HTTP/1.1 in its plainest form, whole with their body, nothing in them that two readers could read in two ways.
+/// The requests that go by the event loop: HTTP/1.1 in its plainest form, whole but for a body that streams, nothing in them that two readers could read in two ways.
 /// Whatever is not surely that is refused here, which costs nothing but time: it lies where it was and Kestrel judges it.
 /// </summary>
 internal ref struct RequestHead
@@ -20,10 +20,22 @@ internal ref struct RequestHead
     public ReadOnlySpan<byte> Target;
     public ReadOnlySpan<byte> Host;
     public ReadOnlySpan<byte> UserAgent;
+
+    /// <summary>Empty where it streams.</summary>
     public ReadOnlySpan<byte> Body;
 
-    /// <summary>Of the head and the body.</summary>
+    /// <summary>Of the head and <see cref="Body"/>.</summary>
     public int Bytes;
+
+    /// <summary>The body is not in what has come, or not all of it, and is passed on as it comes.</summary>
+    public bool Streams;
+
+    /// <summary>How a body that streams ends: by its last chunk, or after <see cref="Length"/> bytes.</summary>
+    public bool IsChunked;
+    public long Length;
+
+    /// <summary>The client waits with it for an interim answer (RFC 9110 section 10.1.1).</summary>
+    public bool Expects;
 
     /// <summary>The client's next request may come on the same connection.</summary>
     public bool KeepsAlive;
@@ -34,6 +46,9 @@ internal ref struct RequestHead
 
     /// <summary>May be sent again where nothing was answered (RFC 9110 section 9.2.2).</summary>
     public bool IsIdempotent;
+
+    /// <summary>The method is one whose requests have bodies.</summary>
+    private bool _mayStream;
 
     /// <summary>Reads the first request of what has come, and writes its line and the headers that go on.</summary>
     /// <param name="to">As large as what has come.</param>
@@ -49,7 +64,6 @@ internal ref struct RequestHead
         if (!head.TryLine(all, out var at)) return false;
         all[..at].CopyTo(to);
         written = at;
-        long length = 0;
         var hasLength = false;
         bool upgrade = false, websocket = false;
         for (var count = 0; at < all.Length; count++)
@@ -75,8 +89,8 @@ internal ref struct RequestHead
                     head.UserAgent = value;
                     break;
                 case 14 when HeadBytes.Is(name, "content-length"u8):
-                    length = HeadBytes.Length(value);
-                    if (hasLength || length < 0) return false;
+                    head.Length = HeadBytes.Length(value);
+                    if (hasLength || head.Length < 0) return false;
                     hasLength = true;
                     break;
                 case 15 when HeadBytes.Is(name, "x-forwarded-for"u8):
@@ -93,12 +107,18 @@ internal ref struct RequestHead
                     websocket = true;
                     goesOn = false;
                     break;
-                case 2 when HeadBytes.Is(name, "te"u8):
+                case 17 when HeadBytes.Is(name, "transfer-encoding"u8):
+                    if (head.IsChunked || !HeadBytes.Is(value, "chunked"u8)) return false;
+                    head.IsChunked = true;
+                    break;
                 case 6 when HeadBytes.Is(name, "expect"u8):
+                    if (head.Expects || !HeadBytes.Is(value, "100-continue"u8)) return false;
+                    head.Expects = true;
+                    break;
+                case 2 when HeadBytes.Is(name, "te"u8):
                 case 7 when HeadBytes.Is(name, "trailer"u8):
                 case 14 when HeadBytes.Is(name, "http2-settings"u8):
                 case 16 when HeadBytes.Is(name, "proxy-connection"u8):
-                case 17 when HeadBytes.Is(name, "transfer-encoding"u8):
                 case 19 when HeadBytes.Is(name, "proxy-authorization"u8):
                     return false;
             }
@@ -109,10 +129,16 @@ internal ref struct RequestHead
             }
             at += bytes;
         }
-        if (head.Host.IsEmpty || length > seen.Length - end - 4 || upgrade != websocket || (upgrade && (hasLength || !head.Method.SequenceEqual("GET"u8)))) return false;
+        if (head.Host.IsEmpty || upgrade != websocket || (upgrade && (hasLength || head.IsChunked || !head.Method.SequenceEqual("GET"u8)))) return false;
+        // Both are one message to one reader and another to the next (RFC 9112 section 6.3).
+        if (head.IsChunked && hasLength) return false;
+        head.Streams = head.IsChunked || head.Length > seen.Length - end - 4;
+        if (head.Streams ? !head._mayStream : head.Expects) return false;
         head.IsUpgrade = upgrade;
-        head.Body = seen.Slice(end + 4, (int)length);
-        head.Bytes = end + 4 + (int)length;
+        head.Bytes = end + 4;
+        if (head.Streams) return true;
+        head.Body = seen.Slice(end + 4, (int)head.Length);
+        head.Bytes += head.Body.Length;
         return true;
     }
 
@@ -144,15 +170,18 @@ internal ref struct RequestHead
         switch (Method)
         {
             case [(byte)'G', (byte)'E', (byte)'T']:
-            case [(byte)'P', (byte)'U', (byte)'T']:
             case [(byte)'D', (byte)'E', (byte)'L', (byte)'E', (byte)'T', (byte)'E']:
                 IsIdempotent = true;
                 break;
             case [(byte)'H', (byte)'E', (byte)'A', (byte)'D']:
                 IsIdempotent = IsHead = true;
                 break;
+            case [(byte)'P', (byte)'U', (byte)'T']:
+                IsIdempotent = _mayStream = true;
+                break;
             case [(byte)'P', (byte)'O', (byte)'S', (byte)'T']:
             case [(byte)'P', (byte)'A', (byte)'T', (byte)'C', (byte)'H']:
+                _mayStream = true;
                 break;
             default:
                 return false;

@@ -6,7 +6,7 @@ namespace Declarative.Lb.Proxy.Plain;
 internal sealed unsafe class Tunnel
 {
     /// <summary>Buffers that one direction may fill before others have their turn.</summary>
-    private const int TurnsMax = 8;
+    private const int TurnsMax = 2;
 
     private readonly EventLoop _loop;
     private readonly Side _client;
