@@ -22,7 +22,17 @@ public sealed record ObjectMeta
     public bool IsDeleting => DeletionTimestamp is not null;
 
     /// <summary>The owner that manages this object, if any (at most one has controller: true).</summary>
-    public OwnerReference? Controller => OwnerReferences.FirstOrDefault(x => x.Controller);
+    public OwnerReference? Controller
+    {
+        get
+        {
+            for (var i = 0; i < OwnerReferences.Count; i++)
+            {
+                if (OwnerReferences[i].Controller) return OwnerReferences[i];
+            }
+            return null;
+        }
+    }
 
     public static IReadOnlyDictionary<string, string> NoStrings { get; } = new Dictionary<string, string>();
 }

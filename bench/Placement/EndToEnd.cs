@@ -91,12 +91,13 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
             default:
                 var master = new Uri($"http://127.0.0.1:{await File.ReadAllTextAsync(port)}");
                 var data = DataDirectory.At(directory);
-                IApi[] apis = [Remote(data, "placement"), Remote(data, "controllers")];
-                return new ControllersRole(user => user.Name == User.Placement.Name ? apis[0] : apis[1], new() { Masters = new MasterList([master]) }, new(), "bench", Machine, NullLoggerFactory.Instance);
+                var asControllers = Remote(data, "controllers");
+                var asPlacement = Remote(data, "placement", asControllers);
+                return new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, new() { Masters = new MasterList([master]) }, new(), "bench", Machine, NullLoggerFactory.Instance);
         }
     }
 
-    private static SharedWatches Remote(DataDirectory data, string role) => new(new HttpApi(Kubeconfig.Load(data.RoleKubeconfig(role)), TimeProvider.System));
+    private static SharedWatches Remote(DataDirectory data, string role, SharedWatches? others = null) => new(new HttpApi(Kubeconfig.Load(data.RoleKubeconfig(role)), TimeProvider.System), others);
 
     private static int Free()
     {
@@ -144,7 +145,7 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
         var latencies = new List<double>(pods);
         var requests = await Requests(target);
         var used = Used(children);
-        var (allocated, paused, collections) = (GC.GetTotalAllocatedBytes(), GC.GetTotalPauseDuration(), GC.CollectionCount(0));
+        var (allocated, paused, collections) = (GC.GetTotalAllocatedBytes(), GC.GetTotalPauseDuration(), Collections());
         var begin = Stopwatch.GetTimestamp();
         await Apply(api, "web", patience.Token, applied, running, latencies);
         var took = Stopwatch.GetElapsedTime(begin);
@@ -157,7 +158,7 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
         Print($"  CPU per pod: {cpu.Values.Sum(x => x.TotalMilliseconds) / pods:0.00} ms{(cpu.Count > 1 ? $" ({string.Join(", ", cpu.Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {x.Value.TotalMilliseconds / pods:0.00}")))})" : "")}, so two cores do {2000 * pods / cpu.Values.Sum(x => x.TotalMilliseconds):0} pods/s at most");
         if (children.Count == 0)
         {
-            Print($"  memory: {(GC.GetTotalAllocatedBytes() - allocated) / 1024.0 / pods:0} KiB allocated per pod, {GC.CollectionCount(0) - collections} collections that took {(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / pods:0.00} ms per pod");
+            Print($"  memory: {(GC.GetTotalAllocatedBytes() - allocated) / 1024.0 / pods:0} KiB allocated per pod, {string.Join(" + ", Collections().Zip(collections, (now, before) => now - before))} collections (generation 0, 1, 2) that took {(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / pods:0.00} ms per pod");
         }
         var after = await Requests(target);
         Print($"  API requests per pod: {string.Join(", ", after.Select(x => (x.Key, Count: x.Value - requests.GetValueOrDefault(x.Key))).Where(x => x.Count * 100 >= pods).OrderByDescending(x => x.Count).Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {(double)x.Count / pods:0.00}")))}");
@@ -212,6 +213,9 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
             before = now;
         }
     }
+
+    /// <summary>By the oldest generation that was collected.</summary>
+    private static int[] Collections() => [GC.CollectionCount(0) - GC.CollectionCount(1), GC.CollectionCount(1) - GC.CollectionCount(2), GC.CollectionCount(2)];
 
     private static Dictionary<string, TimeSpan> Used(Dictionary<string, Child> children) =>
         children.Count == 0 ? new() { ["all"] = Environment.CpuUsage.TotalTime } : children.ToDictionary(x => x.Key, x => x.Value.Cpu);

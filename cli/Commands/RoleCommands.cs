@@ -160,7 +160,7 @@ internal static class ControllersCommand
             using var logs = CommonOptions.Loggers(parsed.GetValue(level)!);
             var directory = DataDirectory.At(parsed.GetValue(data)!);
             var asControllers = new SharedWatches(RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs));
-            var asPlacement = new SharedWatches(RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs));
+            var asPlacement = new SharedWatches(RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs), asControllers);
             using var instance = RoleInstance.Hold(directory, "controllers");
             var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover));
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
@@ -11,6 +10,10 @@ internal sealed class Connection : IDisposable
 {
     private readonly List<X509Certificate2> _authorities = [];
     private readonly X509Certificate2? _certificate;
+    private readonly HttpMessageInvoker _invoker;
+    private readonly Uri _server;
+    private readonly Version _version;
+    private readonly KeyValuePair<string, string>[] _headers;
 
     public Connection(Kubeconfig config, string userAgent)
     {
@@ -23,6 +26,7 @@ internal sealed class Connection : IDisposable
             KeepAlivePingDelay = TimeSpan.FromSeconds(15),
             KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            ActivityHeadersPropagator = null, // nothing here traces: no request is wrapped for it
             ConnectTimeout = TimeSpan.FromSeconds(10),
             PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
         };
@@ -43,19 +47,28 @@ internal sealed class Connection : IDisposable
             _authorities.AddRange(authorities);
             ssl.RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsFromAuthorities(certificate, errors);
         }
-        Client = new(handler, disposeHandler: true)
-        {
-            BaseAddress = config.Server,
-            Timeout = Timeout.InfiniteTimeSpan, // watches last; other requests have a deadline of their own
-            DefaultRequestVersion = config.Server.Scheme == "https" ? HttpVersion.Version20 : HttpVersion.Version11,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-        };
-        Client.DefaultRequestHeaders.UserAgent.ParseAdd(userAgent);
-        Client.DefaultRequestHeaders.Accept.Add(new("application/json"));
-        if (config.Token.Length > 0) Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", config.Token);
+        _server = config.Server;
+        _version = config.Server.Scheme == "https" ? HttpVersion.Version20 : HttpVersion.Version11;
+        _headers = [new("User-Agent", userAgent), new("Authorization", config.Token.Length > 0 ? $"Bearer {config.Token}" : "")];
+        _invoker = new(handler, disposeHandler: true);
     }
 
-    public HttpClient Client { get; }
+    /// <summary>A request with the headers that all have. No time out: watches last, and other requests have a deadline of their own.</summary>
+    /// <param name="url">Below the server.</param>
+    /// <param name="accept">Media types.</param>
+    public HttpRequestMessage Request(HttpMethod method, RequestUrl url, string accept)
+    {
+        var request = new HttpRequestMessage(method, new Uri(_server, url.ToString())) { Version = _version, VersionPolicy = HttpVersionPolicy.RequestVersionOrLower };
+        request.Headers.TryAddWithoutValidation("Accept", accept);
+        foreach (var (name, value) in _headers)
+        {
+            if (value.Length > 0) request.Headers.TryAddWithoutValidation(name, value);
+        }
+        return request;
+    }
+
+    /// <summary>Answers when the head of the response is there.</summary>
+    public Task<HttpResponseMessage> Send(HttpRequestMessage request, CancellationToken stop) => _invoker.SendAsync(request, stop);
 
     /// <summary>The chain is built from the named authorities alone; a wrong host name is an error as ever.</summary>
     private bool IsFromAuthorities(X509Certificate? certificate, SslPolicyErrors errors)
@@ -71,7 +84,7 @@ internal sealed class Connection : IDisposable
 
     public void Dispose()
     {
-        Client.Dispose();
+        _invoker.Dispose();
         _certificate?.Dispose();
         foreach (var authority in _authorities) authority.Dispose();
     }

@@ -22,6 +22,11 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     /// <summary>Of a request that is no watch.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
+    private const string JsonType = "application/json";
+
+    /// <summary>No more memory is taken on the word of a header.</summary>
+    private const int AnswerBytesAtOnceMax = 1024 * 1024;
+
     private readonly Connection _connection = new(config, userAgent);
     private readonly Reach _reach = new();
 
@@ -49,14 +54,14 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     public async Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
     {
         options ??= new();
-        var answer = await Send(HttpMethod.Post, RequestUrl.New(key, options.Subresource).With(options), Json(json, "application/json"), options.Warnings, stop);
+        var answer = await Send(HttpMethod.Post, RequestUrl.New(key, options.Subresource).With(options), Json(json, JsonType), options.Warnings, stop);
         return StoredJson.Read(key, answer);
     }
 
     public async Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
     {
         options ??= new();
-        return StoredJson.Read(key, await Send(HttpMethod.Put, RequestUrl.Object(key, options.Subresource).With(options), Json(json, "application/json"), options.Warnings, stop));
+        return StoredJson.Read(key, await Send(HttpMethod.Put, RequestUrl.Object(key, options.Subresource).With(options), Json(json, JsonType), options.Warnings, stop));
     }
 
     public async Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default)
@@ -75,7 +80,7 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     public async Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default)
     {
         options ??= new();
-        var body = Json(DeleteBody(options), "application/json");
+        var body = Json(DeleteBody(options), JsonType);
         var answer = await Send(HttpMethod.Delete, RequestUrl.Object(key, ""), body, options.Warnings, stop);
         var stored = StoredJson.Read(key, answer);
         return stored.Uid.Length > 0 ? stored : stored with { Uid = Status.Read(200, answer.Span).Uid };
@@ -125,13 +130,12 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
 
     public void Dispose() => _connection.Dispose();
 
-    private async Task<HttpResponseMessage> Begin(RequestUrl url, CancellationToken stop, string accept = "")
+    private async Task<HttpResponseMessage> Begin(RequestUrl url, CancellationToken stop, string accept = JsonType)
     {
         try
         {
-            using var request = Request(HttpMethod.Get, url);
-            if (accept.Length > 0) request.Headers.Accept.ParseAdd(accept);
-            var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            using var request = _connection.Request(HttpMethod.Get, url, accept);
+            var response = await _connection.Send(request, stop);
             _reach.Answered(Logger, config.Server, time);
             if (response.IsSuccessStatusCode) return response;
             using (response) throw new ApiException(Status.Read((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(stop)));
@@ -181,14 +185,14 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
     private async Task<ReadOnlyMemory<byte>> Send(HttpMethod method, RequestUrl url, HttpContent? content, ICollection<string>? warnings, CancellationToken stop)
     {
         using var deadline = new CancellationTokenSource(Deadline, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stop);
+        using var stopping = stop.UnsafeRegister(static deadline => ((CancellationTokenSource)deadline!).Cancel(), deadline);
         try
         {
-            using var request = Request(method, url);
+            using var request = _connection.Request(method, url, JsonType);
             request.Content = content;
-            using var response = await _connection.Client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            using var response = await _connection.Send(request, deadline.Token);
             _reach.Answered(Logger, config.Server, time);
-            var body = await response.Content.ReadAsByteArrayAsync(either.Token);
+            var body = await Whole(response.Content, deadline.Token);
             if (warnings is not null) TakeWarnings(response.Headers, warnings);
             return response.IsSuccessStatusCode ? body : throw new ApiException(Status.Read((int)response.StatusCode, body));
         }
@@ -202,9 +206,16 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
         }
     }
 
-    /// <summary>A message of one's own making knows nothing of the client's version.</summary>
-    private HttpRequestMessage Request(HttpMethod method, RequestUrl url) =>
-        new(method, url.ToString()) { Version = _connection.Client.DefaultRequestVersion, VersionPolicy = _connection.Client.DefaultVersionPolicy };
+    /// <summary>The body, read at once into what is kept where the server says how much comes.</summary>
+    private static async Task<byte[]> Whole(HttpContent content, CancellationToken stop)
+    {
+        if (content.Headers.ContentLength is not (> 0 and < AnswerBytesAtOnceMax and var length)) return await content.ReadAsByteArrayAsync(stop);
+        var body = new byte[length];
+        await using var stream = await content.ReadAsStreamAsync(stop);
+        await stream.ReadExactlyAsync(body, stop);
+        // To its end: HTTP/2 may tell it in a frame of its own, and what is left before counts as cancelled.
+        return await stream.ReadAsync(new byte[1], stop) == 0 ? body : throw new IOException("an answer is longer than its Content-Length");
+    }
 
     private ApiException Broken(Exception e)
     {
@@ -220,7 +231,12 @@ public sealed class HttpApi(Kubeconfig config, TimeProvider time, string userAge
         foreach (var warning in headers.Warning) warnings.Add(warning.Text.Trim('"').Replace("\\\"", "\"", StringComparison.Ordinal).Replace("\\\\", "\\", StringComparison.Ordinal));
     }
 
-    private static ReadOnlyMemoryContent Json(ReadOnlyMemory<byte> json, string type) => new(json) { Headers = { ContentType = new(type) } };
+    private static ReadOnlyMemoryContent Json(ReadOnlyMemory<byte> json, string type)
+    {
+        var content = new ReadOnlyMemoryContent(json);
+        content.Headers.TryAddWithoutValidation("Content-Type", type);
+        return content;
+    }
 
     private static byte[] DeleteBody(DeleteOptions options) => Body.Of(json =>
     {

@@ -60,6 +60,14 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
         return this;
     }
 
+    /// <summary>An index by the key of an object, null = it stands in none. Before <see cref="Run"/>.</summary>
+    public Informer<T> AddIndex(string name, Func<T, string?> key)
+    {
+        if (_running) throw new InvalidOperationException("indexes are added before Run");
+        _view.AddIndex(name, key);
+        return this;
+    }
+
     /// <summary>
     /// Called for each change in the order of revisions, one at a time, after the view shows it and before <see cref="Informer.Revision"/>
     /// does. It runs on the informer's loop: it notes a key and returns. Before <see cref="Run"/>.

@@ -9,7 +9,8 @@ namespace Declarative.Client.Informers;
 /// one of them has decoded the others have too (<see cref="Stored.View"/>). Who begins at an earlier revision than is kept follows on its own
 /// until it has caught up.
 /// </summary>
-public sealed class SharedWatches(IApi inner) : IApi
+/// <param name="others">Watches of another user of this process, who may see as much: they are followed in the place of own ones, unless that user is refused (403).</param>
+public sealed class SharedWatches(IApi inner, SharedWatches? others = null) : IApi
 {
     /// <summary>Events kept for those who join.</summary>
     private const int KeptMax = 1_000;
@@ -43,6 +44,17 @@ public sealed class SharedWatches(IApi inner) : IApi
             yield break;
         }
         var from = request.From.Value;
+        if (others is not null)
+        {
+            await using var followed = others.Watch(request, stop).GetAsyncEnumerator(stop);
+            while (await IsNext(followed) is { } isNext)
+            {
+                if (!isNext) yield break;
+                from = Math.Max(from, followed.Current.Revision);
+                yield return followed.Current;
+            }
+            request = request with { From = from };
+        }
         var (stream, reader) = Join(request, from);
         if (stream is null)
         {
@@ -68,21 +80,42 @@ public sealed class SharedWatches(IApi inner) : IApi
         }
     }
 
+    /// <summary>null: its user may not see this.</summary>
+    private static async ValueTask<bool?> IsNext(IAsyncEnumerator<WatchEvent> followed)
+    {
+        try
+        {
+            return await followed.MoveNextAsync();
+        }
+        catch (ApiException e) when (e.Code == 403)
+        {
+            return null;
+        }
+    }
+
     /// <summary>null: it has to catch up first.</summary>
     private (SharedStream? Stream, Reader? Reader) Join(WatchRequest request, long from)
     {
-        var key = $"{request.Kind} {request.Namespace} {request.Labels} {request.Fields} {request.Bookmarks} {request.BookmarkEvery}";
+        var key = $"{request.Kind} {request.Namespace} {request.Labels} {request.Fields} {request.Bookmarks}";
+        SharedStream? slower = null;
+        Reader? reader = null;
         lock (_lock)
         {
-            if (!_streams.TryGetValue(key, out var stream))
+            if (_streams.TryGetValue(key, out var stream) && request.BookmarkEvery < (stream.BookmarkEvery ?? TimeSpan.MaxValue))
             {
-                _streams.Add(key, stream = new(key, from));
+                // Who waits for bookmarks needs a quicker stream; those who follow the slower one come over when it ends.
+                _streams.Remove(key);
+                (slower, stream) = (stream, null);
+                slower.IsReplaced = true;
+            }
+            if (stream is null)
+            {
+                _streams.Add(key, stream = new(key, from, request.BookmarkEvery));
                 stream.Pump = Pump(stream, request);
             }
-            if (from < stream.Low) return (null, null);
-            var reader = new Reader(stream, from);
-            stream.Readers.Add(reader);
-            return (stream, reader);
+            if (from >= stream.Low) stream.Readers.Add(reader = new(stream, from));
+            slower?.Over.Cancel();
+            return (reader is null ? null : stream, reader);
         }
     }
 
@@ -125,6 +158,10 @@ public sealed class SharedWatches(IApi inner) : IApi
                 if (untold is null) untold = (last, stream.Last);
                 else last.Continue(stream.Last);
             }
+        }
+        catch (OperationCanceledException) when (stream.IsReplaced)
+        {
+            failure = null;
         }
         catch (Exception e) // each of those who follow gets it as if the stream were its own
         {
@@ -188,9 +225,14 @@ public sealed class SharedWatches(IApi inner) : IApi
         }
     }
 
-    private sealed class SharedStream(string key, long from)
+    private sealed class SharedStream(string key, long from, TimeSpan? bookmarkEvery)
     {
         public string Key => key;
+        public TimeSpan? BookmarkEvery => bookmarkEvery;
+
+        /// <summary>A quicker one has its place: it ends in good order.</summary>
+        public bool IsReplaced { get; set; }
+
         public Place First { get; private set; } = new(null, 0);
         public Place Last { get => _last ?? First; set => _last = value; }
         private Place? _last;

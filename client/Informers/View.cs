@@ -10,7 +10,9 @@ internal sealed class View<T> where T : ApiObject
 
     public int Count { get; private set; }
 
-    public void AddIndex(string name, Func<T, IEnumerable<string>> keys) => _indexes.Add(name, new(keys));
+    public void AddIndex(string name, Func<T, IEnumerable<string>> keys) => _indexes.Add(name, new ByKeys(keys));
+
+    public void AddIndex(string name, Func<T, string?> key) => _indexes.Add(name, new ByKey(key));
 
     public Entry<T>? Get(string ns, string name) =>
         _namespaces.TryGetValue(ns, out var names) && names.ByName.TryGetValue(name, out var place) ? place.Entry : null;
@@ -62,26 +64,47 @@ internal sealed class View<T> where T : ApiObject
         public Places InOrder { get; } = new();
     }
 
-    private sealed class Index(Func<T, IEnumerable<string>> keys)
+    private abstract class Index
     {
         private readonly Dictionary<string, Places> _places = new(StringComparer.Ordinal);
 
         public IEnumerable<Entry<T>> Find(string key) => _places.TryGetValue(key, out var found) ? found.Entries : [];
 
-        public void Change(Place place, T? old, T? now)
+        public abstract void Change(Place place, T? old, T? now);
+
+        protected void Add(string key, Place place)
+        {
+            if (!_places.TryGetValue(key, out var found)) _places.Add(key, found = new());
+            found.Add(place);
+        }
+
+        protected void Remove(string key, Place place)
+        {
+            if (!_places.TryGetValue(key, out var found)) return;
+            found.Remove(place);
+            if (found.Count == 0) _places.Remove(key);
+        }
+    }
+
+    /// <summary>By at most one key of each object: most objects change without it, and that is seen without making anything.</summary>
+    private sealed class ByKey(Func<T, string?> key) : Index
+    {
+        public override void Change(Place place, T? old, T? now)
+        {
+            var (before, after) = (old is null ? null : key(old), now is null ? null : key(now));
+            if (before == after) return;
+            if (before is not null) Remove(before, place);
+            if (after is not null) Add(after, place);
+        }
+    }
+
+    private sealed class ByKeys(Func<T, IEnumerable<string>> keys) : Index
+    {
+        public override void Change(Place place, T? old, T? now)
         {
             if (old is not null && now is not null && keys(old).SequenceEqual(keys(now), StringComparer.Ordinal)) return;
-            foreach (var key in old is null ? [] : keys(old).Distinct(StringComparer.Ordinal))
-            {
-                if (!_places.TryGetValue(key, out var found)) continue;
-                found.Remove(place);
-                if (found.Count == 0) _places.Remove(key);
-            }
-            foreach (var key in now is null ? [] : keys(now).Distinct(StringComparer.Ordinal))
-            {
-                if (!_places.TryGetValue(key, out var found)) _places.Add(key, found = new());
-                found.Add(place);
-            }
+            foreach (var key in old is null ? [] : keys(old).Distinct(StringComparer.Ordinal)) Remove(key, place);
+            foreach (var key in now is null ? [] : keys(now).Distinct(StringComparer.Ordinal)) Add(key, place);
         }
     }
 

@@ -9,17 +9,34 @@ namespace Declarative.Client.Reconcile;
 /// <summary>Builds the JSON of patches and new objects with a writer; nothing is read and written back.</summary>
 public static class Body
 {
+    /// <summary>Larger ones are not kept for the next body.</summary>
+    private const int BufferBytesKept = 64 * 1024;
+
+    /// <summary>What this thread wrote its last body with; a body within a body has its own.</summary>
+    [ThreadStatic]
+    private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json)? Spare;
+
     /// <summary>An object with the fields that the function writes.</summary>
     public static byte[] Of(Action<Utf8JsonWriter> fields)
     {
-        var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer, new() { SkipValidation = true }))
+        var (buffer, json) = Spare ?? Made();
+        Spare = null;
+        json.WriteStartObject();
+        fields(json);
+        json.WriteEndObject();
+        json.Flush();
+        var body = buffer.WrittenSpan.ToArray();
+        if (buffer.Capacity > BufferBytesKept) return body;
+        buffer.ResetWrittenCount();
+        json.Reset();
+        Spare = (buffer, json);
+        return body;
+
+        static (ArrayBufferWriter<byte>, Utf8JsonWriter) Made()
         {
-            json.WriteStartObject();
-            fields(json);
-            json.WriteEndObject();
+            var buffer = new ArrayBufferWriter<byte>(2 * 1024);
+            return (buffer, new(buffer, new() { SkipValidation = true }));
         }
-        return buffer.WrittenSpan.ToArray();
     }
 
     /// <summary>A merge patch of the status alone: <c>{"status":{…}}</c>.</summary>

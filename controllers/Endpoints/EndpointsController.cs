@@ -19,7 +19,7 @@ internal static class EndpointsController
         var services = new Informer<Service>(api, Kind.Service, Service.Read, time, random) { Logger = logger };
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger };
         var slices = new Informer<EndpointSlice>(api, Kind.EndpointSlice, EndpointSlice.Read, time, random) { Logger = logger }
-            .AddIndex(ByService, x => IsOurs(x) ? [$"{x.Namespace}/{x.ServiceName}"] : []);
+            .AddIndex(ByService, x => IsOurs(x) ? $"{x.Namespace}/{x.ServiceName}" : null);
         var observed = new Observed();
         var reporting = false;
         // One instance works at a time (the leader), and always under the same name: after a crash the next one takes the report over.

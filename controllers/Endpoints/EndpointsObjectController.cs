@@ -22,7 +22,7 @@ internal static class EndpointsObjectController
     {
         var services = new Informer<Service>(api, Kind.Service, Service.Read, time, random) { Logger = logger };
         var slices = new Informer<EndpointSlice>(api, Kind.EndpointSlice, EndpointSlice.Read, time, random) { Logger = logger }
-            .AddIndex(ByService, x => x.Metadata.Labels.GetValueOrDefault(EndpointSlice.ManagedByLabel) == EndpointSlice.OurManager ? [$"{x.Namespace}/{x.ServiceName}"] : []);
+            .AddIndex(ByService, x => x.Metadata.Labels.GetValueOrDefault(EndpointSlice.ManagedByLabel) == EndpointSlice.OurManager ? $"{x.Namespace}/{x.ServiceName}" : null);
         var objects = new Informer<ApiObject>(api, Kind.Endpoints, ApiObject.Read, time, random) { Logger = logger, KeepJson = true };
         var controller = new Controller<ObjectName>(Name, api, time, (key, _) => new(Compute(key))) { Views = [services, slices, objects], Logger = logger };
         services.OnChange(change => controller.Queue.AddAfter(ObjectName.Of(change.Object), Moment));

@@ -23,7 +23,7 @@ internal static class JobController
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }
             .AddIndex(Ownership.ByController, Ownership.ControllerUid)
             .AddIndex(Ownership.Orphans, Ownership.OrphanNamespace)
-            .AddIndex(HeldFor, pod => pod.IsHeld() && JobOf(pod) is { } name ? [$"{pod.Namespace}/{name}"] : []);
+            .AddIndex(HeldFor, pod => pod.IsHeld() && JobOf(pod) is { } name ? $"{pod.Namespace}/{name}" : null);
         var controller = new Controller<ObjectName>(Name, api, time, Compute)
         {
             Views = [jobs, pods],

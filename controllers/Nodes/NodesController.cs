@@ -23,7 +23,7 @@ public sealed class NodesController(AgentFeed agents, Func<CancellationToken, IA
     public async Task Run(IApi api, TimeProvider time, Random random, CancellationToken stop)
     {
         var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = Logger }
-            .AddIndex(ByProvider, static x => x.Spec.ProviderID.Length > 0 ? [x.Spec.ProviderID] : []);
+            .AddIndex(ByProvider, static x => x.Spec.ProviderID.Length > 0 ? x.Spec.ProviderID : null);
         var controller = new Controller<string>("node-controller", api, time, (agentId, _) => ValueTask.FromResult(Plan(agentId, nodes, time)))
         {
             Views = [nodes],

@@ -21,9 +21,9 @@ internal static class VolumeController
     public static Task Run(IApi api, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
     {
         var claims = new Informer<PersistentVolumeClaim>(api, Kind.PersistentVolumeClaim, PersistentVolumeClaim.Read, time, random) { Logger = logger };
-        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = logger }.AddIndex(ByClaim, static x => x.Spec.ClaimRef is { Uid.Length: > 0 } of && MesosVolume.IsOurs(x) ? [of.Uid] : []);
+        var volumes = new Informer<PersistentVolume>(api, Kind.PersistentVolume, PersistentVolume.Read, time, random) { Logger = logger }.AddIndex(ByClaim, static x => x.Spec.ClaimRef is { Uid.Length: > 0 } of && MesosVolume.IsOurs(x) ? of.Uid : null);
         var classes = new Informer<StorageClass>(api, Kind.StorageClass, StorageClass.Read, time, random) { Logger = logger };
-        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger }.AddIndex(ByProvider, static x => x.Spec.ProviderID.Length > 0 ? [x.Spec.ProviderID] : []);
+        var nodes = new Informer<Node>(api, Kind.Node, Node.Read, time, random) { Logger = logger }.AddIndex(ByProvider, static x => x.Spec.ProviderID.Length > 0 ? x.Spec.ProviderID : null);
         var pods = new Informer<Pod>(api, Kind.Pod, Pod.Read, time, random) { Logger = logger }.AddIndex(ByClaim, ClaimsOf);
         var controller = new Controller<ObjectName>(Name, api, time, Compute)
         {

@@ -12,10 +12,10 @@ internal static class Ownership
     public const string ByController = "controller";
     public const string Orphans = "orphans";
 
-    public static IEnumerable<string> ControllerUid(ApiObject x) => x.Metadata.Controller is { } owner ? [owner.Uid] : [];
+    public static string? ControllerUid(ApiObject x) => x.Metadata.Controller?.Uid;
 
     /// <summary>Key = namespace.</summary>
-    public static IEnumerable<string> OrphanNamespace(ApiObject x) => x.Metadata.Controller is null ? [x.Namespace] : [];
+    public static string? OrphanNamespace(ApiObject x) => x.Metadata.Controller is null ? x.Namespace : null;
 
     /// <summary>
     /// Splits the owned from those to let go, and finds the orphans to take. A workload that is being deleted takes and lets go nothing.

@@ -265,7 +265,7 @@ public sealed class ResourceBag
     {
         public bool IsEmpty => Milli == 0 && Ranges.IsEmpty && Set.Length == 0;
 
-        public bool Contains(Entry other) => Milli >= other.Milli && Ranges.Contains(other.Ranges) && other.Set.All(Set.Contains);
+        public bool Contains(Entry other) => Milli >= other.Milli && Ranges.Contains(other.Ranges) && (other.Set.Length == 0 || other.Set.All(Set.Contains));
 
         public Entry Add(Entry other) =>
             this with

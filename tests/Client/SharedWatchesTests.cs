@@ -117,6 +117,41 @@ public sealed class SharedWatchesTests
         await ends.CancelAsync();
     }, Stop);
 
+    [Fact]
+    public async Task Another_users_watches_are_followed_unless_they_are_refused()
+    {
+        var (own, api) = (new Streams(), new Streams());
+        var shared = new SharedWatches(api);
+        await using var first = new Follower(shared, 5);
+        await using var second = new Follower(new SharedWatches(own, shared), 5);
+        await api.Tell(1, 6);
+        Assert.Same((await first.Next()).Object, (await second.Next()).Object);
+        Assert.Equal((1, 0), (api.Opened, own.Opened));
+
+        // What the other may not see is followed on one's own, from where the other was.
+        await api.Break(Declarative.Api.Objects.Status.Forbidden(Kind.ConfigMap, "", "it may not watch"));
+        await own.Tell(1, 6, 7);
+        Assert.Equal(7, (await second.Next()).Revision);
+        Assert.Equal(1, own.Opened);
+    }
+
+    [Fact]
+    public async Task A_stream_with_quicker_bookmarks_takes_the_place_of_a_slower_one()
+    {
+        var api = new Streams();
+        var shared = new SharedWatches(api);
+        await using var slow = new Follower(shared, 5);
+        await api.Tell(1, 6);
+        Assert.Equal(6, (await slow.Next()).Revision);
+        await using var quick = new Follower(shared, 6, every: TimeSpan.FromMilliseconds(200));
+        await slow.Ended;
+        await using var again = new Follower(shared, 6);
+        await api.Tell(2, 7);
+        Assert.Equal(7, (await quick.Next()).Revision);
+        Assert.Equal(7, (await again.Next()).Revision);
+        Assert.Equal((2, 1), (api.Opened, api.Open));
+    }
+
     /// <summary>Follows from its making until it is disposed of.</summary>
     private sealed class Follower : IAsyncDisposable
     {
@@ -124,7 +159,10 @@ public sealed class SharedWatchesTests
         private readonly Channel<WatchEvent> _seen = Channel.CreateUnbounded<WatchEvent>();
         private readonly Task _running;
 
-        public Follower(SharedWatches shared, long from, string? ns = null) => _running = Run(shared, new(Kind.ConfigMap, ns) { From = from });
+        public Follower(SharedWatches shared, long from, string? ns = null, TimeSpan? every = null) => _running = Run(shared, new(Kind.ConfigMap, ns) { From = from, BookmarkEvery = every });
+
+        /// <summary>In good order: the stream has said its last.</summary>
+        public Task Ended => _seen.Reader.Completion;
 
         public async Task<WatchEvent> Next()
         {

@@ -20,15 +20,16 @@ internal enum CallEnd
 }
 
 /// <summary>
-/// Calls to the master in the order in which they were made, or several at once where their order means nothing: among ACCEPTs, which are of
-/// different agents, and where <paramref name="atOnce"/> says so. A call of an ended subscription is not sent, nor any when another may lead by now.
+/// Calls to the master in the order in which they were made. Where their order means nothing they do not wait for each other's answers: ACCEPTs,
+/// which are of different agents, and where <paramref name="atOnce"/> says so. A call of an ended subscription is not sent, nor any when another
+/// may lead by now.
 /// </summary>
 /// <param name="atOnce">Calls on their way at a time; 1 keeps the order of all but ACCEPTs among themselves.</param>
 internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, ILogger logger, int atOnce = 1)
 {
     private const int AcceptsAtOnce = 16;
 
-    private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>();
+    private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>(new() { SingleReader = true });
 
     /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
     public int Epoch { get; set; }
@@ -40,23 +41,18 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
 
     public async Task Run(CancellationToken stop)
     {
-        var running = Enumerable.Range(0, atOnce).Select(_ => Lane(stop)).ToList();
-        foreach (var lane in running) await lane;
-    }
-
-    private async Task Lane(CancellationToken stop)
-    {
-        var accepting = new Queue<Task>();
+        var sent = new Queue<Task>();
         try
         {
             while (await _calls.Reader.WaitToReadAsync(stop))
             {
                 while (_calls.Reader.TryRead(out var entry))
                 {
-                    var isAccept = entry.Call.Type is Call.Types.Type.Accept;
-                    while (accepting.Count >= (isAccept ? AcceptsAtOnce : 1)) await accepting.Dequeue();
-                    if (isAccept) accepting.Enqueue(Send(entry, stop));
-                    else await Send(entry, stop);
+                    var most = entry.Call.Type is Call.Types.Type.Accept ? Math.Max(AcceptsAtOnce, atOnce) : atOnce;
+                    while (sent.Count >= most) await sent.Dequeue();
+                    var call = Send(entry, stop);
+                    if (most > 1) sent.Enqueue(call);
+                    else await call;
                 }
             }
         }
@@ -66,7 +62,7 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
         }
         finally
         {
-            while (accepting.TryDequeue(out var call)) await End(call, stop);
+            while (sent.TryDequeue(out var call)) await End(call, stop);
         }
     }
 

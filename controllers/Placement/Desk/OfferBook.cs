@@ -87,7 +87,7 @@ internal sealed class OfferBook
 
     public int Count => _offers.Count;
 
-    public IEnumerable<HeldAgent> Agents => _agents.Values;
+    public IReadOnlyCollection<HeldAgent> Agents => _agents.Values;
 
     public HeldAgent? Agent(string agentId, string role) => _agents.GetValueOrDefault((agentId, role));
 

@@ -148,7 +148,7 @@ internal sealed partial class PlacementDesk
 
     private List<AgentSlot> Slots(string role, DateTimeOffset now)
     {
-        var slots = new List<AgentSlot>();
+        var slots = new List<AgentSlot>(_book.Agents.Count);
         foreach (var held in _book.Agents)
         {
             if (held.Role != role) continue;

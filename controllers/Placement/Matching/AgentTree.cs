@@ -44,6 +44,7 @@ internal sealed class AgentTree
         if (mayImprove) _leaves = [];
         _levels = levels;
         _rank = rank;
+        if (levels.Count == 0 && candidates.TryGetNonEnumeratedCount(out var count)) _root.Reserve(count);
         foreach (var (index, bound) in candidates) Hang(index, bound);
         _root.Fill();
     }
@@ -124,6 +125,9 @@ internal sealed class AgentTree
 
         /// <summary>The child whose turn is next, which stays queued; null where there is none.</summary>
         public Branch? First => _count > 0 ? _heap[0].Child : null;
+
+        /// <summary>So many children are to come: thousands of agents below one branch need not be moved as they come.</summary>
+        public void Reserve(int children) => Array.Resize(ref _heap, Math.Max(children, _count));
 
         public Branch Into(Domain domain)
         {

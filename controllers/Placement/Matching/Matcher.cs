@@ -235,7 +235,7 @@ internal sealed class Matcher(IReadOnlyList<AgentSlot> agents, IReadOnlyDictiona
     private Class ClassOf(WaitingPod pod)
     {
         var neighbours = NeighboursOf(pod);
-        var candidates = new List<int>();
+        var candidates = new List<int>(pod.PinnedAgent.Length == 0 ? agents.Count : 1);
         foreach (var i in Possible(pod))
         {
             if (AgentFilter.Fits(pod, agents[i]) && !neighbours.IsClosed(agents[i].Node) && AgentFilter.Allows(pod, agents[i])) candidates.Add(i);

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.Client.Reconcile;
 
 namespace Declarative.Controllers.Placement.Status;
 
@@ -16,10 +16,8 @@ internal static class StatusPatch
     /// <param name="revision">"" or the resourceVersion that must still be current.</param>
     public static byte[] Write(string uid, PodStatus status, IReadOnlyDictionary<string, string?>? annotations = null, string revision = "")
     {
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(buffer))
+        return Body.Of(json =>
         {
-            json.WriteStartObject();
             json.WriteStartObject("metadata"u8);
             json.WriteString("uid"u8, uid);
             if (revision.Length > 0) json.WriteString("resourceVersion"u8, revision);
@@ -31,9 +29,7 @@ internal static class StatusPatch
             }
             json.WriteEndObject();
             Status(json, status);
-            json.WriteEndObject();
-        }
-        return buffer.WrittenSpan.ToArray();
+        });
     }
 
     /// <summary>True where both would be stored as the same bytes: times count in whole seconds.</summary>
