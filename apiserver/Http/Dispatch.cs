@@ -6,6 +6,7 @@ using Declarative.Api.Objects;
 using Declarative.ApiServer.Authentication;
 using Declarative.ApiServer.Authorization;
 using Declarative.ApiServer.Http.Audit;
+using Declarative.ApiServer.Http.Transport;
 using Declarative.ApiServer.Http.Usage;
 using Declarative.ApiServer.Streams;
 using Microsoft.AspNetCore.Connections;
@@ -136,12 +137,20 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         if (isLong && AuditedRequest.Of(exchange.Context) is { } audited) await audited.Started(exchange.Context);
         using var place = isLong ? _inFlight.EnterLong(exchange.User) : null;
         // Streams wait for others than this server; a watch has a seat until its first answer is made.
-        using var seat = isLong && exchange.Verb != "watch" ? null : await _inFlight.Enter(exchange.User, exchange.Verb is "get" or "list" or "watch" ? RequestClass.Read : RequestClass.Write, exchange.Aborted);
+        using var seat = isLong && exchange.Verb != "watch" ? null : await Enter(exchange);
         if (isLong && seat is not null) exchange.Context.Response.OnStarting(static begun => { ((IDisposable)begun).Dispose(); return Task.CompletedTask; }, seat);
         else if (seat is not null) exchange.Context.Response.OnStarting(static begun => { ((FairQueue.Seat)begun).Answered(); return Task.CompletedTask; }, seat);
         // The thread that it was received in has other connections to look after. What is about one object is done at once.
         if (isLong || exchange.Verb is not ("get" or "create" or "update" or "patch" or "delete")) await Task.Yield();
         await Answer(exchange);
+    }
+
+    private ValueTask<FairQueue.Seat> Enter(Exchange exchange)
+    {
+        var entering = _inFlight.Enter(exchange.User, exchange.Verb is "get" or "list" or "watch" ? RequestClass.Read : RequestClass.Write, exchange.Aborted);
+        // Who has to wait here has no need to be read from before others, whose requests may go on at once.
+        exchange.Context.Features.Get<IConnectionTurn>()?.GoesLast = !entering.IsCompleted;
+        return entering;
     }
 
     private async Task Answer(Exchange exchange)

@@ -7,7 +7,8 @@ namespace Declarative.ApiServer.Http;
 /// Seats for requests of one kind. A user who is alone may have all; as soon as others ask too, each has at most
 /// <paramref name="share"/>, and who waits is served in turn: one request of each user, then the next of each, in the order in which
 /// they came. So a flood fills its own queue and nobody else's. Beside others a user also pays for the time in seats until the answer begins: at most
-/// <paramref name="pace"/> of them may be taken on average, so that a flood of small requests leaves the machine room to answer others at once.
+/// <paramref name="pace"/> of them may be taken on average, so that a flood of small requests leaves the machine room to answer others at once. Each is paid
+/// for when it begins, as the user's last ones were, and the rest when it ends: else all that wait would begin together as soon as one may.
 /// </summary>
 /// <param name="seats">Requests at the same time.</param>
 /// <param name="share">Of one user while there are others.</param>
@@ -26,6 +27,9 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     /// <summary>No user owes more than this: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
     private static readonly TimeSpan DebtMax = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan TimerMin = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>What the next request costs is expected from about so many before it.</summary>
+    private const int ExpectedOf = 8;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Flow> _flows = new(StringComparer.Ordinal);
@@ -97,13 +101,13 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     private Seat Take(Flow flow)
     {
         var now = time.GetTimestamp();
-        flow.PaidUntil = Math.Max(flow.PaidUntil, now - Ticks(Saved));
+        flow.PaidUntil = Math.Max(flow.PaidUntil, now - Ticks(Saved)) + flow.Expected;
         flow.Running++;
         _running++;
-        return new(this, flow, now);
+        return new(this, flow, now, flow.Expected);
     }
 
-    private void Leave(Flow flow, long since, long answered)
+    private void Leave(Flow flow, long since, long answered, long paid)
     {
         List<(Waiter Waiter, Seat Seat)> granted;
         lock (_gate)
@@ -114,7 +118,10 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             // Who sends one after the other pays for the rest of a request by waiting for its answer.
             var besides = flow.Running > 0 || flow.Waiting.Count > 0 ? Ticks(Besides) : 0;
             var counted = (answered > 0 ? answered : flow.LastAt) - since;
-            flow.PaidUntil = Math.Min(flow.PaidUntil + (long)((counted + besides) / pace), flow.LastAt + Ticks(DebtMax));
+            var cost = (long)((counted + besides) / pace);
+            flow.PaidUntil = Math.Min(flow.PaidUntil + cost - paid, flow.LastAt + Ticks(DebtMax));
+            cost = Math.Min(cost, Ticks(DebtMax));
+            flow.Expected = flow.Expected == 0 ? cost : flow.Expected + (cost - flow.Expected) / ExpectedOf;
             granted = Grant();
         }
         foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
@@ -190,7 +197,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     }
 
     /// <summary>The right to be answered; given back once, whoever disposes it first.</summary>
-    internal sealed class Seat(FairQueue queue, Flow flow, long since) : IDisposable
+    internal sealed class Seat(FairQueue queue, Flow flow, long since, long paid) : IDisposable
     {
         private int _left;
         private long _answered;
@@ -200,7 +207,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since, _answered);
+            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since, _answered, paid);
         }
     }
 
@@ -212,6 +219,9 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
 
         /// <summary>Beside others nothing of it begins before this.</summary>
         public long PaidUntil { get; set; }
+
+        /// <summary>What a request of it costs, by those that have ended.</summary>
+        public long Expected { get; set; }
         public bool IsInTurns { get; set; }
         public LinkedList<Waiter> Waiting { get; } = [];
     }

@@ -62,7 +62,7 @@ internal sealed class InFlight(TimeProvider time) : IDisposable
         const int writes = Limits.InFlightWritesMax / Limits.InFlightShare;
         return
         [
-            new(whose + "reads", Limits.InFlightReadsMax, reads, isPaced ? Math.Max(1, Environment.ProcessorCount / 2) : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+            new(whose + "reads", Limits.InFlightReadsMax, reads, isPaced ? Math.Max(0.5, Environment.ProcessorCount / 4.0) : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
             new(whose + "writes", Limits.InFlightWritesMax, writes, isPaced ? writes / 2 : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
         ];
     }

@@ -3,8 +3,8 @@ using System.IO.Pipelines;
 namespace Declarative.ApiServer.Http;
 
 /// <summary>
-/// Long answers in large pieces: a connection's own blocks are 4 KiB, and each would be encrypted and sent alone, where a TLS record holds
-/// 16 KiB (RFC 8446, 5.1).
+/// Long answers in large pieces, of several TLS records each: a connection's own blocks hold one (<see cref="Transport.RecordPool"/>), and elsewhere than on
+/// Linux a quarter of one.
 /// </summary>
 /// <param name="expected">Bytes in all.</param>
 internal sealed class Pieces(PipeWriter writer, long expected)

@@ -12,6 +12,8 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Writes the lines of one watch in the form its client asked for.</summary>
 internal sealed class WatchLines(Exchange exchange, Accept accept) : WatchForm
 {
+    /// <summary>Larger objects are written in pieces.</summary>
+    private const int PieceBytesMax = 8 * 1024;
     private bool _columnsSent;
 
     public override string ContentType => Answers.JsonType;
@@ -28,12 +30,22 @@ internal sealed class WatchLines(Exchange exchange, Accept accept) : WatchForm
             WatchEventType.Deleted => "{\"type\":\"DELETED\",\"object\":"u8,
             _ => "{\"type\":\"BOOKMARK\",\"object\":"u8,
         };
+        if (IsPlain && happened.Object is { Json: { Length: <= PieceBytesMax } json })
+        {
+            var whole = type.Length + json.Length + 2;
+            var to = writer.GetSpan(whole);
+            type.CopyTo(to);
+            json.Span.CopyTo(to[type.Length..]);
+            "}\n"u8.CopyTo(to[(whole - 2)..]);
+            writer.Advance(whole);
+            return whole;
+        }
         writer.Write(type);
         int length;
-        if (IsPlain && happened.Object is { } stored)
+        if (IsPlain && happened.Object is { } large)
         {
-            writer.Write(stored.Json.Span);
-            length = stored.Json.Length;
+            writer.Write(large.Json.Span);
+            length = large.Json.Length;
         }
         else length = WriteObject(writer, happened);
         writer.Write("}\n"u8);

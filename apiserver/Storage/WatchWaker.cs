@@ -7,7 +7,7 @@ namespace Declarative.ApiServer.Storage;
 /// others do not wait for a thousand watchers, and groups whose turn comes later find more changes at once, which cost little more than one. A group that
 /// has had its turn waits for the next round. Writers that are faster than all this are held as long as the group whose turn is next has several changes
 /// to see and has waited for a while, so that watchers fall behind by no more than a round. In the simulated world (a SynchronizationContext is current)
-/// all are woken at once. Half of the processors wake at the same time, so that those who write, and those who read, find one.
+/// all are woken at once. Half of the processors wake at the same time, and no fewer than two.
 /// </summary>
 /// <param name="pace">null = writers are never held.</param>
 internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
@@ -20,7 +20,7 @@ internal sealed class WatchWaker(Lock gate, TimeProvider? pace = null)
 
     /// <summary>Writers go on after this, whatever watchers do.</summary>
     private static readonly TimeSpan HoldMax = TimeSpan.FromMilliseconds(100);
-    private static readonly int[] Lanes = [.. Enumerable.Range(0, Math.Max(1, Environment.ProcessorCount / 2))];
+    private static readonly int[] Lanes = [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount / 2))];
     private Queue<WatchGroup> _waiting = [];
     private Queue<WatchGroup> _later = [];
     private TaskCompletionSource? _held;

@@ -11,10 +11,11 @@ internal static class ForwardedConnection
 
     /// <param name="send">To the client.</param>
     /// <param name="sent">Ends what goes to the client.</param>
-    public static async Task Join(Socket port, PipeReader fromClient, Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> send, Func<CancellationToken, ValueTask> sent, CancellationToken stop)
+    /// <param name="delivered">Called when the port has all that comes from the client.</param>
+    public static async Task Join(Socket port, PipeReader fromClient, Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> send, Func<CancellationToken, ValueTask> sent, CancellationToken stop, Action? delivered = null)
     {
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        await Task.WhenAll(Guarded(ToPort(port, fromClient, failed.Token), failed), Guarded(ToClient(port, send, sent, failed.Token), failed));
+        await Task.WhenAll(Guarded(ToPort(port, fromClient, delivered, failed.Token), failed), Guarded(ToClient(port, send, sent, failed.Token), failed));
     }
 
     /// <summary>One direction that breaks takes the other with it.</summary>
@@ -31,7 +32,7 @@ internal static class ForwardedConnection
         }
     }
 
-    private static async Task ToPort(Socket port, PipeReader fromClient, CancellationToken stop)
+    private static async Task ToPort(Socket port, PipeReader fromClient, Action? delivered, CancellationToken stop)
     {
         while (true)
         {
@@ -44,6 +45,7 @@ internal static class ForwardedConnection
             if (read.IsCompleted) break;
         }
         port.Shutdown(SocketShutdown.Send);
+        delivered?.Invoke();
     }
 
     private static async Task ToClient(Socket port, Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> send, Func<CancellationToken, ValueTask> sent, CancellationToken stop)

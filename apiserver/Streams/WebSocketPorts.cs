@@ -14,10 +14,14 @@ namespace Declarative.ApiServer.Streams;
 /// Port forwarding over WebSocket channels: the query names the ports; the Nth has channel 2N for its bytes and 2N + 1 for its error. The
 /// server's first message on each channel is the port (16 bits, little endian). One connection a port.
 /// </summary>
-internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
+internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports, TimeProvider time)
 {
+    /// <summary>What the client sent before it ended the connection is still delivered, to a task that takes it within this.</summary>
+    private static readonly TimeSpan DeliverWithin = TimeSpan.FromSeconds(5);
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly Pipe[] _inputs = [.. ports.Select(_ => new Pipe(new(pauseWriterThreshold: Limits.SpdyStreamBytesBuffered, resumeWriterThreshold: Limits.SpdyStreamBytesBuffered / 2, useSynchronizationContext: false)))];
+
+    private readonly TaskCompletionSource[] _delivered = [.. ports.Select(_ => Completion.New())];
 
     /// <summary>Throws 400.</summary>
     public static IReadOnlyList<int> Read(RequestQuery query)
@@ -32,6 +36,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
         return ports.Count <= Limits.ForwardedPortsMax ? ports : throw Status.BadRequest($"query parameter ports: more than {Limits.ForwardedPortsMax} ports");
     }
 
+    /// <param name="closing">The server stops; whether the client has gone is found out here.</param>
     public async Task Serve(PortTarget target, CancellationToken closing)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(closing);
@@ -47,7 +52,13 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
     }
 
     /// <summary>The bulkhead of one forwarded port.</summary>
-    private Task Forward(int index, PortTarget target, CancellationToken stop) => ClientGone.Ends(async () =>
+    private async Task Forward(int index, PortTarget target, CancellationToken stop)
+    {
+        await ClientGone.Ends(() => Join(index, target, stop));
+        _delivered[index].TrySetResult();
+    }
+
+    private async Task Join(int index, PortTarget target, CancellationToken stop)
     {
         var (data, error) = ((byte)(2 * index), (byte)(2 * index + 1));
         var number = new byte[2];
@@ -57,7 +68,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
         try
         {
             using var port = await target.Connect(ports[index].ToString(CultureInfo.InvariantCulture), stop);
-            await ForwardedConnection.Join(port, _inputs[index].Reader, (bytes, token) => Send(data, bytes, token), _ => ValueTask.CompletedTask, stop);
+            await ForwardedConnection.Join(port, _inputs[index].Reader, (bytes, token) => Send(data, bytes, token), _ => ValueTask.CompletedTask, stop, _delivered[index].SetResult);
         }
         catch (Exception failed) when (failed is IOException or SocketException)
         {
@@ -67,7 +78,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
         {
             await _inputs[index].Reader.CompleteAsync();
         }
-    });
+    }
 
     private async ValueTask Send(byte channel, ReadOnlyMemory<byte> data, CancellationToken stop)
     {
@@ -104,6 +115,7 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports)
             }
         });
         foreach (var input in _inputs) await input.Writer.CompleteAsync();
+        await Task.WhenAny(Task.WhenAll(_delivered.Select(x => x.Task)), Task.Delay(DeliverWithin, time, stop.Token));
         if (!stop.IsCancellationRequested) await stop.CancelAsync();
     }
 }

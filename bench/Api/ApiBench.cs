@@ -129,7 +129,7 @@ public static class ApiBench
         if (only is "" or "events")
         {
             await Ignore(target.Send(HttpMethod.Post, "/api/v1/namespaces/bench-watch/configmaps", Map("hot")));
-            Console.WriteLine(await WatchLoad.Run(target, watchers, seconds));
+            Console.WriteLine(await WatchLoad.Run(target, watchers, WarmUpSeconds, seconds));
         }
         if (only is "" or "sizes")
         {
@@ -153,7 +153,7 @@ public static class ApiBench
             if (clients == 1 && commits > 0) yield return ("SQLite's commits", commits);
         }
 
-        if (only is "" or "flood") await FloodLoad.Run(target, run, seconds);
+        if (only is "" or "flood") await FloodLoad.Run(target, run, WarmUpSeconds, seconds);
 
         async Task List(string name, string accept)
         {

@@ -6,15 +6,15 @@ using Declarative.Lb.Proxy.Plain;
 namespace Declarative.Bench.Api;
 
 /// <summary>
-/// Many open watches, read by two of the balancer's event loops: what a thousand clients on machines of their own would do shall take as little as it can
-/// from the processor that the measured server shares with it. Linux with OpenSSL 3.
+/// Many open watches, read by two threads: what a thousand clients on machines of their own would do shall take as little as it can from the processors
+/// that the measured server shares with it. Linux with OpenSSL 3.
 /// </summary>
 internal sealed unsafe class WatchReaders : IDisposable
 {
     private const int Loops = 2;
     private readonly nint _context = OpenSsl.SSL_CTX_new(TLS_client_method());
     private readonly List<Watch> _watches = [];
-    private readonly List<EventLoop> _loops = [];
+    private readonly List<WatchLoop> _loops = [];
 
     /// <param name="read">Gets the number of a watch and the bytes that have come, heads of chunks among them; for one watch never twice at once.</param>
     public WatchReaders(Target target, int count, byte[] request, Reading read)
@@ -22,14 +22,9 @@ internal sealed unsafe class WatchReaders : IDisposable
         OpenSsl.SSL_CTX_ctrl(_context, OpenSsl.ControlReadAhead, 1, null);
         OpenSsl.SSL_CTX_ctrl(_context, OpenSsl.ControlMode, OpenSsl.ReleaseBuffers, null);
         Use(target);
-        for (var i = 0; i < Loops; i++) _loops.Add(new(i, static failure => throw new InvalidOperationException("a reader has failed", failure)));
-        for (var i = 0; i < count; i++)
-        {
-            var loop = _loops[i % Loops];
-            var watch = Open(target, i, request, read, loop);
-            _watches.Add(watch);
-            loop.Post(() => loop.Add(watch, Libc.In));
-        }
+        for (var i = 0; i < count; i++) _watches.Add(Open(target, i, request, read));
+        for (var i = 0; i < Loops; i++) _loops.Add(new(i, number => _watches[number].Read()));
+        for (var i = 0; i < count; i++) _watches[i].Start(_loops[i % Loops]);
     }
 
     public delegate void Reading(int watch, ReadOnlySpan<byte> bytes);
@@ -55,7 +50,7 @@ internal sealed unsafe class WatchReaders : IDisposable
         }
     }
 
-    private Watch Open(Target target, int number, byte[] request, Reading read, EventLoop loop)
+    private Watch Open(Target target, int number, byte[] request, Reading read)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.Connect(target.Host, target.Port);
@@ -74,7 +69,7 @@ internal sealed unsafe class WatchReaders : IDisposable
         }
         if (!head.AsSpan().StartsWith("HTTP/1.1 200"u8)) throw new IOException($"a watch was refused: {Encoding.ASCII.GetString(head, 0, length)}");
         socket.Blocking = false;
-        return new(number, socket, session, read, loop);
+        return new(number, socket, session, read);
     }
 
     private static void Must(bool held, string what)
@@ -91,43 +86,35 @@ internal sealed unsafe class WatchReaders : IDisposable
     [DllImport("libssl.so.3")]
     private static extern int SSL_has_pending(nint session);
 
-    private sealed class Watch : Handler, IDisposable
+    private sealed class Watch(int number, Socket socket, nint session, Reading read) : IDisposable
     {
-        private readonly int _number;
-        private readonly Socket _socket;
-        private readonly nint _session;
-        private readonly Reading _read;
-        private readonly EventLoop _loop;
+        private WatchLoop? _loop;
 
-        public Watch(int number, Socket socket, nint session, Reading read, EventLoop loop)
+        public void Start(WatchLoop loop)
         {
-            (_number, _socket, _session, _read, _loop) = (number, socket, session, read, loop);
-            Fd = (int)socket.Handle;
+            _loop = loop;
+            loop.Add(number, (int)socket.Handle);
         }
 
-        public override void News(uint events)
+        /// <summary>In the loop's thread.</summary>
+        public void Read()
         {
             int got;
             do
             {
                 OpenSsl.ERR_clear_error();
-                got = OpenSsl.SSL_read(_session, _loop.Buffer, EventLoop.BufferBytes);
-                if (got > 0) _read(_number, new(_loop.Buffer, got));
-                else if (OpenSsl.SSL_get_error(_session, got) != OpenSsl.WantRead) Break();
+                got = OpenSsl.SSL_read(session, _loop!.Buffer, WatchLoop.BufferBytes);
+                if (got > 0) read(number, new(_loop.Buffer, got));
+                // What it has missed is told at the end.
+                else if (OpenSsl.SSL_get_error(session, got) != OpenSsl.WantRead) _loop.Remove((int)socket.Handle);
             }
-            while (got > 0 && SSL_has_pending(_session) == 1);
+            while (got > 0 && SSL_has_pending(session) == 1);
         }
-
-        public override void Late()
-        {
-        }
-
-        public override void Break() => _loop.Remove(this);
 
         public void Dispose()
         {
-            OpenSsl.SSL_free(_session);
-            _socket.Dispose();
+            OpenSsl.SSL_free(session);
+            socket.Dispose();
         }
     }
 }

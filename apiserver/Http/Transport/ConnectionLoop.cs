@@ -10,16 +10,20 @@ namespace Declarative.ApiServer.Http.Transport;
 internal sealed class ConnectionLoop : IDisposable
 {
     private const int EventsMax = 256;
+
+    /// <summary>Of those that go last, between two looks for others.</summary>
+    private const int LastAtOnce = 4;
     private const long BellNumber = 0;
     private readonly int _poll = Epoll.NewPoll();
     private readonly int _bell = Epoll.NewBell();
     private readonly ConcurrentDictionary<long, LoopConnection> _connections = new();
     private readonly ConcurrentQueue<LoopConnection> _posts = new();
+    private readonly Queue<LoopConnection> _last = new(); // with news, of the loop's thread
     private readonly Thread _thread;
     private readonly ILogger _log;
     private readonly Lock _descriptors = new(); // whether they are open
     private readonly Lock _afterwards = new(); // in place of the thread, when it has ended
-    private long _last = BellNumber;
+    private long _lastNumber = BellNumber;
     private int _rung;
     private volatile bool _ends;
     private bool _isOver;
@@ -35,7 +39,7 @@ internal sealed class ConnectionLoop : IDisposable
     /// <summary>News of its socket, from now on.</summary>
     public long Add(LoopConnection connection, int fd)
     {
-        var number = Interlocked.Increment(ref _last);
+        var number = Interlocked.Increment(ref _lastNumber);
         _connections[number] = connection;
         try
         {
@@ -95,15 +99,22 @@ internal sealed class ConnectionLoop : IDisposable
         Span<byte> events = new byte[EventsMax * Epoll.Stride];
         while (!_ends)
         {
-            var count = Epoll.Wait(_poll, events);
+            var count = Epoll.Wait(_poll, events, waits: _last.Count == 0);
             for (var i = 0; i < count; i++)
             {
                 var (number, news) = Epoll.At(events, i);
                 if (number == BellNumber) Epoll.Silence(_bell);
-                else if (_connections.TryGetValue(number, out var connection)) Guarded(connection, news);
+                else if (!_connections.TryGetValue(number, out var connection)) continue;
+                else if (!connection.GoesLast) Guarded(connection, news);
+                else if (connection.Keep(news)) _last.Enqueue(connection);
             }
             Interlocked.Exchange(ref _rung, 0);
             GoOn();
+            for (var left = Math.Min(_last.Count, LastAtOnce); left > 0; left--)
+            {
+                var last = _last.Dequeue();
+                Guarded(last, last.Kept());
+            }
         }
     }
 

@@ -46,10 +46,11 @@ internal static class Epoll
         if (epoll_ctl(poll, Add, fd, ref item[0]) != 0) throw Failed();
     }
 
-    /// <summary>Waits until there is news; returns how many events stand in <paramref name="events"/>.</summary>
-    public static int Wait(int poll, Span<byte> events)
+    /// <summary>Returns how many events stand in <paramref name="events"/>.</summary>
+    /// <param name="waits">Until there is news.</param>
+    public static int Wait(int poll, Span<byte> events, bool waits)
     {
-        var count = epoll_wait(poll, ref events[0], events.Length / Stride, -1);
+        var count = epoll_wait(poll, ref events[0], events.Length / Stride, waits ? -1 : 0);
         return count >= 0 ? count : Marshal.GetLastPInvokeError() == Interrupted ? 0 : throw Failed();
     }
 

@@ -13,13 +13,14 @@ namespace Declarative.ApiServer.Http.Transport;
 /// One accepted socket as Kestrel takes it: what comes is read in the loop's thread, and whoever waits for it runs there; what goes is sent where it
 /// was written. A reader that falls behind is not read for, and a client that does not read is waited for, without holding a thread.
 /// </summary>
-internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeature
+internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeature, IConnectionTurn
 {
     private const int ReceivedBytesMax = 1024 * 1024;
     private const int UnsentBytesMax = 64 * 1024;
     private const int ReadBytesMin = 2048;
     private const int ReadsMax = 16; // in one go, so that the others of the loop get their turn
     private const int SegmentsMax = 64; // of one send
+    private const int UnsentSegmentBytes = 17 * 1024; // a whole TLS record, so that most sends are of one piece
     private readonly ConnectionLoop _loop;
     private readonly Socket _socket;
     private readonly ILogger _log;
@@ -32,29 +33,38 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
     private TaskCompletionSource? _writable;
     private Task _sending = Task.CompletedTask;
     private long _number;
-    private bool _isPaused; // until it is gone on with; of the loop's thread, as the next two
+    private uint _kept; // news, until its turn; of the loop's thread, as the next four
+    private bool _isPaused; // until it is gone on with
+    private ValueTask<FlushResult>? _flushing; // until the reader has caught up, or has ended
     private bool _endIsTold; // by the peer; it is read after the data before it
     private bool _hasEnded;
-    private volatile bool _isUnread; // nobody reads what comes
     private volatile Exception? _lost;
     private volatile bool _isDisposed;
+    private volatile bool _goesLast;
 
     /// <param name="socket">Connected; becomes this connection's.</param>
     public LoopConnection(string id, Socket socket, ConnectionLoop loop, MemoryPool<byte> pool, ILogger log) : base(id)
     {
         (_socket, _loop, MemoryPool, _log) = (socket, loop, pool, log);
-        var received = new Pipe(Options(ReceivedBytesMax));
-        var unsent = new Pipe(Options(UnsentBytesMax));
+        var received = new Pipe(Options(pool, ReceivedBytesMax, segment: -1));
+        var unsent = new Pipe(Options(MemoryPool<byte>.Shared, UnsentBytesMax, UnsentSegmentBytes));
         (_received, _unsent) = (received.Writer, unsent.Reader);
         Transport = _original = new Both(received.Reader, unsent.Writer);
         (LocalEndPoint, RemoteEndPoint) = (socket.LocalEndPoint, socket.RemoteEndPoint);
         ConnectionClosed = _closed.Token;
         Features.Set<IMemoryPoolFeature>(this);
+        Features.Set<IConnectionTurn>(this);
 
-        PipeOptions Options(int max) => new(pool, PipeScheduler.Inline, PipeScheduler.Inline, max, max / 2, useSynchronizationContext: false);
+        static PipeOptions Options(MemoryPool<byte> pool, int max, int segment) => new(pool, PipeScheduler.Inline, PipeScheduler.Inline, max, max / 2, segment, useSynchronizationContext: false);
     }
 
     public MemoryPool<byte> MemoryPool { get; }
+
+    public bool GoesLast
+    {
+        get => _goesLast;
+        set => _goesLast = value;
+    }
 
     public void Start()
     {
@@ -72,13 +82,31 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
         if ((events & ~Epoll.Out) != 0 && !_isPaused) Receive();
     }
 
+    /// <summary>Keeps news for the turn of who goes last; false where it has some already.</summary>
+    public bool Keep(uint events)
+    {
+        var isFirst = _kept == 0;
+        _kept |= events;
+        return isFirst;
+    }
+
+    /// <summary>What has been kept; 0 = it has been disposed meanwhile.</summary>
+    public uint Kept()
+    {
+        var events = _kept;
+        _kept = 0;
+        return events;
+    }
+
     /// <summary>In the loop's thread: the reader has caught up, it is this connection's turn again, or it has been disposed.</summary>
     public void GoOn()
     {
         _isPaused = false;
         if (!_isDisposed)
         {
-            if (_isUnread) End(_lost);
+            // Here and not in the reader's thread: it throws what the reader has failed with, which is to end this connection.
+            if (_flushing is { } flushed && flushed.Result is { IsCompleted: true } or { IsCanceled: true }) End(_lost);
+            _flushing = null;
             Receive();
             return;
         }
@@ -88,6 +116,7 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
         }
         finally
         {
+            _kept = 0;
             _loop.Forget(_number);
             _socket.Dispose();
             _gone.TrySetResult();
@@ -149,20 +178,14 @@ internal sealed class LoopConnection : DefaultConnectionContext, IMemoryPoolFeat
             var flush = _received.FlushAsync();
             if (!flush.IsCompletedSuccessfully)
             {
-                _isPaused = true;
-                flush.GetAwaiter().UnsafeOnCompleted(() => Flushed(flush));
+                (_isPaused, _flushing) = (true, flush);
+                flush.GetAwaiter().UnsafeOnCompleted(() => _loop.Post(this));
                 return;
             }
             if (flush.Result is { IsCompleted: true } or { IsCanceled: true }) End(_lost);
             // Less than there was room for: there is no more, and what comes next is news. An end that came with it is not told again.
             if (count < room.Length && !_endIsTold) return;
         }
-    }
-
-    private void Flushed(ValueTask<FlushResult> flush)
-    {
-        _isUnread = flush.Result is { IsCompleted: true } or { IsCanceled: true };
-        _loop.Post(this);
     }
 
     private void End(Exception? reason)

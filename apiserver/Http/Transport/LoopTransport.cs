@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Declarative.ApiServer.Http.Transport;
 
 /// <summary>Kestrel's sockets on event loops of this server's own, one per processor. Linux; elsewhere Kestrel's own sockets serve.</summary>
-internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools, ILoggerFactory logs) : IConnectionListenerFactory
+internal sealed class LoopTransport(ILoggerFactory logs) : IConnectionListenerFactory
 {
     private const int WaitingMax = 512;
     private static readonly TimeSpan AcceptAgainIn = TimeSpan.FromMilliseconds(50); // a failure that lasts is not tried all the time
@@ -31,7 +31,7 @@ internal sealed class LoopTransport(IMemoryPoolFactory<byte> pools, ILoggerFacto
         {
             socket.Listen(WaitingMax);
             for (var i = 0; i < Environment.ProcessorCount; i++) loops.Add(new(i, log));
-            return ValueTask.FromResult<IConnectionListener>(new Listener(socket, [.. loops], pools.Create(new()), log));
+            return ValueTask.FromResult<IConnectionListener>(new Listener(socket, [.. loops], new RecordPool(), log));
         }
         catch
         {
