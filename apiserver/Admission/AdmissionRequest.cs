@@ -35,7 +35,7 @@ internal sealed record AdmissionRequest(User User, string Operation, ResourceKey
             ["requestResource"] = Resource(Key.Kind),
             ["name"] = Key.Name,
             ["operation"] = Operation,
-            ["userInfo"] = Authentication.UserInfo.Of(User),
+            ["userInfo"] = Authentication.UserJson.Of(User),
             ["dryRun"] = DryRun,
             ["options"] = Options(),
         };

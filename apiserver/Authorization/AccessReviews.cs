@@ -21,7 +21,7 @@ internal static class AccessReviews
             var spec = root.TryGetProperty("spec", out var found) && found.ValueKind == JsonValueKind.Object ? found : default;
             return kind.Name switch
             {
-                "SelfSubjectReview" => With(kind, root, json => UserInfo.Write(json, "userInfo", user)),
+                "SelfSubjectReview" => With(kind, root, json => UserJson.Write(json, "userInfo", user)),
                 "SelfSubjectAccessReview" => With(kind, root, json => WriteDecision(json, spec, user, authorizer)),
                 "SubjectAccessReview" => With(kind, root, json => WriteDecision(json, spec, Subject(spec), authorizer)),
                 "LocalSubjectAccessReview" when Attribute(spec, "namespace") != ns =>
@@ -92,7 +92,7 @@ internal static class AccessReviews
         json.WriteBoolean("authenticated"u8, known is not null);
         if (known is { } found)
         {
-            UserInfo.Write(json, "user", found.User);
+            UserJson.Write(json, "user", found.User);
             json.WriteStartArray("audiences"u8);
             foreach (var audience in found.Audiences) json.WriteStringValue(audience);
             json.WriteEndArray();

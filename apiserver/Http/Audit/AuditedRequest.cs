@@ -102,8 +102,8 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string ver
             json.WriteString("stage"u8, stage);
             json.WriteString("requestURI"u8, Cut(context.Request.Path.ToUriComponent() + context.Request.QueryString));
             json.WriteString("verb"u8, verb);
-            UserInfo.Write(json, "user", _user);
-            if (_impersonated is not null) UserInfo.Write(json, "impersonatedUser", _impersonated);
+            UserJson.Write(json, "user", _user);
+            if (_impersonated is not null) UserJson.Write(json, "impersonatedUser", _impersonated);
             json.WriteStartArray("sourceIPs"u8);
             if (context.Connection.RemoteIpAddress is { } from) json.WriteStringValue(from.ToString());
             json.WriteEndArray();
