@@ -1,8 +1,14 @@
 namespace Declarative.Api;
 
-/// <summary>Who asks: the name and groups that authentication found. RBAC decides by these alone.</summary>
+/// <summary>Who asks: the name and groups that authentication found. RBAC decides by these alone; the rest is told to admission, audit and reviews.</summary>
 public sealed record User(string Name, params IReadOnlyList<string> Groups)
 {
+    /// <summary>Tells users of one name apart that follow one another; "" = not known.</summary>
+    public string Uid { get; init; } = "";
+
+    /// <summary>More that authentication found, by key in the order found (authentication.k8s.io/v1 UserInfo).</summary>
+    public IReadOnlyList<(string Key, IReadOnlyList<string> Values)> Extra { get; init; } = [];
+
     public const string Masters = "system:masters";
     public const string Authenticated = "system:authenticated";
 

@@ -70,7 +70,24 @@ public sealed class ApiServer
                 await _log.Fresh(stop); // Another server that starts has been quicker.
             }
         }
-        await Complete(key, Registry.Canonical.Parse(json), stop); // From an earlier start, and perhaps changed since.
+        // From an earlier start, and perhaps changed since.
+        var wanted = Registry.Canonical.Parse(json);
+        if (_log.Get(key) is { } found && Authorization.BootstrapRights.IsOfAnotherRole(key, Registry.Canonical.Parse(found.Stored.Json), wanted)) await MakeAnew(key, found.Stored.Uid, json, stop);
+        else await Complete(key, wanted, stop);
+    }
+
+    /// <summary>What another server does of this at the same time is done.</summary>
+    private async Task MakeAnew(ResourceKey key, string uid, ReadOnlyMemory<byte> json, CancellationToken stop)
+    {
+        try
+        {
+            await _registry.Delete(User.ApiServer, key, new() { Uid = uid }, stop);
+            await As(User.ApiServer).Create(key, json, stop: stop);
+        }
+        catch (ApiException other) when (other.IsNotFound || other.Status.Reason is Api.Objects.StatusReason.AlreadyExists or Api.Objects.StatusReason.Conflict)
+        {
+            await _log.Fresh(stop);
+        }
     }
 
     private async Task Complete(ResourceKey key, System.Text.Json.Nodes.JsonObject wanted, CancellationToken stop)

@@ -25,6 +25,13 @@ public class Kind : IEquatable<Kind>
     public IReadOnlyList<string> Subresources { get; init; } = [];
     public KindSupport Support { get; init; }
 
+    /// <summary>What every answer about this version warns of; null = it is no old one.</summary>
+    public virtual string? Deprecation =>
+        field ??= Support == KindSupport.Acts && Version.Contains("beta", StringComparison.Ordinal) && Find(Group, "v1", Plural) is { } newer ? $"{this} is deprecated; use {newer}" : null;
+
+    /// <summary>What answers about a kind that is only stored warn of; null = it is acted on.</summary>
+    public string? WithoutEffect => Support == KindSupport.Stored ? $"{Name}.{ApiVersion} is stored, but nothing acts on it here" : null;
+
     /// <summary>A row of the table; else a kind that a CustomResourceDefinition makes.</summary>
     public bool IsBuiltIn { get; private init; }
 

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Declarative.Api.Objects;
 
 public enum SelectorOperator
@@ -32,7 +30,7 @@ public sealed record Requirement(string Key, SelectorOperator Operator, IReadOnl
         };
     }
 
-    private static bool Number(string text, out long number) => long.TryParse(text, System.Globalization.NumberStyles.AllowLeadingSign, null, out number);
+    internal static bool Number(string text, out long number) => long.TryParse(text, System.Globalization.NumberStyles.AllowLeadingSign, null, out number);
 
     public override string ToString() => Operator switch
     {
@@ -115,12 +113,19 @@ public sealed class LabelSelector
                 if (!Take('=')) throw Wrong("\"=\" after \"!\"");
                 return new(key, SelectorOperator.NotIn, [Value()]);
             }
-            if (Take('>')) return new(key, SelectorOperator.Gt, [Value()]);
-            if (Take('<')) return new(key, SelectorOperator.Lt, [Value()]);
+            if (Take('>')) return new(key, SelectorOperator.Gt, [Number()]);
+            if (Take('<')) return new(key, SelectorOperator.Lt, [Number()]);
             Blank();
-            if (Word("notin")) return new(key, SelectorOperator.NotIn, Values());
-            if (Word("in")) return new(key, SelectorOperator.In, Values());
-            return new(key, SelectorOperator.Exists, []);
+            var at = _at;
+            switch (Run())
+            {
+                case "": return new(key, SelectorOperator.Exists, []);
+                case "in": return new(key, SelectorOperator.In, Values());
+                case "notin": return new(key, SelectorOperator.NotIn, Values());
+                default:
+                    _at = at;
+                    throw Wrong("an operator (=, ==, !=, in, notin, >, <), \",\" or the end");
+            }
         }
 
         public bool Take(char c)
@@ -153,6 +158,12 @@ public sealed class LabelSelector
             return value;
         }
 
+        private string Number()
+        {
+            var value = Value();
+            return Objects.Requirement.Number(value, out _) ? value : throw Status.BadRequest($"unable to parse requirement in \"{_text}\": value \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer");
+        }
+
         private List<string> Values()
         {
             if (!Take('(')) throw Wrong("\"(\"");
@@ -166,91 +177,21 @@ public sealed class LabelSelector
             return values;
         }
 
-        private bool Word(string word)
-        {
-            if (!_text.AsSpan(_at).StartsWith(word, StringComparison.Ordinal)) return false;
-            var next = _at + word.Length;
-            if (next < _text.Length && _text[next] is not ('(' or ' ')) return false;
-            _at = next;
-            return true;
-        }
-
         private string Run()
         {
             var start = _at;
-            while (_at < _text.Length && _text[_at] is not (',' or '=' or '!' or '(' or ')' or ' ' or '<' or '>' or '\t')) _at++;
+            while (_at < _text.Length && !IsBlank(_text[_at]) && _text[_at] is not (',' or '=' or '!' or '(' or ')' or '<' or '>')) _at++;
             return _text[start.._at];
         }
 
         private void Blank()
         {
-            while (_at < _text.Length && _text[_at] is ' ' or '\t') _at++;
+            while (_at < _text.Length && IsBlank(_text[_at])) _at++;
         }
+
+        private static bool IsBlank(char c) => c is ' ' or '\t' or '\r' or '\n';
 
         private readonly ApiException Wrong(string expected) =>
             Status.BadRequest($"unable to parse requirement in \"{_text}\": at position {_at + 1} expected {expected}, found {(_at < _text.Length ? $"\"{_text[_at]}\"" : "the end")}");
     }
 }
-
-/// <summary>Conditions over an object's fields: <c>metadata.name=web,status.phase!=Failed</c>. Which fields exist is the kind's matter.</summary>
-public sealed class FieldSelector
-{
-    private FieldSelector(IReadOnlyList<FieldRequirement> requirements) => Requirements = requirements;
-
-    public static FieldSelector Everything { get; } = new([]);
-
-    public IReadOnlyList<FieldRequirement> Requirements { get; }
-    public bool IsEverything => Requirements.Count == 0;
-
-    public static FieldSelector Of(string field, string value) => new([new(field, value, Equal: true)]);
-
-    /// <summary>Parses the string form with backslash escapes of <c>\ , =</c>. Throws 400 BadRequest.</summary>
-    public static FieldSelector Parse(string text)
-    {
-        if (string.IsNullOrWhiteSpace(text)) return Everything;
-        var requirements = new List<FieldRequirement>();
-        foreach (var part in Split(text))
-        {
-            if (part.Length == 0) continue;
-            var (at, length, equal) = part.IndexOf("!=", StringComparison.Ordinal) is var n and >= 0 ? (n, 2, false)
-                : part.IndexOf("==", StringComparison.Ordinal) is var d and >= 0 ? (d, 2, true)
-                : (part.IndexOf('=', StringComparison.Ordinal), 1, true);
-            if (at <= 0) throw Status.BadRequest($"invalid field selector \"{text}\": \"{part}\" is not of the form field=value or field!=value");
-            requirements.Add(new(part[..at].Trim(), Unescape(part[(at + length)..]), equal));
-        }
-        return new(requirements);
-    }
-
-    public override string ToString() => string.Join(',', Requirements.Select(x => x.Field + (x.Equal ? "=" : "!=") + x.Value));
-
-    private static List<string> Split(string text)
-    {
-        var parts = new List<string>();
-        var start = 0;
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] == '\\') i++;
-            else if (text[i] == ',')
-            {
-                parts.Add(text[start..i]);
-                start = i + 1;
-            }
-        }
-        parts.Add(text[start..]);
-        return parts;
-    }
-
-    private static string Unescape(string text)
-    {
-        if (!text.Contains('\\', StringComparison.Ordinal)) return text;
-        var result = new StringBuilder(text.Length);
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] == '\\' && i + 1 < text.Length) i++;
-            result.Append(text[i]);
-        }
-        return result.ToString();
-    }
-}
-
-public sealed record FieldRequirement(string Field, string Value, bool Equal);

@@ -102,6 +102,16 @@ public sealed record Status(int Code, string Reason, string Message)
 
     public static ApiException Timeout(string message) => new(new(504, StatusReason.Timeout, message));
 
+    /// <summary>
+    /// A revision that is not there yet, or never will be: the store was put back to an earlier one. Informers of client libraries know the cause and
+    /// list anew (storage.NewTooLargeResourceVersionError).
+    /// </summary>
+    public static ApiException RevisionTooLarge(long asked, long current) => new(new(504, StatusReason.Timeout, $"Timeout: Too large resource version: {asked}, current: {current}")
+    {
+        Causes = [new("ResourceVersionTooLarge", "Too large resource version", "")],
+        RetryAfterSeconds = 1,
+    });
+
     /// <summary>In the words, and with the code, of Kubernetes (storage.ErrResourceVersionSetOnCreate).</summary>
     public static ApiException RevisionOnCreate() => new(new(500, "", "resourceVersion should not be set on objects to be created"));
 

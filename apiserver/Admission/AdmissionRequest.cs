@@ -35,7 +35,7 @@ internal sealed record AdmissionRequest(User User, string Operation, ResourceKey
             ["requestResource"] = Resource(Key.Kind),
             ["name"] = Key.Name,
             ["operation"] = Operation,
-            ["userInfo"] = new JsonObject { ["username"] = User.Name, ["groups"] = new JsonArray([.. User.Groups.Select(x => (JsonNode)x)]) },
+            ["userInfo"] = Authentication.UserJson.Of(User),
             ["dryRun"] = DryRun,
             ["options"] = Options(),
         };

@@ -14,7 +14,8 @@ internal sealed class Authenticator(Pki pki, ServiceAccountTokens accounts, IRea
     private const string Organization = "2.5.4.10";
 
     public User? OfCertificate(X509Certificate2 certificate) =>
-        pki.Authority.VerifiesClient(certificate) ? ReadSubject(certificate.SubjectName.RawData) : null;
+        pki.Authority.VerifiesClient(certificate) && ReadSubject(certificate.SubjectName.RawData) is { } user
+            ? user with { Extra = [(UserJson.CredentialKey, ["X509SHA256=" + Convert.ToHexStringLower(SHA256.HashData(certificate.RawData))])] } : null;
 
     /// <param name="audiences">For whom the token must be meant; empty = this API server. Static tokens are meant for everybody.</param>
     public async ValueTask<(User User, IReadOnlyList<string> Audiences)?> OfToken(string token, IReadOnlyList<string> audiences, CancellationToken stop) =>

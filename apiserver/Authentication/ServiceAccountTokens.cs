@@ -86,7 +86,18 @@ internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, Ti
         {
             if (about.Object(kind.Singular) is { } bound && !await Lives(kind, ns, bound, stop)) return null;
         }
-        return (new User($"{UserPrefix}{ns}:{account.Text("name")}", "system:serviceaccounts", "system:serviceaccounts:" + ns, User.Authenticated), meant);
+        var user = new User($"{UserPrefix}{ns}:{account.Text("name")}", "system:serviceaccounts", "system:serviceaccounts:" + ns, User.Authenticated) { Uid = account.Text("uid"), Extra = [.. BoundTo(about)] };
+        return (user, meant);
+    }
+
+    /// <summary>The pod or node that a token ends with (apiserver, authentication/serviceaccount).</summary>
+    private static IEnumerable<(string, IReadOnlyList<string>)> BoundTo(JsonObject about)
+    {
+        foreach (var kind in (string[])["node", "pod"])
+        {
+            if (about.Object(kind) is not { } bound) continue;
+            foreach (var member in (string[])["name", "uid"]) yield return ($"authentication.kubernetes.io/{kind}-{member}", [bound.Text(member)]);
+        }
     }
 
     private async ValueTask<bool> Lives(Kind kind, string ns, JsonObject reference, CancellationToken stop)

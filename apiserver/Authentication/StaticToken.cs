@@ -27,7 +27,7 @@ internal sealed class StaticToken(string text, User user)
             var cells = line.Split(',', 4);
             if (cells.Length < 3) throw new InvalidDataException($"{path}, line {number}: expected token,user,uid[,\"group1,group2\"]");
             var groups = cells.Length < 4 ? [] : cells[3].Trim().Trim('"').Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            tokens.Add(new(cells[0], new User(cells[1], [.. groups, User.Authenticated])));
+            tokens.Add(new(cells[0], new User(cells[1], [.. groups, User.Authenticated]) { Uid = cells[2].Trim() }));
         }
         return tokens;
     }

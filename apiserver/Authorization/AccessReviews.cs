@@ -3,6 +3,7 @@ using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Authentication;
 
 namespace Declarative.ApiServer.Authorization;
 
@@ -20,7 +21,7 @@ internal static class AccessReviews
             var spec = root.TryGetProperty("spec", out var found) && found.ValueKind == JsonValueKind.Object ? found : default;
             return kind.Name switch
             {
-                "SelfSubjectReview" => With(kind, root, json => WriteUser(json, "userInfo"u8, user)),
+                "SelfSubjectReview" => With(kind, root, json => UserJson.Write(json, "userInfo", user)),
                 "SelfSubjectAccessReview" => With(kind, root, json => WriteDecision(json, spec, user, authorizer)),
                 "SubjectAccessReview" => With(kind, root, json => WriteDecision(json, spec, Subject(spec), authorizer)),
                 "LocalSubjectAccessReview" when Attribute(spec, "namespace") != ns =>
@@ -54,6 +55,12 @@ internal static class AccessReviews
 
     private static void WriteDecision(Utf8JsonWriter json, JsonElement spec, User user, Authorizer authorizer)
     {
+        var (ofResource, ofPath) = (Has("resourceAttributes"), Has("nonResourceAttributes"));
+        if (ofResource == ofPath)
+        {
+            var why = ofResource ? "Forbidden: cannot be specified in combination with resourceAttributes" : "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            throw Status.Invalid("authorization.k8s.io", "SubjectAccessReview", "", [new(ofResource ? "FieldValueForbidden" : "FieldValueInvalid", why, ofResource ? "spec.nonResourceAttributes" : "spec.resourceAttributes")]);
+        }
         bool allowed;
         if (spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty("nonResourceAttributes", out var path) && path.ValueKind == JsonValueKind.Object)
         {
@@ -65,6 +72,8 @@ internal static class AccessReviews
                 Attribute(spec, "subresource"), Attribute(spec, "namespace"), Attribute(spec, "name"));
         }
         json.WriteBoolean("allowed"u8, allowed);
+
+        bool Has(string name) => spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty(name, out var given) && given.ValueKind == JsonValueKind.Object;
     }
 
     private static void WriteRules(Utf8JsonWriter json, IReadOnlyList<Rule> rules)
@@ -83,22 +92,12 @@ internal static class AccessReviews
         json.WriteBoolean("authenticated"u8, known is not null);
         if (known is { } found)
         {
-            WriteUser(json, "user"u8, found.User);
+            UserJson.Write(json, "user", found.User);
             json.WriteStartArray("audiences"u8);
             foreach (var audience in found.Audiences) json.WriteStringValue(audience);
             json.WriteEndArray();
         }
         else json.WriteString("error"u8, "the token is not known to this server"u8);
-    }
-
-    private static void WriteUser(Utf8JsonWriter json, ReadOnlySpan<byte> field, User user)
-    {
-        json.WriteStartObject(field);
-        json.WriteString("username"u8, user.Name);
-        json.WriteStartArray("groups"u8);
-        foreach (var group in user.Groups) json.WriteStringValue(group);
-        json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private static byte[] With(Kind kind, JsonElement root, Action<Utf8JsonWriter> status)

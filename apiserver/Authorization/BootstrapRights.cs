@@ -21,8 +21,7 @@ internal static class BootstrapRights
     /// <returns>The stored object with what it lacked; null where nothing is to be written.</returns>
     public static JsonObject? Completed(ResourceKey key, JsonObject stored, JsonObject wanted)
     {
-        var annotations = Metadata.Of(stored).Object("annotations") ?? [];
-        if (Metadata.IsDeleting(stored) || annotations.Text(AutoUpdate) == "false" || annotations.Text(EarlierAutoUpdate) == "false") return null;
+        if (IsKept(stored)) return null;
         var completed = stored.DeepClone().AsObject();
         var lacked = false;
         if (key.Kind == Kind.ClusterRole || key.Kind == Kind.Role) lacked |= Add(completed, "rules", MissingRules(stored, wanted));
@@ -41,6 +40,19 @@ internal static class BootstrapRights
         return lacked ? completed : null;
     }
 
+    /// <summary>
+    /// A binding to another role than a new cluster's: the role of a binding is never changed, so it is made anew, unless it is to be kept as it is
+    /// (rbac reconciliation, ReconcileRecreate).
+    /// </summary>
+    public static bool IsOfAnotherRole(ResourceKey key, JsonObject stored, JsonObject wanted) =>
+        (key.Kind == Kind.ClusterRoleBinding || key.Kind == Kind.RoleBinding) && !IsKept(stored) && Named(stored.Object("roleRef") ?? []) != Named(wanted.Object("roleRef") ?? []);
+
+    private static bool IsKept(JsonObject stored)
+    {
+        var annotations = Metadata.Of(stored).Object("annotations") ?? [];
+        return Metadata.IsDeleting(stored) || annotations.Text(AutoUpdate) == "false" || annotations.Text(EarlierAutoUpdate) == "false";
+    }
+
     // The rules of an aggregated role are written out of its parts, which are completed themselves.
     private static List<JsonNode> MissingRules(JsonObject stored, JsonObject wanted)
     {
@@ -50,10 +62,8 @@ internal static class BootstrapRights
         return [.. asked.Index().Where(x => !x.Item.IsWithin(held)).Select(x => wanted.List("rules")![x.Index]!)];
     }
 
-    // Who is bound to another role by this name keeps that one.
     private static List<JsonNode> MissingSubjects(JsonObject stored, JsonObject wanted)
     {
-        if (Named(stored.Object("roleRef") ?? []) != Named(wanted.Object("roleRef") ?? [])) return [];
         var bound = (stored.List("subjects") ?? []).OfType<JsonObject>().Select(Named).ToHashSet();
         return [.. (wanted.List("subjects") ?? []).OfType<JsonObject>().Where(x => !bound.Contains(Named(x)))];
     }

@@ -18,19 +18,20 @@ internal static class CustomColumns
         return new(columns, o => [.. paths.Select(x => CellOf(x.Path.Find(o), x.Type))]);
     }
 
+    /// <summary>The first value found, in the column's type; null where it is of another (apiextensions-apiserver, cellForJSONValue).</summary>
     private static Cell CellOf(List<JsonElement> found, string type)
     {
         if (found.Count == 0 || found[0].ValueKind == JsonValueKind.Null) return Cell.Absent;
         var value = found[0];
         return type switch
         {
-            "date" => Cell.Since(DateTimeOffset.TryParse(value.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null),
-            "integer" when value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) => number,
-            "string" when value.ValueKind is JsonValueKind.Object or JsonValueKind.Array => value.GetRawText(),
-            "string" when found.Count > 1 => string.Join(',', found),
-            "integer" or "number" when value.ValueKind != JsonValueKind.Number => Cell.Absent,
-            "boolean" => value.ValueKind switch { JsonValueKind.True => "true", JsonValueKind.False => "false", _ => Cell.Absent },
-            _ => value.ToString(),
+            "string" => value.ValueKind is JsonValueKind.String ? value.GetString()! : value.GetRawText(),
+            "date" when value.ValueKind == JsonValueKind.String =>
+                DateTimeOffset.TryParse(value.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? Cell.Since(time) : "<invalid>",
+            "integer" when value.ValueKind == JsonValueKind.Number => value.TryGetInt64(out var number) ? number : (long)value.GetDouble(),
+            "number" when value.ValueKind == JsonValueKind.Number => Cell.Literal(value.GetRawText()),
+            "boolean" when value.ValueKind is JsonValueKind.True or JsonValueKind.False => value.GetBoolean(),
+            _ => Cell.Absent,
         };
     }
 }

@@ -48,8 +48,7 @@ internal sealed class CustomKind : Kind
     public ScalePaths? Scale { get; }
     public IReadOnlyList<string> Selectable { get; }
 
-    /// <summary>What every request for this version is warned of, or null.</summary>
-    public string? Deprecation { get; }
+    public override string? Deprecation { get; }
     public CustomStrategy Strategy { get; }
     public CustomRules Rules { get; }
 

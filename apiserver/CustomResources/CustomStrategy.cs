@@ -34,7 +34,6 @@ internal sealed class CustomStrategy : Strategy
         List<FieldError> unknown = [.. pruned.Take(SchemaCheck.FindingsMax).Select(x => new FieldError(x, FieldErrorKind.Unknown, ""))];
         if (unknown.Count > 0 && write.FieldValidation == FieldValidation.Strict) new Checked(null, unknown, []).Accepted(kind.ApiVersion, kind.Name);
         if (write.Warnings is not { } warnings) return decoded;
-        if (kind.Deprecation is { } deprecation) warnings.Add(deprecation);
         if (write.FieldValidation == FieldValidation.Ignore) return decoded;
         foreach (var warning in found.Warnings.Concat(unknown).Take(Limits.WarningsMax)) warnings.Add(warning.ToString());
         return decoded;

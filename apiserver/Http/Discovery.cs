@@ -10,6 +10,7 @@ internal sealed class Discovery(IReadOnlyList<Kind> kinds)
     private static readonly string[] ReadOnly = ["get", "list"];
     private static readonly string[] AllVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     private static readonly string[] CreateOnly = ["create"];
+    private static readonly string[] OneByOne = ["create", "delete", "get", "list", "patch", "update", "watch"];
 
     /// <summary>API groups in the table's order, "" first.</summary>
     public IReadOnlyList<string> Groups { get; } = [.. kinds.Select(x => x.Group).Distinct()];
@@ -177,7 +178,7 @@ internal sealed class Discovery(IReadOnlyList<Kind> kinds)
         kinds.Where(x => x.Group == group && x.Version == version).OrderBy(x => x.Plural, StringComparer.Ordinal);
 
     private static IReadOnlyList<string> Verbs(Kind kind) =>
-        kind.Support == KindSupport.Review ? CreateOnly : kind.Group == "metrics.k8s.io" ? ReadOnly : AllVerbs;
+        kind.Support == KindSupport.Review ? CreateOnly : kind.Group == "metrics.k8s.io" ? ReadOnly : kind.Equals(Kind.Namespace) ? OneByOne : AllVerbs;
 
     private static string GroupVersion(string group, string version) => group.Length == 0 ? version : $"{group}/{version}";
 

@@ -156,6 +156,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private async Task Answer(Exchange exchange)
     {
         var path = exchange.Path;
+        Warn(exchange);
         if (path.Kind.Support == KindSupport.Review)
         {
             await Reviews.Answer(exchange, authorizer, authenticator);
@@ -226,14 +227,21 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
             case "delete":
                 await Writes.Delete(exchange);
                 break;
-            case "deletecollection":
+            case "deletecollection" when !path.Kind.Equals(Kind.Namespace):
                 if (authorizer.Check(exchange.User, "deletecollection", path.Kind, "", path.Namespace ?? "", "") is { } refusal) throw refusal;
                 // With every right, but under the caller's name: admission asks who deletes.
-                await Writes.DeleteCollection(exchange, api(new(exchange.User.Name, [.. exchange.User.Groups, User.Masters])));
+                await Writes.DeleteCollection(exchange, api(exchange.User with { Groups = [.. exchange.User.Groups, User.Masters] }));
                 break;
             default:
                 throw Status.MethodNotAllowed($"the server does not allow the method {exchange.Context.Request.Method} on the requested resource");
         }
+    }
+
+    /// <summary>Of what is said whatever becomes of the request: an old version, as in Kubernetes, and a kind without effect here. Writes and lists say the latter themselves.</summary>
+    private static void Warn(Exchange exchange)
+    {
+        var warning = exchange.Path.Kind.Deprecation ?? (exchange.Verb is "get" or "watch" or "delete" or "deletecollection" ? exchange.Path.Kind.WithoutEffect : null);
+        if (warning is not null) Answers.Warn(exchange.Context, [warning]);
     }
 
     /// <summary>The certificate's user where one was shown, else the bearer token's; null for strangers.</summary>

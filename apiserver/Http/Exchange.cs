@@ -33,7 +33,8 @@ internal sealed class Exchange(HttpContext context, User user, IApi api, Request
     /// <summary>See <see cref="Verb"/>.</summary>
     public static string VerbOf(string method, RequestPath path, RequestQuery query) => method switch
     {
-        "GET" or "HEAD" => query.Flag("watch") && path.Subresource.Length == 0 ? "watch" : path.Name.Length > 0 ? "get" : "list",
+        "GET" or "HEAD" => (path.IsWatch || query.Flag("watch")) && path.Subresource.Length == 0 ? "watch" : path.Name.Length > 0 ? "get" : "list",
+        _ when path.IsWatch => "other",
         "POST" => "create",
         "PUT" => "update",
         "PATCH" => "patch",

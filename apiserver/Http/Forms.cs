@@ -62,9 +62,14 @@ internal static class Forms
     {
         json.Raw("{\"kind\":\"Table\",\"apiVersion\":"u8);
         json.String("meta.k8s.io/" + accept.Version);
-        json.Raw(",\"metadata\":{\"resourceVersion\":\""u8);
-        json.Number(stored.Revision);
-        json.Raw("\"},\"columnDefinitions\":"u8);
+        json.Raw(",\"metadata\":{"u8);
+        if (stored.Revision > 0)
+        {
+            json.Raw("\"resourceVersion\":\""u8);
+            json.Number(stored.Revision);
+            json.Raw((byte)'"');
+        }
+        json.Raw("},\"columnDefinitions\":"u8);
         if (columns) rows.WriteColumns(json);
         else json.Raw("null"u8);
         json.Raw(",\"rows\":["u8);
@@ -261,6 +266,12 @@ internal static class Forms
 
     private static void WriteListMeta(JsonBuffer json, StoredList list)
     {
+        // What was never stored has no revision.
+        if (list.Revision == 0)
+        {
+            json.Raw("{}"u8);
+            return;
+        }
         json.Raw("{\"resourceVersion\":\""u8);
         json.Number(list.Revision);
         json.Raw((byte)'"');

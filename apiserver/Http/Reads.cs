@@ -23,6 +23,8 @@ internal static class Reads
     {
         var accept = exchange.Accept;
         var list = await exchange.Api.List(Request(exchange), exchange.Aborted);
+        // kubectl get all asks for every kind of the category: of those that nobody has made there is nothing to say.
+        if (list.Items.Count > 0 && exchange.Path.Kind.WithoutEffect is { } warning) Answers.Warn(exchange.Context, [warning]);
         await Forms.List(exchange, list, accept);
     }
 

@@ -4,11 +4,12 @@ namespace Declarative.ApiServer.Http;
 
 /// <summary>
 /// The words of a resource URL (Kubernetes doc "API Concepts", resource URIs):
-/// <c>/api/v1/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE[/REST]]]</c> and <c>/apis/GROUP/VERSION/…</c>.
+/// <c>/api/v1/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE[/REST]]]</c> and <c>/apis/GROUP/VERSION/…</c>; <c>watch/</c> before the resource is the old way to
+/// ask for a watch.
 /// </summary>
 /// <param name="Namespace">null where the URL names none.</param>
 /// <param name="Rest">What follows the subresource, without its slash (proxy paths).</param>
-internal readonly record struct RequestPath(Kind Kind, string? Namespace, string Name, string Subresource, string Rest)
+internal readonly record struct RequestPath(Kind Kind, string? Namespace, string Name, string Subresource, string Rest, bool IsWatch = false)
 {
     private const int SegmentsMax = 8;
 
@@ -40,6 +41,8 @@ internal readonly record struct RequestPath(Kind Kind, string? Namespace, string
         }
         if (!paths.TryFind(groupVersion, out var byPlural)) return false;
 
+        var isWatch = path.StartsWith("watch/");
+        if (isWatch) path = path[6..];
         if (path is ['/', ..]) return false;
         if (path.EndsWith("/")) path = path[..^1];
         Span<Range> ranges = stackalloc Range[SegmentsMax];
@@ -58,8 +61,9 @@ internal readonly record struct RequestPath(Kind Kind, string? Namespace, string
         var name = at + 1 < count ? Text(path[ranges[at + 1]]) : "";
         if (at + 1 < count && name.Length == 0) return false;
         var subresource = at + 2 < count ? Text(path[ranges[at + 2]]) : "";
+        if (isWatch && subresource.Length > 0) return false;
         var rest = at + 3 < count ? path[ranges[at + 3].Start..].ToString() : "";
-        result = new(kind, ns, name, subresource, rest);
+        result = new(kind, ns, name, subresource, rest, isWatch);
         return true;
     }
 

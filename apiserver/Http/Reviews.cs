@@ -25,10 +25,14 @@ internal static class Reviews
             await Answers.Status(exchange.Context, new(201, "", ""));
             return;
         }
+        var warnings = new List<string>();
+        body = Registry.Canonical.Bytes(Registry.Registry.Decode(path.Kind, body.IsEmpty ? "{}"u8.ToArray() : body, Writes.Options(exchange, warnings)), path.Kind);
+        Answers.Warn(exchange.Context, warnings);
         (User User, IReadOnlyList<string> Audiences)? known = null;
         if (path.Kind.Name == "TokenReview")
         {
             var (token, audiences) = AccessReviews.Token(body);
+            if (token.Length == 0) throw Status.BadRequest("spec.token: token is required for TokenReview in authentication");
             known = await authenticator.OfToken(token, audiences, exchange.Aborted);
         }
         var answer = AccessReviews.Answer(path.Kind, ns, body, exchange.User, authorizer, known);

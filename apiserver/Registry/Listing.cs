@@ -28,7 +28,7 @@ internal static class Listing
         else if (request.Revision is > 0 and var asked)
         {
             if (request.ExactRevision) (objects, revision) = (log.SnapshotAt(kind, asked), asked);
-            else if (asked > revision) throw Status.Timeout($"Too large resource version: {asked}, current: {revision}");
+            else if (asked > revision) throw Status.RevisionTooLarge(asked, revision);
         }
 
         var (from, to) = selection.PlacesIn(objects);

@@ -74,11 +74,17 @@ internal static class Metadata
         if (strategy.HasGeneration) metadata["generation"] = 1;
     }
 
+    /// <summary>Throws 400 for an object that calls itself otherwise than its URL.</summary>
+    public static void CheckName(JsonObject json, ResourceKey key)
+    {
+        var name = Name(json);
+        if (name.Length > 0 && name != key.Name) throw Status.BadRequest($"the name of the object ({name}) does not match the name on the URL ({key.Name})");
+    }
+
     public static void PrepareForUpdate(JsonObject wanted, JsonObject old, ResourceKey key)
     {
         var metadata = Of(wanted);
-        var name = metadata.Text("name");
-        if (name.Length > 0 && name != key.Name) throw Status.BadRequest($"the name of the object ({name}) does not match the name on the URL ({key.Name})");
+        CheckName(wanted, key);
         CheckNamespace(metadata, key);
         if (metadata.Text("uid") is { Length: > 0 } uid && uid != Uid(old))
         {

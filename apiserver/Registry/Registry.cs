@@ -197,6 +197,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         if (write.Subresource == "binding") throw Status.MethodNotAllowed("a binding is created, not updated");
         var stored = ServedVersions.StoredAs(key);
         var decoded = ServedVersions.ToStored(Decode(key.Kind, json, write), key.Kind);
+        Metadata.CheckName(decoded, key);
         if (log.Get(CustomKind.StoredAs(stored)) is null && Strategy.Of(stored.Kind).CreatesOnUpdate && write.Subresource.Length == 0) return await Create(user, key, json, write, stop, mayNameRevision: true);
         return ServedVersions.Served(await Change(user, stored, write, _ => (JsonObject)decoded.DeepClone(), stop), key.Kind);
     }
@@ -484,7 +485,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         if (write.Subresource.Length == 0 || strategy.ValidatesSubresources) strategy.Validate(wanted, old, causes);
         if (causes.Count > 0) throw Status.Invalid(key.Kind, key.Name, causes);
         if (write.Warnings is not { } warnings) return;
-        if (key.Kind.Support == KindSupport.Stored && write.Subresource.Length == 0) warnings.Add($"{key.Kind.Name}.{key.Kind.ApiVersion} is stored, but nothing acts on it here");
+        if (key.Kind.WithoutEffect is { } idle) warnings.Add(idle);
         strategy.Warn(wanted, old, warnings);
         if (key.Kind.Support == KindSupport.Stored || write.Subresource.Length > 0 || (old is not null && JsonNode.DeepEquals(old["spec"], wanted["spec"]))) return;
         var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);

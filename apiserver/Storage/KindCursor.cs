@@ -20,7 +20,7 @@ internal sealed class KindCursor : IDisposable
     {
         (_log, _gate, _kind) = (log, gate, kind);
         if (from < kind.TrimmedThrough) throw Api.Objects.Status.Expired(from, kind.TrimmedThrough);
-        if (from > log.Revision) throw Api.Objects.Status.Timeout($"Too large resource version: {from}, current: {log.Revision}");
+        if (from > log.Revision) throw Api.Objects.Status.RevisionTooLarge(from, log.Revision);
         _at = kind.Seek(from);
         _group = kind.Join(scope, isQuick);
         Revision = from;

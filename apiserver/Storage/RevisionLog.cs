@@ -73,7 +73,7 @@ internal sealed partial class RevisionLog
         ObjectSet now;
         lock (_gate)
         {
-            if (revision > _revision) throw Api.Objects.Status.Timeout($"Too large resource version: {revision}, current: {_revision}");
+            if (revision > _revision) throw Api.Objects.Status.RevisionTooLarge(revision, _revision);
             var log = Of(kind);
             if (log.Kept(revision) is { } kept) return kept;
             since = log.Since(revision) ?? throw Api.Objects.Status.Expired(revision, log.TrimmedThrough);

@@ -2,26 +2,31 @@ using Declarative.Api.Schema;
 
 namespace Declarative.ApiServer.Tables;
 
-/// <summary>One cell: a text, a number, a moment that is shown as the time since it, or a text with such times in it.</summary>
+/// <summary>One cell: a text, a number, a boolean, a moment that is shown as the time since it, or a text with such times in it.</summary>
 internal readonly struct Cell
 {
     private readonly string? _text;
     private readonly long _number;
     private readonly Cell[]? _parts;
     private readonly bool _isAge;
-    private readonly bool _isAbsent;
+    private readonly bool _isLiteral;
 
-    private Cell(string? text, long number, bool isAge, bool isAbsent = false, Cell[]? parts = null) =>
-        (_text, _number, _isAge, _isAbsent, _parts) = (text, number, isAge, isAbsent, parts);
+    private Cell(string? text, long number, bool isAge, bool isLiteral = false, Cell[]? parts = null) =>
+        (_text, _number, _isAge, _isLiteral, _parts) = (text, number, isAge, isLiteral, parts);
 
     /// <summary>A custom column whose path leads nowhere.</summary>
-    public static Cell Absent { get; } = new(null, 0, false, true);
+    public static Cell Absent { get; } = Literal("null");
 
     public static implicit operator Cell(string text) => new(text, 0, false);
 
     public static implicit operator Cell(long number) => new(null, number, false);
 
     public static implicit operator Cell(int number) => new(null, number, false);
+
+    public static implicit operator Cell(bool value) => Literal(value ? "true" : "false");
+
+    /// <summary>A JSON number or word as it is written.</summary>
+    public static Cell Literal(string json) => new(json, 0, false, isLiteral: true);
 
     /// <summary>The time since a moment; <c>&lt;unknown&gt;</c> where there is none.</summary>
     public static Cell Since(DateTimeOffset? moment) => moment is { } at ? new Cell(null, at.UtcTicks, true) : "<unknown>";
@@ -32,7 +37,7 @@ internal readonly struct Cell
     /// <param name="ages">Gets the places of the times, which are left out.</param>
     public void Write(JsonBuffer json, List<AgeMark> ages)
     {
-        if (_isAbsent) json.Raw("null"u8);
+        if (_isLiteral) json.Raw(System.Text.Encoding.UTF8.GetBytes(_text!));
         else if (_text is null && _parts is null && !_isAge) json.Number(_number);
         else
         {

@@ -5,12 +5,12 @@ namespace Declarative.ApiServer.Tables;
 internal static class ClusterRows
 {
     public const string NodeColumns = "Status|Roles|Age|Version|*Internal-IP|*External-IP|*OS-Image|*Kernel-Version|*Container-Runtime";
-    public const string EventColumns = "Last Seen|Type|Reason|Object|*Subobject|*Source|Message|*First Seen|*#Count|*Name";
+    public const string EventColumns = "Last Seen|Type|Reason|Object|*Subobject|*Source|Message|*First Seen|*Count|*Name";
     public const string BindingColumns = "Role|Age|*Users|*Groups|*ServiceAccounts";
     public const string VolumeColumns = "Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|*VolumeMode";
     public const string ClaimColumns = "Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|*VolumeMode";
     public const string StorageClassColumns = "Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age";
-    public const string PriorityColumns = "#Value|Global-Default|Age|PreemptionPolicy";
+    public const string PriorityColumns = "#Value|?Global-Default|Age|PreemptionPolicy";
     public const string BudgetColumns = "Min Available|Max Unavailable|#Allowed Disruptions|Age";
     public const string QuotaColumns = "Request|Limit|Age";
     private const string RolePrefix = "node-role.kubernetes.io/";
@@ -35,13 +35,16 @@ internal static class ClusterRows
         var ready = status.Items("conditions").FirstOrDefault(x => x.Text("type") == "Ready");
         var word = ready.ValueKind != JsonValueKind.Object ? "Unknown" : ready.Text("status") == "True" ? "Ready" : "NotReady";
         if (o.At("spec").IsTrue("unschedulable")) word += ",SchedulingDisabled";
-        var roles = string.Join(',', o.At("metadata").Fields("labels").Where(x => x.Name.StartsWith(RolePrefix, StringComparison.Ordinal)).Select(x => x.Name[RolePrefix.Length..]).Order(StringComparer.Ordinal));
+        var roles = string.Join(',', o.At("metadata").Fields("labels").Select(RoleOf).Where(x => x.Length > 0).Distinct().Order(StringComparer.Ordinal));
         var about = status.At("nodeInfo");
         return
         [
             word, roles.OrNone(), o.Created(), about.Text("kubeletVersion"), Address("InternalIP"), Address("ExternalIP"),
             about.Text("osImage", "<unknown>"), about.Text("kernelVersion", "<unknown>"), about.Text("containerRuntimeVersion", "<unknown>"),
         ];
+
+        static string RoleOf(JsonProperty label) =>
+            label.Name.StartsWith(RolePrefix, StringComparison.Ordinal) ? label.Name[RolePrefix.Length..] : label.Name == "kubernetes.io/role" ? label.Value.ToString() : "";
 
         string Address(string type) => status.Items("addresses").FirstOrDefault(x => x.Text("type") == type).Text("address").OrNone();
     }
@@ -58,7 +61,7 @@ internal static class ClusterRows
         return
         [
             count > 1 ? Cell.Joined(Cell.Since(last), $" (x{count} over ", Cell.Since(first), ")") : Cell.Since(last), o.Text("type"), o.Text("reason"),
-            $"{about.Text("kind").ToLowerInvariant()}/{about.Text("name")}", about.Text("fieldPath"), host.Length > 0 ? $"{source}, {host}" : source,
+            about.Text("kind").ToLowerInvariant() + (about.Text("name") is { Length: > 0 } name ? "/" + name : ""), about.Text("fieldPath"), host.Length > 0 ? $"{source}, {host}" : source,
             o.Text("message", o.Text("note")).Trim(), Cell.Since(first), count, o.At("metadata").Text("name"),
         ];
     }
@@ -94,13 +97,13 @@ internal static class ClusterRows
     }
 
     public static Cell[] StorageClass(JsonElement o) =>
-        [o.Text("provisioner"), o.Text("reclaimPolicy", "Delete"), o.Text("volumeBindingMode", "Immediate"), o.Text("allowVolumeExpansion", "false"), o.Created()];
+        [o.Text("provisioner"), o.Text("reclaimPolicy", "Delete"), o.Text("volumeBindingMode", "Immediate"), o.IsTrue("allowVolumeExpansion"), o.Created()];
 
     public static string StorageClassName(JsonElement o) =>
         o.At("metadata").Text("name") + (o.At("metadata", "annotations").Text("storageclass.kubernetes.io/is-default-class") == "true" ? " (default)" : "");
 
     public static Cell[] Priority(JsonElement o) =>
-        [o.Number("value"), o.Text("globalDefault", "false"), o.Created(), o.Text("preemptionPolicy", "PreemptLowerPriority")];
+        [o.Number("value"), o.IsTrue("globalDefault"), o.Created(), o.Text("preemptionPolicy", "PreemptLowerPriority")];
 
     public static Cell[] Budget(JsonElement o) =>
         [o.At("spec").Text("minAvailable", "N/A"), o.At("spec").Text("maxUnavailable", "N/A"), o.At("status").Number("disruptionsAllowed"), o.Created()];

@@ -47,7 +47,7 @@ internal static class NetworkRows
 
     public static Cell[] Slice(JsonElement o)
     {
-        var ports = o.Count("ports") == 0 ? "<unset>" : Some(o.Items("ports").Select(x => x.At("port").ValueKind == JsonValueKind.Number ? x.Text("port") : "*"));
+        var ports = o.Count("ports") == 0 ? "<unset>" : Some(o.Items("ports").Select(x => x.At("port").ValueKind == JsonValueKind.Number ? x.Text("port") : x.Text("name", "*")));
         var addresses = o.Count("endpoints") == 0 ? "<unset>" : Some(o.Items("endpoints").SelectMany(x => x.Items("addresses")).Select(x => x.ToString()));
         return [o.Text("addressType"), ports, addresses, o.Created()];
     }

@@ -11,8 +11,12 @@ internal static class PodRows
     {
         var status = pod.At("status");
         var spec = pod.At("spec");
+        var isStarting = Initializing(pod) is not null;
+        // Until the init containers are done theirs are the restarts that count; then those of the sidecars among them.
+        var counted = status.Items("initContainerStatuses").Where(x => isStarting || IsSidecar(pod, x));
+        if (!isStarting) counted = counted.Concat(status.Items("containerStatuses"));
         var (ready, restarts, restartedAt) = (0, 0L, (DateTimeOffset?)null);
-        foreach (var container in status.Items("containerStatuses"))
+        foreach (var container in counted)
         {
             if (container.IsTrue("ready") && container.At("state", "running").ValueKind == JsonValueKind.Object) ready++;
             restarts += container.Number("restartCount");
@@ -22,7 +26,7 @@ internal static class PodRows
         var passed = spec.Items("readinessGates").Count(gate => ConditionIsTrue(status, gate.Text("conditionType")));
         return
         [
-            $"{ready}/{spec.Count("containers")}",
+            $"{ready}/{spec.Count("containers") + spec.Items("initContainers").Count(x => x.Text("restartPolicy") == "Always")}",
             Word(pod),
             restarts > 0 && restartedAt is not null ? Cell.Joined($"{restarts} (", Cell.Since(restartedAt), " ago)") : restarts.ToString(System.Globalization.CultureInfo.InvariantCulture),
             pod.Created(),
@@ -62,17 +66,20 @@ internal static class PodRows
         return phase is "Succeeded" or "Failed" ? word : "Terminating";
     }
 
+    /// <summary>An init container that goes on running beside the others.</summary>
+    private static bool IsSidecar(JsonElement pod, JsonElement status) =>
+        pod.At("spec").Items("initContainers").Any(x => x.Text("name") == status.Text("name") && x.Text("restartPolicy") == "Always");
+
     /// <summary>What the init containers are at; null when they are done.</summary>
     private static string? Initializing(JsonElement pod)
     {
+        if (ConditionIsTrue(pod.At("status"), "Initialized")) return null;
         var (at, total) = (0, pod.At("spec").Count("initContainers"));
         foreach (var container in pod.At("status").Items("initContainerStatuses"))
         {
             var state = container.At("state");
             var terminated = state.At("terminated");
-            var sidecar = container.IsTrue("started")
-                && pod.At("spec").Items("initContainers").Any(x => x.Text("name") == container.Text("name") && x.Text("restartPolicy") == "Always");
-            if (sidecar || (terminated.ValueKind == JsonValueKind.Object && terminated.Number("exitCode") == 0))
+            if ((container.IsTrue("started") && IsSidecar(pod, container)) || (terminated.ValueKind == JsonValueKind.Object && terminated.Number("exitCode") == 0))
             {
                 at++;
                 continue;

@@ -11,10 +11,10 @@ internal static class StoredRows
     public const string ServedGroupColumns = "Service|Available|Age";
     public const string AdmissionPolicyColumns = "#Validations|ParamKind|Age";
     public const string AdmissionBindingColumns = "PolicyName|ParamRef|Age";
-    public const string DriverColumns = "AttachRequired|PodInfoOnMount|StorageCapacity|TokenRequests|RequiresRepublish|Modes|Age";
-    public const string AttachmentColumns = "Attacher|PV|Node|Attached|Age";
+    public const string DriverColumns = "?AttachRequired|?PodInfoOnMount|?StorageCapacity|TokenRequests|?RequiresRepublish|Modes|Age";
+    public const string AttachmentColumns = "Attacher|PV|Node|?Attached|Age";
     public const string CapacityColumns = "StorageClassName|Capacity";
-    public const string FlowColumns = "PriorityLevel|#MatchingPrecedence|DistinguisherMethod|Age|MissingPL";
+    public const string FlowColumns = "PriorityLevel|MatchingPrecedence|DistinguisherMethod|Age|MissingPL";
     public const string LevelColumns = "Type|NominalConcurrencyShares|Queues|HandSize|QueueLengthLimit|Age";
     private const string Unset = "<unset>";
 
@@ -68,9 +68,9 @@ internal static class StoredRows
         var spec = o.At("spec");
         return
         [
-            spec.Text("attachRequired", "true"), spec.Text("podInfoOnMount", "false"), spec.Text("storageCapacity", "false"),
+            spec.At("attachRequired").ValueKind != JsonValueKind.False, spec.IsTrue("podInfoOnMount"), spec.IsTrue("storageCapacity"),
             spec.At("tokenRequests").ValueKind == JsonValueKind.Array ? string.Join(',', spec.Items("tokenRequests").Select(x => x.Text("audience"))) : Unset,
-            spec.Text("requiresRepublish", "false"), string.Join(',', spec.Items("volumeLifecycleModes")).OrNone(), o.Created(),
+            spec.IsTrue("requiresRepublish"), string.Join(',', spec.Items("volumeLifecycleModes")).OrNone(), o.Created(),
         ];
     }
 
@@ -79,12 +79,15 @@ internal static class StoredRows
     public static Cell[] Attachment(JsonElement o)
     {
         var spec = o.At("spec");
-        return [spec.Text("attacher"), spec.At("source").Text("persistentVolumeName"), spec.Text("nodeName"), o.At("status").Text("attached", "false"), o.Created()];
+        return [spec.Text("attacher"), spec.At("source").Text("persistentVolumeName"), spec.Text("nodeName"), o.At("status").IsTrue("attached"), o.Created()];
     }
 
     public static Cell[] Capacity(JsonElement o) => [o.Text("storageClassName"), o.Text("capacity", Unset)];
 
     public static Cell[] VolumeAttributes(JsonElement o) => [o.Text("driverName"), o.Created()];
+
+    public static string VolumeAttributesName(JsonElement o) =>
+        o.At("metadata").Text("name") + (o.At("metadata", "annotations").Text("storage.kubernetes.io/is-default-class") == "true" ? " (default)" : "");
 
     public static Cell[] Address(JsonElement o)
     {
@@ -113,8 +116,9 @@ internal static class StoredRows
         var queuing = limited.At("limitResponse", "queuing");
         return
         [
-            o.At("spec").Text("type"), limited.Text("nominalConcurrencyShares").OrNone(), queuing.Text("queues").OrNone(), queuing.Text("handSize").OrNone(),
-            queuing.Text("queueLengthLimit").OrNone(), o.Created(),
+            o.At("spec").Text("type"), Number(limited, "nominalConcurrencyShares"), Number(queuing, "queues"), Number(queuing, "handSize"), Number(queuing, "queueLengthLimit"), o.Created(),
         ];
+
+        static Cell Number(JsonElement element, string name) => element.At(name).ValueKind == JsonValueKind.Number ? element.Number(name) : Json.None;
     }
 }

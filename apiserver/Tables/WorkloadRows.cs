@@ -5,14 +5,14 @@ namespace Declarative.ApiServer.Tables;
 internal static class WorkloadRows
 {
     private const string Pods = "|*Containers|*Images|*Selector";
-    public const string DeploymentColumns = "Ready|#Up-to-date|#Available|Age" + Pods;
+    public const string DeploymentColumns = "Ready|Up-to-date|Available|Age" + Pods;
     public const string ReplicaSetColumns = "#Desired|#Current|#Ready|Age" + Pods;
     public const string StatefulSetColumns = "Ready|Age|*Containers|*Images";
     public const string DaemonSetColumns = "#Desired|#Current|#Ready|#Up-to-date|#Available|Node Selector|Age" + Pods;
     public const string JobColumns = "Status|Completions|Duration|Age" + Pods;
-    public const string CronJobColumns = "Schedule|Timezone|Suspend|#Active|Last Schedule|Age" + Pods;
+    public const string CronJobColumns = "Schedule|Timezone|?Suspend|#Active|Last Schedule|Age" + Pods;
     public const string AutoscalerColumns = "Reference|Targets|MinPods|MaxPods|Replicas|Age";
-    public const string RevisionColumns = "Controller|#Revision|Age";
+    public const string RevisionColumns = "Controller|Revision|Age";
     public const string ScaleColumns = "#Desired|#Available|Age";
 
     public static Cell[] Deployment(JsonElement o)
@@ -81,8 +81,8 @@ internal static class WorkloadRows
                 : Json.None;
         return
         [
-            $"{target.Text("kind")}/{target.Text("name")}", targets, spec.Text("minReplicas", "<unset>"), spec.Text("maxReplicas"),
-            status.Text("currentReplicas", "0"), o.Created(),
+            $"{target.Text("kind")}/{target.Text("name")}", targets, spec.Text("minReplicas", "<unset>"), spec.Number("maxReplicas"),
+            status.Number("currentReplicas"), o.Created(),
         ];
 
         static string Percent(JsonElement element, string name) => element.At(name).ValueKind == JsonValueKind.Number ? $"{element.Number(name)}%" : "<unknown>";

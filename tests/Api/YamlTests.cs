@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Declarative.Api.Wire;
 using Xunit;
 
@@ -68,23 +69,19 @@ public sealed class YamlTests
     [Fact]
     public void Mutated_texts_are_read_or_refused()
     {
-        const string seed = "apiVersion: v1\nkind: List\nitems:\n- &x {a: [1, 2], b: 'c'}\n- *x\n- |\n  text\n- \"quo\\ted\"\n---\n# c\nb: >-\n  folded\n  lines\n? k\n: v\n";
-        const string alphabet = "\n \t:-#'\"{}[],&*!|>%@?~ax0\\";
-        var random = new Random(3);
-        for (var i = 0; i < 20_000; i++)
+        const string Text = "apiVersion: v1\nkind: List\nitems:\n- &x {a: [1, 2], b: 'c'}\n- *x\n- |\n  text\n- \"quo\\ted\"\n---\n# c\nb: >-\n  folded\n  lines\n? k\n: v\n";
+        List<byte[]> pieces = [.. "\n \t:-#'\"{}[],&*!|>%@?~ax0\\".Select(x => new[] { (byte)x })];
+        foreach (var more in (string[])["---\n", "<<: *x\n", "&x ", "*x", "!!binary ", "0x7fffffffffffffffff", "0777777777777777777777", "1e999", ".inf", "\\x", "\u2028", "\ufeff", new string('[', 1_000), new string(' ', 300) + "- "]) pieces.Add(Encoding.UTF8.GetBytes(more));
+        var (read, refused) = (0, 0);
+        Fuzz.Holds(Fuzz.Mutated([Encoding.UTF8.GetBytes(Text)], pieces), bytes =>
         {
-            var text = new StringBuilder(seed);
-            for (var n = random.Next(1, 5); n > 0; n--)
-            {
-                var at = random.Next(text.Length);
-                if (random.Next(3) == 0) text.Remove(at, Math.Min(random.Next(1, 5), text.Length - at));
-                else if (random.Next(2) == 0) text[at] = alphabet[random.Next(alphabet.Length)];
-                else text.Insert(at, alphabet[random.Next(alphabet.Length)]);
-            }
+            var text = Encoding.UTF8.GetString(bytes);
             var faults = new List<YamlFault>();
-            var all = text.ToString();
-            Yaml.Read(all, faults);
-            Assert.All(faults, x => Assert.InRange(x.Line, 0, all.Count(c => c == '\n') + 2));
-        }
+            foreach (var document in Yaml.Read(text, faults)) JsonDocument.Parse(document.Json, new() { MaxDepth = Declarative.Api.Limits.JsonDepthMax + 2 }).Dispose();
+            if (faults.Count == 0) read++;
+            else refused++;
+            return faults.TrueForAll(x => x.Line >= 0 && x.Line <= text.Count(c => c is '\n' or '\r' or '\u0085' or '\u2028' or '\u2029') + 2);
+        });
+        Assert.True(read > 1000 && refused > 1000, $"{read} read, {refused} refused");
     }
 }

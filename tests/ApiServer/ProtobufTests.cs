@@ -106,24 +106,50 @@ public sealed class ProtobufTests
     [Fact]
     public void Arbitrary_bytes_are_decoded_or_refused_and_never_more()
     {
-        var good = ProtobufCodec.FromJson("""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"a":"b"},"creationTimestamp":"2026-11-20T09:09:21Z"},"spec":{"containers":[{"name":"x","env":[{"name":"E","value":"1"}],"resources":{"limits":{"cpu":"1"}}}]}}"""u8.ToArray())!;
-        var random = new Random(1);
-        for (var i = 0; i < 20_000; i++)
+        List<byte[]> seeds =
+        [
+            ProtobufCodec.FromJson("""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"a":"b"},"creationTimestamp":"2026-11-20T09:09:21Z"},"spec":{"containers":[{"name":"x","env":[{"name":"E","value":"1"}],"resources":{"limits":{"cpu":"1"}}}]}}"""u8.ToArray())!,
+            ProtobufCodec.FromJson("""{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":1,"strategy":{"rollingUpdate":{"maxSurge":"25%"}}}}"""u8.ToArray())!,
+            ProtobufCodec.FromJson("""{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","spec":{"versions":[{"schema":{"openAPIV3Schema":{"properties":{"a":{"not":{"type":"string","default":1}}}}}}]}}"""u8.ToArray())!,
+        ];
+        byte[][] pieces = [[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], [0x0a, 0xff, 0xff, 0xff, 0xff, 0x07], [0x0b], [0x0c], [0x00], [0x08, 0x80], new byte[300], [0xed, 0xa0, 0x80]];
+        var (decoded, refused) = (0, 0);
+        Declarative.Tests.Api.Fuzz.Holds(Declarative.Tests.Api.Fuzz.Mutated(seeds, pieces), bytes =>
         {
-            var bytes = good.ToArray();
-            for (var n = random.Next(1, 4); n > 0; n--)
-            {
-                bytes[random.Next(4, bytes.Length)] = (byte)random.Next(256);
-            }
-
             try
             {
                 JsonTree.Parse(ProtobufCodec.ToJson(bytes));
+                decoded++;
+                return true;
             }
             catch (ApiException e)
             {
-                Assert.InRange(e.Code, 400, 415);
+                refused++;
+                return e.Code is 400 or 415;
             }
+        });
+        Assert.True(decoded > 1000 && refused > 1000, $"{decoded} decoded, {refused} refused");
+    }
+
+    [Fact]
+    public void Messages_within_messages_end_at_a_depth()
+    {
+        // JSONSchemaProps.not = 28: as many within one another as a body has room for would take the stack.
+        byte[] schema = [];
+        for (var i = 0; i < 2_000; i++) schema = Inside(28, schema);
+        var body = Inside(2, Inside(7, Inside(4, Inside(1, schema))));
+        byte[] type = [.. Inside(1, "apiextensions.k8s.io/v1"u8.ToArray()), .. Inside(2, "CustomResourceDefinition"u8.ToArray())];
+        var refused = Assert.Throws<ApiException>(() => ProtobufCodec.ToJson([.. "k8s\0"u8, .. Inside(1, type), .. Inside(2, body)]));
+        Assert.Contains("levels deep", refused.Status.Message, StringComparison.Ordinal);
+
+        static byte[] Inside(int field, byte[] message) => [.. Varint((uint)(field << 3) | 2), .. Varint((uint)message.Length), .. message];
+
+        static byte[] Varint(uint value)
+        {
+            var bytes = new List<byte>();
+            for (; value > 127; value >>= 7) bytes.Add((byte)(value | 128));
+            bytes.Add((byte)value);
+            return [.. bytes];
         }
     }
 

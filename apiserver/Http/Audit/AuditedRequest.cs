@@ -4,6 +4,7 @@ using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Objects;
 using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Authentication;
 using Microsoft.AspNetCore.Http;
 
 namespace Declarative.ApiServer.Http.Audit;
@@ -101,8 +102,8 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string ver
             json.WriteString("stage"u8, stage);
             json.WriteString("requestURI"u8, Cut(context.Request.Path.ToUriComponent() + context.Request.QueryString));
             json.WriteString("verb"u8, verb);
-            Write(json, "user", _user);
-            if (_impersonated is not null) Write(json, "impersonatedUser", _impersonated);
+            UserJson.Write(json, "user", _user);
+            if (_impersonated is not null) UserJson.Write(json, "impersonatedUser", _impersonated);
             json.WriteStartArray("sourceIPs"u8);
             if (context.Connection.RemoteIpAddress is { } from) json.WriteStringValue(from.ToString());
             json.WriteEndArray();
@@ -129,16 +130,6 @@ internal sealed class AuditedRequest(AuditLog log, TimeProvider time, string ver
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
-    }
-
-    private static void Write(Utf8JsonWriter json, string name, User user)
-    {
-        json.WriteStartObject(name);
-        json.WriteString("username"u8, user.Name);
-        json.WriteStartArray("groups"u8);
-        foreach (var group in user.Groups) json.WriteStringValue(group);
-        json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private static void WriteReference(Utf8JsonWriter json, RequestPath path, string name)

@@ -32,12 +32,11 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
         var request = Reads.Request(exchange);
         var nodes = all.Where(x => exchange.Path.Name.Length == 0 ? request.Labels.Matches(x.Metadata.Labels) : x.Name == exchange.Path.Name).ToList();
         var usages = await Task.WhenAll(nodes.Select(x => _samples.Of(x, exchange.Aborted)));
-        var items = nodes.Zip(usages).Where(x => x.Second is not null).Select(x => Json(json =>
+        await Send(exchange, [.. nodes.Zip(usages).Where(x => x.Second is not null).Select(x => Item(exchange, x.First, json =>
         {
             Begin(json, "NodeMetrics", x.First, x.Second!);
             Amounts(json, x.Second!.OfAll);
-        })).ToList();
-        await Send(exchange, items, "NodeMetricsList");
+        }))]);
     }
 
     private async Task Pods(Exchange exchange, IApi api, List<Node> nodes)
@@ -48,14 +47,14 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
         var wanted = pods.Select(x => x.Spec.NodeName).ToHashSet();
         var asked = nodes.Where(x => wanted.Contains(x.Name)).ToList();
         var usages = (await Task.WhenAll(asked.Select(x => _samples.Of(x, exchange.Aborted)))).Zip(asked).Where(x => x.First is not null).ToDictionary(x => x.Second.Name, x => x.First!);
-        var items = new List<byte[]>();
+        var items = new List<Stored>();
         foreach (var pod in pods)
         {
             if (!usages.TryGetValue(pod.Spec.NodeName, out var usage)) continue;
             var task = pod.Task!;
             var used = pod.Spec.Containers.Select(x => (x.Name, Used: usage.OfTask(ContainerTask.IdOf(pod, task, task.Attempt, x.Name)))).ToList();
             if (used.Any(x => x.Used is null)) continue;
-            items.Add(Json(json =>
+            items.Add(Item(exchange, pod, json =>
             {
                 Begin(json, "PodMetrics", pod, usage);
                 json.WriteStartArray("containers"u8);
@@ -69,23 +68,18 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
                 json.WriteEndArray();
             }));
         }
-        await Send(exchange, items, "PodMetricsList");
+        await Send(exchange, items);
     }
 
-    private static Task Send(Exchange exchange, List<byte[]> items, string list)
+    /// <summary>In whichever form is asked for; at no revision, for nothing of this is stored.</summary>
+    private static Task Send(Exchange exchange, List<Stored> items)
     {
-        if (exchange.Path.Name.Length > 0) return Answers.Json(exchange.Context, 200, items.Count == 1 ? items[0] : throw Status.NotFound(exchange.Path.Kind, exchange.Path.Name));
-        return Answers.Json(exchange.Context, 200, Json(json =>
-        {
-            json.WriteString("kind"u8, list);
-            json.WriteString("apiVersion"u8, exchange.Path.Kind.ApiVersion);
-            json.WriteStartObject("metadata"u8);
-            json.WriteEndObject();
-            json.WriteStartArray("items"u8);
-            foreach (var item in items) json.WriteRawValue(item, skipInputValidation: true);
-            json.WriteEndArray();
-        }));
+        if (exchange.Path.Name.Length == 0) return Forms.List(exchange, new(items, 0, "", null), exchange.Accept);
+        return Forms.Object(exchange, 200, items.Count == 1 ? items[0] : throw Status.NotFound(exchange.Path.Kind, exchange.Path.Name), exchange.Accept);
     }
+
+    private static Stored Item(Exchange exchange, ApiObject of, Action<Utf8JsonWriter> members) =>
+        new(ResourceKey.Of(exchange.Path.Kind, of.Namespace, of.Name), "", 0, Json(members));
 
     private void Begin(Utf8JsonWriter json, string kind, ApiObject of, NodeUsage usage)
     {

@@ -43,14 +43,14 @@ internal sealed class UsageSamples(HttpMessageInvoker agents, TimeProvider time)
         try
         {
             var agent = new AgentClient(ContainerTask.AgentOf(node), agents, time);
-            var now = await AgentUsage.Read(agent, either.Token);
+            var now = await Look(agent, either.Token);
             AgentUsage? before;
             lock (_gate) before = _last.GetValueOrDefault(node.Name);
             if (before is null || now.Timestamp - before.Timestamp < Shortest.TotalSeconds || now.Timestamp - before.Timestamp > Longest.TotalSeconds)
             {
                 before = now;
                 await Task.Delay(Shortest, time, either.Token);
-                now = await AgentUsage.Read(agent, either.Token);
+                now = await Look(agent, either.Token);
             }
             lock (_gate) _last[node.Name] = now;
             return now.Timestamp > before.Timestamp ? new(before, now) : null;
@@ -59,6 +59,13 @@ internal sealed class UsageSamples(HttpMessageInvoker agents, TimeProvider time)
         {
             return null;
         }
+    }
+
+    // Where nothing runs there are no statistics to have a time.
+    private async Task<AgentUsage> Look(AgentClient agent, CancellationToken stop)
+    {
+        var found = await AgentUsage.Read(agent, stop);
+        return found.Timestamp > 0 ? found : found with { Timestamp = time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0 };
     }
 
     /// <summary>Forgets nodes that are no more.</summary>

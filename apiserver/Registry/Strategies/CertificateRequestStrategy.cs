@@ -31,8 +31,7 @@ internal sealed class CertificateRequestStrategy : Strategy
     {
         var spec = json.Need("spec");
         foreach (var name in (ReadOnlySpan<string>)["uid", "extra"]) spec.Remove(name);
-        spec["username"] = user.Name;
-        spec["groups"] = new JsonArray([.. user.Groups.Select(x => (JsonNode)x)]);
+        foreach (var (name, value) in Authentication.UserJson.Of(user)) spec[name] = value?.DeepClone();
     }
 
     public override void PrepareForUpdate(JsonObject json, JsonObject old, WriteContext context) => Canonical.CopyMember(old, json, "spec");

@@ -126,6 +126,36 @@ public sealed class BootstrapPolicyTests
             api.Admin.Patch(key, PatchKind.Merge, System.Text.Encoding.UTF8.GetBytes($$"""{"metadata":{"annotations":{{annotations}},"labels":{"kubernetes.io/bootstrapping":null} },{{member}}}"""), stop: stop);
     }
 
+    /// <summary>The role of a binding can not be changed: one that was put in its place by hand is made anew, as in Kubernetes.</summary>
+    [Theory]
+    [InlineData("true", true)]
+    [InlineData("false", false)]
+    public async Task A_binding_to_another_role_is_made_anew_at_start(string autoupdate, bool isMade)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var api = await InProcessApi.Start(options: new() { BootstrapObjects = BootstrapPolicy.Objects });
+        var binding = ResourceKey.Of(Kind.ClusterRoleBinding, "", User.Dns.Name);
+        var first = await api.Admin.Get(binding, stop: stop);
+        await api.Admin.Delete(binding, stop: stop);
+        var other = await api.Admin.Create(binding, System.Text.Encoding.UTF8.GetBytes($$$"""
+            {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",
+             "metadata":{"name":"{{{User.Dns.Name}}}","annotations":{"rbac.authorization.kubernetes.io/autoupdate":"{{{autoupdate}}}"}},
+             "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},
+             "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"jane"}]}
+            """), stop: stop);
+
+        await api.Server.Bootstrap(stop);
+        var now = await api.Admin.Get(binding, stop: stop);
+        Assert.Equal(isMade, now.Uid != other.Uid);
+        var json = System.Text.Json.Nodes.JsonNode.Parse(now.Json.Span)!;
+        Assert.Equal(isMade ? User.Dns.Name : "cluster-admin", (string?)json["roleRef"]!["name"]);
+        Assert.Equal(isMade ? User.Dns.Name : "jane", (string?)json["subjects"]![0]!["name"]);
+        Assert.NotEqual(first.Uid, now.Uid);
+
+        await api.Server.Bootstrap(stop);
+        Assert.Equal(now.Revision, (await api.Admin.Get(binding, stop: stop)).Revision);
+    }
+
     [Theory]
     [InlineData("rbac.authorization.kubernetes.io/autoupdate", "false", false)]
     [InlineData("rbac.authorization.k8s.io/autoupdate", "false", false)]

@@ -55,6 +55,22 @@ public sealed class HttpFaceTests : IAsyncLifetime
         Assert.Equal("configmaps \"a\" not found", none.Text("message"));
     }
 
+    [Theory]
+    [InlineData("DELETE", "/api/v1/namespaces", "", 405, "does not allow the method DELETE")]
+    [InlineData("PUT", Maps + "/absent", """{"metadata":{"name":"other"}}""", 400, "the name of the object (other) does not match the name on the URL (absent)")]
+    [InlineData("PUT", Maps + "/absent", """{"metadata":{"name":"absent"}}""", 404, "not found")]
+    [InlineData("GET", Maps + "?resourceVersion=1000000", "", 504, "Too large resource version: 1000000")]
+    public async Task What_can_not_be_is_refused_before_anything_is_looked_for(string method, string path, string body, int code, string says)
+    {
+        using var request = new HttpRequestMessage(new(method), path) { Content = body.Length > 0 ? body.Body() : null, Version = HttpVersion.Version20 };
+        var refused = await _admin.SendAsync(request, Stop).Json(code);
+        Assert.Contains(says, refused.Text("message"), StringComparison.Ordinal);
+        if (code != 504) return;
+        // What informers of client libraries list anew for.
+        Assert.Equal("""[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}]""", refused.GetProperty("details").GetProperty("causes").GetRawText());
+        Assert.Equal("1", refused.Text("details", "retryAfterSeconds"));
+    }
+
     [Fact]
     public async Task A_watch_streams_lines_and_ends_at_its_time()
     {

@@ -26,6 +26,20 @@ public sealed class RequestPathTests
     }
 
     [Theory]
+    [InlineData("GET", "/api/v1/watch/pods", "watch pods -")]
+    [InlineData("GET", "/api/v1/watch/namespaces/x/pods/web", "watch pods x web")]
+    [InlineData("GET", "/apis/apps/v1/watch/deployments", "watch deployments -")]
+    [InlineData("GET", "/api/v1/watch/namespaces/x", "watch namespaces - x")]
+    [InlineData("POST", "/api/v1/watch/namespaces", "other namespaces -")]
+    public void The_old_way_to_ask_for_a_watch(string method, string path, string words)
+    {
+        Assert.True(RequestPath.TryParse(path, out var result));
+        Assert.Equal(words, $"{Exchange.VerbOf(method, result, RequestQuery.Empty)} {result.Kind.Plural} {result.Namespace ?? "-"} {result.Name}".TrimEnd());
+    }
+
+    [Theory]
+    [InlineData("/api/v1/watch")]
+    [InlineData("/api/v1/watch/namespaces/x/pods/web/log")]
     [InlineData("")]
     [InlineData("/")]
     [InlineData("/api")]

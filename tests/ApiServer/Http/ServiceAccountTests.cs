@@ -65,6 +65,9 @@ public sealed class ServiceAccountTests : IAsyncLifetime
         var self = await account.PostAsync("/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}".Body(), Stop).Json(201);
         Assert.Equal("system:serviceaccount:default:default", self.Text("status", "userInfo", "username"));
         Assert.Contains("system:serviceaccounts:default", self.Text("status", "userInfo", "groups"), StringComparison.Ordinal);
+        Assert.Equal((await _server.Admin.Get(ResourceKey.Of(Kind.ServiceAccount, "default", "default"), stop: Stop)).Uid, self.Text("status", "userInfo", "uid"));
+        var extra = self.GetProperty("status").GetProperty("userInfo").GetProperty("extra");
+        Assert.Equal($"p {pod.Uid}", $"{extra.GetProperty("authentication.kubernetes.io/pod-name")[0]} {extra.GetProperty("authentication.kubernetes.io/pod-uid")[0]}");
         await account.GetAsync("/api/v1/namespaces/default/secrets", Stop).Json(403);
 
         var review = await Review(token, "");

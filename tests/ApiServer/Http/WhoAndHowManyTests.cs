@@ -31,7 +31,10 @@ public sealed class WhoAndHowManyTests : IAsyncLifetime
     [InlineData("admin", "Impersonate-User:jane,Impersonate-Group:devs", 200, "jane devs system:authenticated")]
     [InlineData("admin", "Impersonate-User:system:serviceaccount:shop:robot", 200, "system:serviceaccount:shop:robot system:authenticated system:serviceaccounts system:serviceaccounts:shop")]
     [InlineData("admin", "Impersonate-Group:devs", 400, "requested to impersonate groups without impersonating a user")]
-    [InlineData("admin", "Impersonate-User:jane,Impersonate-Uid:7", 400, "only Impersonate-User and Impersonate-Group are served here")]
+    [InlineData("admin", "Impersonate-Uid:7", 400, "requested to impersonate uid without impersonating a user")]
+    [InlineData("admin", "Impersonate-User:jane,Impersonate-Uid:7,Impersonate-Extra-example.org%2FScopes:view", 200, "jane system:authenticated 7 {\"example.org/scopes\":[\"view\"]}")]
+    [InlineData("admin", "Impersonate-User:system:anonymous", 403, "User \"system:anonymous\" cannot create")]
+    [InlineData("admin", "Impersonate-User:system:serviceaccount:shop:robot,Impersonate-Group:devs", 200, "system:serviceaccount:shop:robot devs system:authenticated")]
     [InlineData("dns", "Impersonate-User:jane", 403, "users \"jane\" is forbidden: User \"system:declarative:dns\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope")]
     [InlineData("dns", "Impersonate-User:system:serviceaccount:shop:robot", 403, "cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"shop\"")]
     public async Task A_request_acts_as_another_where_its_user_may(string role, string headers, int code, string expected)
@@ -47,7 +50,22 @@ public sealed class WhoAndHowManyTests : IAsyncLifetime
             return;
         }
         var user = answer.GetProperty("status").GetProperty("userInfo");
-        Assert.Equal(expected, string.Join(' ', user.GetProperty("groups").EnumerateArray().Select(x => x.GetString()).Order(StringComparer.Ordinal).Prepend(user.GetProperty("username").GetString())));
+        var found = user.GetProperty("groups").EnumerateArray().Select(x => x.GetString()).Order(StringComparer.Ordinal).Prepend(user.GetProperty("username").GetString());
+        if (user.TryGetProperty("uid", out var uid)) found = found.Append(uid.GetString()).Append(user.GetProperty("extra").GetRawText());
+        Assert.Equal(expected, string.Join(' ', found));
+    }
+
+    [Theory]
+    [InlineData("authorization.k8s.io/v1/selfsubjectaccessreviews", "{}", 422, "exactly one of nonResourceAttributes or resourceAttributes must be specified")]
+    [InlineData("authorization.k8s.io/v1/selfsubjectaccessreviews", """{"spec":{"resourceAttributes":{"verb":"get"},"nonResourceAttributes":{"path":"/"}}}""", 422, "cannot be specified in combination")]
+    [InlineData("authorization.k8s.io/v1/selfsubjectaccessreviews", """{"kind":"Pod","apiVersion":"v1"}""", 400, "does not match the expected")]
+    [InlineData("authorization.k8s.io/v1/selfsubjectaccessreviews?fieldValidation=Strict", """{"spec":{"resourceAttributes":{"verbs":"get"}}}""", 400, "unknown field \"spec.resourceAttributes.verbs\"")]
+    [InlineData("authorization.k8s.io/v1/selfsubjectaccessreviews", """{"spec":{"resourceAttributes":{"verb":7}}}""", 400, "spec.resourceAttributes.verb")]
+    [InlineData("authentication.k8s.io/v1/tokenreviews", """{"spec":{}}""", 400, "token is required")]
+    public async Task A_review_that_asks_nothing_is_refused(string path, string body, int code, string says)
+    {
+        using var client = _server.Client();
+        Assert.Contains(says, (await client.PostAsync("/apis/" + path, body.Body(), Stop).Json(code)).Text("message"), StringComparison.Ordinal);
     }
 
     [Theory]

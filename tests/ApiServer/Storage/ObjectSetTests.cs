@@ -16,6 +16,25 @@ public sealed class ObjectSetTests
         return order != 0 ? order : string.CompareOrdinal(a.Name, b.Name);
     });
 
+    /// <summary>What a change allocates is what it copies: the path to one object, which grows by one node where the set grows by a hundred times.</summary>
+    [Fact]
+    public void A_change_among_half_a_million_copies_little_more_than_one_among_a_thousand()
+    {
+        var (few, many) = (Copied(1_000), Copied(500_000));
+        Assert.InRange(many, few, 3 * few);
+
+        static long Copied(int count)
+        {
+            var set = ObjectSet.Of(Enumerable.Range(0, count).Select(i => Item(new("n", $"x{i:D6}"), 1)));
+            var changed = Enumerable.Range(0, 100).Select(i => Item(new("n", $"x{i * (count / 100):D6}"), 2)).ToList();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            foreach (var item in changed) set = set.With(item);
+            var copied = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.Equal(count, set.Count);
+            return copied;
+        }
+    }
+
     [Fact]
     public void A_set_does_what_a_sorted_dictionary_does()
     {

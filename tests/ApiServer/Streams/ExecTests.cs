@@ -203,6 +203,9 @@ public sealed class ExecTests : IAsyncLifetime
         var raw = System.Text.Json.Nodes.JsonNode.Parse((await kubectl.Run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/agent-0")).Succeeds().Output)!;
         Assert.Equal("NodeMetrics", (string)raw["kind"]!);
         Assert.True(long.Parse(((string)raw["usage"]!["cpu"]!).TrimEnd('n'), System.Globalization.CultureInfo.InvariantCulture) > 20_000_000, raw.ToJsonString());
+        Assert.Equal(["NAME", "CPU", "MEMORY", "WINDOW"], (await kubectl.Run("get", "nodes.metrics.k8s.io")).Succeeds().Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Matches(@"^busy\s+\d+n\s+\d+Ki\s+[0-9.]+s\s*$", (await kubectl.Run("get", "pods.metrics.k8s.io", "busy", "--no-headers")).Succeeds().Lines[0]);
+        Assert.Contains("\"metadata\":{}", (await kubectl.Run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")).Succeeds().Output, StringComparison.Ordinal);
         (await kubectl.Run("delete", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/agent-0")).Fails("only read");
 
         static (int MilliCpus, string Line) Row(IReadOnlyList<string> lines, string name)

@@ -165,6 +165,6 @@ public sealed class PrinterTests
         row.WriteCells(buffer, now);
         buffer.Raw((byte)']');
         using var cells = JsonDocument.Parse(buffer.ToArray());
-        return string.Join('|', cells.RootElement.EnumerateArray().Select(x => x.ToString()));
+        return string.Join('|', cells.RootElement.EnumerateArray().Select(x => x.ValueKind is JsonValueKind.True or JsonValueKind.False ? x.GetRawText() : x.ToString()));
     }
 }
