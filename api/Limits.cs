@@ -9,6 +9,9 @@ public static class Limits
     /// <summary>One request body (Kubernetes: 3 MiB).</summary>
     public const int RequestBodyBytesMax = 3 * 1024 * 1024;
 
+    /// <summary>To make sense of a body or an object of more takes a while: not in a thread that has others to look after.</summary>
+    public const int SmallBytesMax = 64 * 1024;
+
     /// <summary>A larger body is read to its end, for a clean 413, up to this size; beyond it the connection is cut.</summary>
     public const int RequestBodyBytesDrained = 4 * RequestBodyBytesMax;
 

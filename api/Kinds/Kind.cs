@@ -10,6 +10,7 @@ public class Kind : IEquatable<Kind>
 {
     /// <summary>The version of keys of custom objects: they are stored once, whatever versions they are served in.</summary>
     private const string AnyVersion = "*";
+    private int _hash; // 0 = not asked for yet
 
     public required string Group { get; init; }
     public required string Version { get; init; }
@@ -36,7 +37,7 @@ public class Kind : IEquatable<Kind>
     public bool IsBuiltIn { get; private init; }
 
     /// <summary><c>v1</c> or <c>apps/v1</c>.</summary>
-    public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
+    public string ApiVersion => field ??= Group.Length == 0 ? Version : $"{Group}/{Version}";
 
     /// <summary><c>pods</c> or <c>deployments.apps</c>: the form of error messages.</summary>
     public string QualifiedPlural => Group.Length == 0 ? Plural : $"{Plural}.{Group}";
@@ -49,7 +50,8 @@ public class Kind : IEquatable<Kind>
 
     public override bool Equals(object? obj) => Equals(obj as Kind);
 
-    public override int GetHashCode() => string.GetHashCode(Plural, StringComparison.Ordinal) ^ string.GetHashCode(Group, StringComparison.Ordinal);
+    // A kind is part of every key, and is looked up several times for each request.
+    public override int GetHashCode() => _hash != 0 ? _hash : _hash = string.GetHashCode(Plural, StringComparison.Ordinal) ^ string.GetHashCode(Group, StringComparison.Ordinal);
 
     public override string ToString() => $"{ApiVersion} {Name}";
 

@@ -9,6 +9,9 @@ namespace Declarative.Api.Objects;
 /// </summary>
 public readonly record struct Quantity(long Milli) : IComparable<Quantity>
 {
+    /// <summary>A whole number of so many digits is worked out without numbers of any size.</summary>
+    private const int PlainDigitsMax = 15;
+
     public static Quantity Zero => default;
 
     /// <summary>In whole units, rounded up: bytes of a memory quantity.</summary>
@@ -34,6 +37,12 @@ public readonly record struct Quantity(long Milli) : IComparable<Quantity>
         }
         if (digits == 0 || dots > 1 || digits > 30) return false;
         var suffix = text[end..];
+        if (dots == 0 && digits <= PlainDigitsMax && Thousandths(suffix) is > 0 and var unit)
+        {
+            var exact = (Int128)long.Parse(text[..end], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) * unit;
+            quantity = new(exact > long.MaxValue ? long.MaxValue : exact < long.MinValue ? long.MinValue : (long)exact);
+            return true;
+        }
         var (mantissa, decimals) = Mantissa(text[..end]);
         BigInteger scaled;
         switch (suffix)
@@ -108,6 +117,21 @@ public readonly record struct Quantity(long Milli) : IComparable<Quantity>
         }
         return units.ToString(CultureInfo.InvariantCulture);
     }
+
+    /// <summary>Of one unit, for the suffixes of whole numbers that are used every day; 0 for others, which are worked out.</summary>
+    private static long Thousandths(ReadOnlySpan<char> suffix) => suffix switch
+    {
+        "" => 1000,
+        "m" => 1,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "Ki" => 1000L << 10,
+        "Mi" => 1000L << 20,
+        "Gi" => 1000L << 30,
+        "Ti" => 1000L << 40,
+        _ => 0,
+    };
 
     private static BigInteger Thousand(int power) => BigInteger.Pow(1000, power);
 

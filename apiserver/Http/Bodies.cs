@@ -11,9 +11,6 @@ namespace Declarative.ApiServer.Http;
 /// <summary>Reads request bodies into memory, at most <see cref="Limits.RequestBodyBytesMax"/>.</summary>
 internal static class Bodies
 {
-    /// <summary>To make sense of more takes a while, and the thread that it was received in has other connections to look after.</summary>
-    public const int SmallBytesMax = 64 * 1024;
-
     /// <summary>
     /// The body as it came. Throws 413, but reads a too large body (up to <see cref="Limits.RequestBodyBytesDrained"/>) to its end first:
     /// a client that is still sending would else see a broken connection instead of the answer.
@@ -31,7 +28,7 @@ internal static class Bodies
             {
                 var bytes = read.Buffer.ToArray();
                 reader.AdvanceTo(read.Buffer.End);
-                if (bytes.Length > SmallBytesMax) await Task.Yield();
+                if (bytes.Length > Limits.SmallBytesMax) await Task.Yield();
                 return bytes;
             }
             if (tooLarge) reader.AdvanceTo(read.Buffer.End);

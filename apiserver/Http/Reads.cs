@@ -15,7 +15,7 @@ internal static class Reads
         var accept = exchange.Accept;
         var stored = await exchange.Api.Get(exchange.Key, exchange.Path.Subresource, exchange.Aborted);
         // A table or YAML is made of it, or it is compressed.
-        if (stored.Json.Length > Bodies.SmallBytesMax) await Task.Yield();
+        if (stored.Json.Length > Limits.SmallBytesMax) await Task.Yield();
         await Forms.Object(exchange, 200, stored, accept);
     }
 

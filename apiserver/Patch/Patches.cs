@@ -17,11 +17,11 @@ internal static class Patches
     public static byte[] Apply(PatchKind kind, SchemaType type, ReadOnlyMemory<byte> current, ReadOnlyMemory<byte> patch)
     {
         var change = Read(patch);
+        if (kind == PatchKind.Merge) return MergePatch.Apply(current.Span, change);
         var target = JsonTree.Parse(current);
         var result = kind switch
         {
             PatchKind.Json => JsonPatch.Apply(target, change),
-            PatchKind.Merge => MergePatch.Apply(target, change),
             PatchKind.Strategic when type.KeepsUnknown => throw Status.UnsupportedMediaType(
                 "strategic merge needs the fields of the kind, which are not known here: use application/merge-patch+json"),
             PatchKind.Strategic => StrategicMergePatch.Apply(target, change, type),

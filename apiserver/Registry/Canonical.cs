@@ -12,6 +12,9 @@ namespace Declarative.ApiServer.Registry;
 internal static class Canonical
 {
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true, MaxDepth = Limits.JsonDepthMax };
+
+    /// <summary>Each thread has one for all the objects that it writes.</summary>
+    [ThreadStatic] private static Desk? Kept;
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = Limits.JsonDepthMax };
 
     /// <summary>Throws 400 where the bytes are no JSON object.</summary>
@@ -31,30 +34,34 @@ internal static class Canonical
 
     public static byte[] Bytes(JsonObject json, string apiVersion, string kind)
     {
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(buffer, Writing))
+        var desk = Kept ?? new();
+        Kept = null;
+        Write(json, apiVersion, kind, desk.Writer);
+        var bytes = desk.Take();
+        if (desk.IsSmall) Kept = desk;
+        return bytes;
+    }
+
+    private static void Write(JsonObject json, string apiVersion, string kind, Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("apiVersion"u8, apiVersion);
+        writer.WriteString("kind"u8, kind);
+        writer.WriteStartObject("metadata"u8);
+        foreach (var (name, value) in Metadata.Of(json))
         {
-            writer.WriteStartObject();
-            writer.WriteString("apiVersion"u8, apiVersion);
-            writer.WriteString("kind"u8, kind);
-            writer.WriteStartObject("metadata"u8);
-            foreach (var (name, value) in Metadata.Of(json))
-            {
-                if (name == "resourceVersion" || value is null) continue;
-                writer.WritePropertyName(name);
-                value.WriteTo(writer);
-            }
-            writer.WriteEndObject();
-            foreach (var (name, value) in json)
-            {
-                if (name is "apiVersion" or "kind" or "metadata" || value is null) continue;
-                writer.WritePropertyName(name);
-                value.WriteTo(writer);
-            }
-            writer.WriteEndObject();
+            if (name == "resourceVersion" || value is null) continue;
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
         }
-        if (buffer.WrittenCount > Limits.ObjectBytesMax) throw Status.TooLarge($"the object has {buffer.WrittenCount} bytes, more than {Limits.ObjectBytesMax}");
-        return buffer.WrittenSpan.ToArray();
+        writer.WriteEndObject();
+        foreach (var (name, value) in json)
+        {
+            if (name is "apiVersion" or "kind" or "metadata" || value is null) continue;
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
+        }
+        writer.WriteEndObject();
     }
 
     /// <summary>Throws 400 where the object says to be of another kind than the URL.</summary>
@@ -106,5 +113,30 @@ internal static class Canonical
     public static void Default(this JsonObject json, string name, JsonNode value)
     {
         if (json[name] is null) json[name] = value;
+    }
+
+    private sealed class Desk
+    {
+        private const int Bytes = 8 * 1024;
+        private const int BytesKept = 256 * 1024;
+        private readonly ArrayBufferWriter<byte> _buffer = new(Bytes);
+
+        public Desk() => Writer = new(_buffer, Writing);
+
+        public Utf8JsonWriter Writer { get; }
+
+        /// <summary>Worth to be kept.</summary>
+        public bool IsSmall => _buffer.Capacity <= BytesKept;
+
+        /// <summary>A copy of what was written; what comes next begins anew. Throws 413 where it is too large for an object.</summary>
+        public byte[] Take()
+        {
+            Writer.Flush();
+            if (_buffer.WrittenCount > Limits.ObjectBytesMax) throw Status.TooLarge($"the object has {_buffer.WrittenCount} bytes, more than {Limits.ObjectBytesMax}");
+            var bytes = _buffer.WrittenSpan.ToArray();
+            _buffer.ResetWrittenCount();
+            Writer.Reset();
+            return bytes;
+        }
     }
 }

@@ -265,6 +265,7 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         for (var attempt = 0; ; attempt++)
         {
             var current = Current(key).Stored;
+            if (attempt == 0) await Aside(current);
             if (delete.Uid is { } uid && uid != current.Uid)
             {
                 throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
@@ -374,7 +375,9 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         var strategy = Strategy.Of(key.Kind);
         for (var attempt = 0; ; attempt++)
         {
-            var current = await _conversion.ToServed(Current(key).Stored, key.Kind, stop);
+            var found = Current(key).Stored;
+            if (attempt == 0) await Aside(found);
+            var current = await _conversion.ToServed(found, key.Kind, stop);
             var wanted = change(current);
             var pinned = Metadata.Revision(wanted);
             if (pinned is { } revision && revision != current.Revision) throw Status.Modified(key.Kind, key.Name);
@@ -441,6 +444,12 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
     {
         var writer = new FieldWriter(write.FieldManager.Length > 0 ? write.FieldManager : "unknown", kind.ApiVersion, write.Subresource);
         return ServerSideApply.Track(CustomKind.TypeOf(kind), live, updated, writer, time.GetUtcNow());
+    }
+
+    /// <summary>To read and compare a large object takes a while, and the thread that was asked for it may have others to look after.</summary>
+    private static async ValueTask Aside(Stored current)
+    {
+        if (current.Json.Length > Limits.SmallBytesMax) await Task.Yield();
     }
 
     internal Selectable Current(ResourceKey key) => log.Get(CustomKind.StoredAs(key)) ?? throw Status.NotFound(key.Kind, key.Name);

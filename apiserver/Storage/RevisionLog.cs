@@ -15,16 +15,18 @@ internal sealed partial class RevisionLog
     private readonly WatchWaker _waker;
     private readonly Dictionary<Kind, KindLog> _kinds = [];
     private readonly Channel<PendingCommit> _queue = Channel.CreateBounded<PendingCommit>(new BoundedChannelOptions(StoreLimits.QueuedWritesMax) { SingleReader = true, AllowSynchronousContinuations = true });
+    private readonly Bell _bell = new(); // there is something in the queue
     private readonly Dictionary<ResourceKey, long> _batchRevisions = [];
     private TaskCompletionSource _advanced = Completion.New();
     private long _openedAt;
     private long _revision;
+    private readonly Action _begin; // the same one at each end of a round
 
     private readonly FreshRevision? _fresh;
 
     private RevisionLog(IJournal journal, TimeProvider? pace)
     {
-        (_journal, _waker) = (journal, new(_gate, pace));
+        (_journal, _waker, _begin) = (journal, new(_gate, pace), _bell.Ring);
         _fresh = journal.Shared is { } shared ? new(shared) : null;
     }
 
@@ -121,7 +123,9 @@ internal sealed partial class RevisionLog
         {
             throw Api.Objects.Status.Unavailable("the API server is stopping");
         }
-        return await pending.Done.Task;
+        if (Round.Current is { } round) round.AtEnd(_begin);
+        else _begin();
+        return await pending.Answer;
     }
 
     /// <summary>The loops; end when <paramref name="stop"/> is set, after the batch at hand. Their owner awaits them.</summary>
@@ -131,21 +135,28 @@ internal sealed partial class RevisionLog
     {
         var batch = new List<PendingCommit>();
         var records = new List<JournalRecord>();
+        using var stopping = stop.Register(_begin);
         try
         {
             while (true)
             {
-                var next = _queue.Reader.WaitToReadAsync(stop);
-                // Else this goes on in the thread of the one who has just queued a write, and waits for it next.
-                var atOnce = !next.IsCompleted;
-                if (!await next) break;
+                // Where there was nothing this goes on in the thread of the one who has just queued a write, or a round of them, and waits for them next.
+                var atOnce = false;
+                while (!_queue.Reader.TryPeek(out _))
+                {
+                    stop.ThrowIfCancellationRequested();
+                    var rung = _bell.Rung();
+                    atOnce = !rung.IsCompleted;
+                    await rung;
+                }
+                stop.ThrowIfCancellationRequested();
                 if (_waker.Holds(out var hold))
                 {
                     await hold;
                     atOnce = false;
                 }
                 TakeBatch(batch);
-                await WriteBatch(batch, records, atOnce && batch.Count == 1, stop);
+                await WriteBatch(batch, records, atOnce && (batch.Count == 1 || Round.Current is not null), stop);
                 batch.Clear();
                 records.Clear();
             }
@@ -153,17 +164,17 @@ internal sealed partial class RevisionLog
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             _queue.Writer.TryComplete();
-            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
+            foreach (var pending in batch) pending.Fail(Api.Objects.Status.Unavailable("the API server is stopping"));
         }
         catch (Exception e)
         {
             // A bug: nobody may wait for a writer that is no more. The owner gets the exception.
             _queue.Writer.TryComplete(e);
             while (_queue.Reader.TryRead(out var pending)) batch.Add(pending);
-            foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Unavailable("the store has failed"));
+            foreach (var pending in batch) pending.Fail(Api.Objects.Status.Unavailable("the store has failed"));
             throw;
         }
-        while (_queue.Reader.TryRead(out var late)) late.Done.TrySetException(Api.Objects.Status.Unavailable("the API server is stopping"));
+        while (_queue.Reader.TryRead(out var late)) late.Fail(Api.Objects.Status.Unavailable("the API server is stopping"));
     }
 
     /// <summary>What objects were before; null where the journal keeps the present alone.</summary>
@@ -213,7 +224,7 @@ internal sealed partial class RevisionLog
             }
             catch (JournalException e)
             {
-                foreach (var pending in batch) pending.Done.TrySetException(Api.Objects.Status.Internal(e.IsUnknown ? e.Message : $"nothing was stored: {e.Message}"));
+                foreach (var pending in batch) pending.Fail(Api.Objects.Status.Internal(e.IsUnknown ? e.Message : $"nothing was stored: {e.Message}"));
                 return;
             }
         }
@@ -229,12 +240,12 @@ internal sealed partial class RevisionLog
         foreach (var pending in batch)
         {
             pending.Record = null;
-            if (pending.Done.Task.IsCompleted) continue;
+            if (pending.IsAnswered) continue;
             var mutation = pending.Mutation;
             var current = _batchRevisions.TryGetValue(mutation.Key, out var inBatch) ? inBatch : Get(mutation.Key)?.Revision ?? 0;
             if (current != mutation.Expected || mutation.Holds?.Invoke() == false)
             {
-                pending.Done.TrySetResult(new(null));
+                pending.Tell(new(null));
                 continue;
             }
             next++;
@@ -258,7 +269,7 @@ internal sealed partial class RevisionLog
         }
         foreach (var pending in batch)
         {
-            if (pending.Result is not null) pending.Done.TrySetResult(new(pending.Result));
+            if (pending.Result is not null) pending.Tell(new(pending.Result));
         }
         advanced.TrySetResult();
         _waker.Start();
@@ -284,13 +295,6 @@ internal sealed partial class RevisionLog
         return log;
     }
 
-    private sealed class PendingCommit(Mutation mutation)
-    {
-        public Mutation Mutation { get; } = mutation;
-        public TaskCompletionSource<CommitResult> Done { get; } = Completion.New<CommitResult>();
-        public JournalRecord? Record { get; set; }
-        public Stored? Result { get; set; }
-    }
 }
 
 /// <summary>One conditional write.</summary>

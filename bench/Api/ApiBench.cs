@@ -21,7 +21,7 @@ public static class ApiBench
           --journal     of the server of its own (default sqlite); a URL is that of an etcd
           --seconds     length of each measurement (default 3)
           --clients     of creates and gets, with commas (default 1,16,64)
-          --pods        pods of the list measurement (default 10000)
+          --pods        pods of the list measurement, and of the writes of a pod's life (default 10000)
           --watchers    watchers of the event measurement (default 1000)
           --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
           --only        creates, gets, lists, events, sizes, flood (default all of these) or large: start, memory and lists of the product's own
@@ -102,7 +102,7 @@ public static class ApiBench
         var idle = await target.Used();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  idle: {idle.ResidentMiB:F0} MiB"));
         var run = Guid.NewGuid().ToString("n")[..8];
-        foreach (var ns in (string[])["bench", "bench-watch", "bench-pods"]) await MakeNamespace(target, ns);
+        foreach (var ns in (string[])["bench", "bench-watch", "bench-pods", PodWrites.Namespace]) await MakeNamespace(target, ns);
         if (only is "" or "creates")
         {
             await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds, 201, (client, i) => Create(Map($"w-{run}-{client}-{i}")));
@@ -111,6 +111,7 @@ public static class ApiBench
             {
                 Console.WriteLine(await ApiLoad.Run(target, $"create ConfigMap, {clients} clients", clients, seconds, 201, (client, i) => Create(Map($"c-{run}-{clients}-{client}-{i}")), beside: Calibrators(clients)));
             }
+            await PodWrites.Run(target, run, pods, WarmUpSeconds, name => Pod(name));
         }
         if (only is "" or "gets")
         {
@@ -122,8 +123,7 @@ public static class ApiBench
         }
         if (only is "" or "lists")
         {
-            Console.WriteLine(await ApiLoad.Run(target, "create Pod, 32 clients", 32, 600, 201,
-                (client, i) => ApiConnection.Request("POST", "/api/v1/namespaces/bench-pods/pods", Pod($"p-{run}-{client}-{i}")), pods));
+            await ApiLoad.Run(target, "fill", 32, 600, 201, (client, i) => ApiConnection.Request("POST", "/api/v1/namespaces/bench-pods/pods", Pod($"p-{run}-{client}-{i}")), pods);
             foreach (var (name, accept) in ((string, string)[])[("JSON", "application/json"), ("Table", TableAccept)]) await List(name, accept);
         }
         if (only is "" or "events")

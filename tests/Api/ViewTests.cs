@@ -61,6 +61,19 @@ public sealed class ViewTests
     [InlineData("-1k", -1000000)]
     public void Quantities_parse(string text, long milli) => Assert.Equal(milli, Quantity.Parse(text).Milli);
 
+    /// <summary>A fraction of 0 is worked out by numbers of any size, a whole number by those of the machine.</summary>
+    [Fact]
+    public void A_whole_quantity_is_that_with_a_fraction_of_0()
+    {
+        foreach (var suffix in (string[])["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "Pi"])
+        {
+            foreach (var number in (string[])["0", "1", "-1", "+7", "007", "250", "999999999999999", "-999999999999999", "9999999999999999"])
+            {
+                Assert.Equal(Quantity.Parse($"{number}.0{suffix}"), Quantity.Parse(number + suffix));
+            }
+        }
+    }
+
     [Fact]
     public void Task_annotation_round_trips()
     {

@@ -19,6 +19,7 @@ internal sealed class ConnectionLoop : IDisposable
     private readonly ConcurrentDictionary<long, LoopConnection> _connections = new();
     private readonly ConcurrentQueue<LoopConnection> _posts = new();
     private readonly Queue<LoopConnection> _last = new(); // with news, of the loop's thread
+    private readonly LoopRound _round;
     private readonly Thread _thread;
     private readonly ILogger _log;
     private readonly Lock _descriptors = new(); // whether they are open
@@ -31,6 +32,7 @@ internal sealed class ConnectionLoop : IDisposable
     public ConnectionLoop(int number, ILogger log)
     {
         _log = log;
+        _round = new(Ring);
         Epoll.Register(_poll, _bell, BellNumber, Epoll.In | Epoll.Edge);
         _thread = new(Run) { IsBackground = true, Name = $"api loop {number}" };
         _thread.Start();
@@ -64,15 +66,18 @@ internal sealed class ConnectionLoop : IDisposable
     public void Post(LoopConnection connection)
     {
         _posts.Enqueue(connection);
+        if (!Ring()) GoOnAfterwards();
+    }
+
+    /// <summary>False where nobody hears it any more.</summary>
+    private bool Ring()
+    {
         lock (_descriptors)
         {
-            if (!_isOver)
-            {
-                if (Interlocked.Exchange(ref _rung, 1) == 0) Epoll.Ring(_bell);
-                return;
-            }
+            if (_isOver) return false;
+            if (Interlocked.Exchange(ref _rung, 1) == 0) Epoll.Ring(_bell);
+            return true;
         }
-        GoOnAfterwards();
     }
 
     public void Dispose()
@@ -92,10 +97,12 @@ internal sealed class ConnectionLoop : IDisposable
             foreach (var connection in _connections.Values) connection.Drop(null);
         }
         GoOnAfterwards();
+        _round.Leave();
     }
 
     private void Run()
     {
+        _round.Enter();
         Span<byte> events = new byte[EventsMax * Epoll.Stride];
         while (!_ends)
         {
@@ -115,6 +122,7 @@ internal sealed class ConnectionLoop : IDisposable
                 var last = _last.Dequeue();
                 Guarded(last, last.Kept());
             }
+            _round.End();
         }
     }
 

@@ -50,7 +50,11 @@ internal readonly record struct Part(JsonObject Json, string Path, List<StatusCa
         return false;
     }
 
-    public void OneOf(string name, params string[] allowed) => PodValidation.OneOf(Text(name), allowed, At(name), Causes);
+    public void OneOf(string name, params ReadOnlySpan<string> allowed)
+    {
+        // The path is made where it is told.
+        if (Text(name) is { Length: > 0 } text && !allowed.Contains(text)) PodValidation.OneOf(text, allowed.ToArray(), At(name), Causes);
+    }
 
     /// <summary>A text that is there must be of the form; the form's function says what is wrong.</summary>
     public void Form(string name, Func<string, string?> error)

@@ -1,0 +1,49 @@
+using System.Collections.Concurrent;
+using Declarative.ApiServer.Storage;
+
+namespace Declarative.ApiServer.Http.Transport;
+
+/// <summary>The rounds of a <see cref="ConnectionLoop"/>.</summary>
+/// <param name="ring">Makes the loop's thread come to an end of a round; false where it has ended for good.</param>
+internal sealed class LoopRound(Func<bool> ring) : Round
+{
+    private readonly List<Action> _ends = []; // of the thread alone
+    private readonly ConcurrentQueue<Posted> _posts = new();
+
+    public override void AtEnd(Action action)
+    {
+        if (!_ends.Contains(action)) _ends.Add(action);
+    }
+
+    public override void Post(Action<object> goOn, object state)
+    {
+        _posts.Enqueue(new(goOn, state));
+        // Its own thread comes by anyway.
+        if (Current != this && !ring()) Leave();
+    }
+
+    /// <summary>In the thread: nothing else is left to do for now.</summary>
+    public void End()
+    {
+        do
+        {
+            while (_ends.Count > 0)
+            {
+                var action = _ends[^1];
+                _ends.RemoveAt(_ends.Count - 1);
+                action();
+            }
+            // What others post meanwhile they ring for.
+            for (var left = _posts.Count; left > 0 && _posts.TryDequeue(out var post); left--) post.GoOn(post.State);
+        }
+        while (_ends.Count > 0);
+    }
+
+    /// <summary>Once the thread has ended: what is left goes on in the thread pool.</summary>
+    public void Leave()
+    {
+        while (_posts.TryDequeue(out var post)) ThreadPool.UnsafeQueueUserWorkItem(static x => x.GoOn(x.State), post, preferLocal: false);
+    }
+
+    private readonly record struct Posted(Action<object> GoOn, object State);
+}
