@@ -52,11 +52,11 @@ internal sealed class TakeoverClock : IAsyncDisposable
         return null;
     }
 
-    public async Task<string> Waited(long moment, string what)
-    {
-        await RunningPlatform.Until(() => Since(moment, what) is not null, what);
-        return string.Create(CultureInfo.InvariantCulture, $"{what} after {Since(moment, what):0.00} s");
-    }
+    /// <summary>What happens one after the other when the leader dies.</summary>
+    public static IReadOnlyList<string> Stages { get; } = ["another holds controllers", "another holds placement", "subscribed again", "a pod made", "a pod runs"];
+
+    public string Text(long moment, string what) =>
+        Since(moment, what) is { } seconds ? string.Create(CultureInfo.InvariantCulture, $"{what} after {seconds:0.00} s") : $"{what} before";
 
     public async ValueTask DisposeAsync()
     {

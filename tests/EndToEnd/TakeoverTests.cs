@@ -50,7 +50,9 @@ public sealed class TakeoverTests(ITestOutputHelper output)
             leader.Kill();
             var killed = Stopwatch.GetTimestamp();
             (await platform.Kubectl("scale", "deployment/sleepers", $"--replicas={5 + round}")).Succeeds();
-            output.WriteLine($"round {round}, from kill -9: {await clock.Waited(killed, "another holds controllers")}, {await clock.Waited(killed, "another holds placement")}, {await clock.Waited(killed, "subscribed again")}, {await clock.Waited(killed, "a pod made")}, {await clock.Waited(killed, "a pod runs")}");
+            await RunningPlatform.Until(async () => await Holder(platform) != holder, "the other holds the lease");
+            await RunningPlatform.Until(() => clock.Running == 5 + round, "a pod more runs");
+            output.WriteLine($"round {round}, from kill -9: {string.Join(", ", TakeoverClock.Stages.Select(x => clock.Text(killed, x)))}");
             await leader.Ended();
 
             Assert.NotEqual(holder, await Holder(platform));
