@@ -19,6 +19,9 @@ public sealed class ApiException(Status status) : Exception(status.Message)
     public bool IsNotFound => Status.Code == 404;
     public bool IsExpired => Status.Code == 410;
 
+    /// <summary>The server has not come as far as the revision asked for: it lags, or was restored.</summary>
+    public bool IsRevisionTooLarge => Status.Causes.Any(x => x.Reason == CauseReason.RevisionTooLarge);
+
     /// <summary>True where the same request may succeed later without a change by the caller.</summary>
     public bool IsRetryable => Status.Code is 408 or 429 or 500 or 502 or 503 or 504;
 }

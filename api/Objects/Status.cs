@@ -25,6 +25,12 @@ public static class StatusReason
     public const string Timeout = "Timeout";
 }
 
+/// <summary>Reasons of causes by which clients decide (apimachinery metav1.CauseType).</summary>
+internal static class CauseReason
+{
+    public const string RevisionTooLarge = "ResourceVersionTooLarge";
+}
+
 /// <summary>One cause inside <see cref="Status.Causes"/>.</summary>
 /// <param name="Reason">FieldValueInvalid, FieldValueRequired, FieldValueNotSupported, FieldValueDuplicate, FieldValueForbidden, FieldValueNotFound …</param>
 /// <param name="Field">Path as Kubernetes writes it: <c>spec.containers[0].name</c>.</param>
@@ -108,7 +114,7 @@ public sealed record Status(int Code, string Reason, string Message)
     /// </summary>
     public static ApiException RevisionTooLarge(long asked, long current) => new(new(504, StatusReason.Timeout, $"Timeout: Too large resource version: {asked}, current: {current}")
     {
-        Causes = [new("ResourceVersionTooLarge", "Too large resource version", "")],
+        Causes = [new(CauseReason.RevisionTooLarge, "Too large resource version", "")],
         RetryAfterSeconds = 1,
     });
 

@@ -156,7 +156,7 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             {
                 return;
             }
-            catch (ApiException e) when (e.IsExpired || IsBehind(e))
+            catch (ApiException e) when (e.IsExpired || e.IsRevisionTooLarge)
             {
                 Log.Relisting(Logger, Kind.Plural, e.Message);
                 from = 0;
@@ -178,9 +178,6 @@ public sealed class Informer<T>(IApi api, Kind kind, Func<ReadOnlyMemory<byte>, 
             if (!await Pause(backoff, stop)) return;
         }
     }
-
-    /// <summary>The server has not come as far as what was seen of it: it was restored (Kubernetes: ResourceVersionTooLarge).</summary>
-    private static bool IsBehind(ApiException e) => e.Code == 504 && e.Message.StartsWith("Too large resource version", StringComparison.Ordinal);
 
     private async Task<bool> Pause(Backoff backoff, CancellationToken stop)
     {

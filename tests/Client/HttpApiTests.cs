@@ -81,4 +81,27 @@ public sealed class HttpApiTests
         await stop.CancelAsync();
         await running;
     }
+
+    [Fact]
+    public async Task An_informer_over_https_shows_the_state_that_a_server_was_restored_to()
+    {
+        await using var before = await RunningFace.Start();
+        await using var restored = await RunningFace.Start();
+        using var first = new HttpApi(Kubeconfig.Load(before.Face.KubeconfigPath), TimeProvider.System);
+        using var second = new HttpApi(Kubeconfig.Load(restored.Face.KubeconfigPath), TimeProvider.System);
+        for (var i = 0; i < 50; i++) await before.Admin.Create(Map($"later-{i}"), "{}"u8.ToArray(), stop: Stop);
+        await restored.Admin.Create(Map("kept"), "{}"u8.ToArray(), stop: Stop);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var cut = new CancellationTokenSource();
+        var api = new SwitchedApi(first, cut.Token);
+        var maps = new Informer<ConfigMap>(api, Kind.ConfigMap, ConfigMap.Read, TimeProvider.System, new Random(1)) { Namespace = "default" };
+        var running = maps.Run(stop.Token);
+        await maps.Synced;
+        Assert.True(maps.Revision > restored.Revision);
+        api.Inner = second;
+        await cut.CancelAsync();
+        await Eventually.True(() => maps.Get("default", "kept") is not null && maps.Get("default", "later-0") is null, "the restored state");
+        await stop.CancelAsync();
+        await running;
+    }
 }
