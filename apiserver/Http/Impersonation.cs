@@ -21,16 +21,19 @@ internal static class Impersonation
     {
         var headers = context.Request.Headers;
         var (name, asked, uid) = (headers["Impersonate-User"].ToString(), headers["Impersonate-Group"], headers["Impersonate-Uid"].ToString());
+        // The same key can be written in several ways.
+        List<(string Key, IReadOnlyList<string> Values)> extra = [.. headers.Where(x => x.Key.StartsWith(ExtraPrefix, StringComparison.OrdinalIgnoreCase))
+            .GroupBy(x => Uri.UnescapeDataString(x.Key[ExtraPrefix.Length..].ToLowerInvariant()), x => x.Value)
+            .Select(x => (x.Key, (IReadOnlyList<string>)[.. x.SelectMany(values => values.OfType<string>())]))];
         if (name.Length == 0)
         {
-            var wanted = asked.Count > 0 ? "groups" : uid.Length > 0 ? "uid" : "";
+            var wanted = asked.Count > 0 ? "groups" : extra.Count > 0 ? "extra" : uid.Length > 0 ? "uid" : "";
             return wanted.Length == 0 ? caller : throw Status.BadRequest($"requested to impersonate {wanted} without impersonating a user");
         }
         List<string> groups = [.. asked.OfType<string>().Where(x => x.Length > 0)];
-        List<(string Key, IReadOnlyList<string> Values)> extra = [.. headers.Where(x => x.Key.StartsWith(ExtraPrefix, StringComparison.OrdinalIgnoreCase))
-            .Select(x => (Uri.UnescapeDataString(x.Key[ExtraPrefix.Length..].ToLowerInvariant()), (IReadOnlyList<string>)[.. x.Value.OfType<string>()]))];
         var words = name.StartsWith(ServiceAccountPrefix, StringComparison.Ordinal) ? name[ServiceAccountPrefix.Length..].Split(':') : [];
-        if (words.Length == 2) Require("", "serviceaccounts", "", words[0], words[1]);
+        var isAccount = words is [{ Length: > 0 }, { Length: > 0 }];
+        if (isAccount) Require("", "serviceaccounts", "", words[0], words[1]);
         else Require("", "users", "", "", name);
         foreach (var group in groups) Require("", "groups", "", "", group);
         foreach (var (key, values) in extra)
@@ -39,7 +42,7 @@ internal static class Impersonation
         }
         if (uid.Length > 0) Require(AuthenticationGroup, "uids", "", "", uid);
 
-        if (words.Length == 2 && groups.Count == 0) groups = ["system:serviceaccounts", "system:serviceaccounts:" + words[0]];
+        if (isAccount && groups.Count == 0) groups = ["system:serviceaccounts", "system:serviceaccounts:" + words[0]];
         // Who is somebody is authenticated, unless that is said otherwise.
         if (!groups.Contains(User.Authenticated) && !groups.Contains(Unauthenticated)) groups.Add(name == Anonymous ? Unauthenticated : User.Authenticated);
         var user = new User(name, groups) { Uid = uid, Extra = extra };

@@ -35,6 +35,8 @@ public sealed class AuditTests : IDisposable
             await dns.GetAsync("/api/v1/pods", Stop); // a part of the platform reads: not kept
             using var acting = new HttpRequestMessage(HttpMethod.Get, "/api/v1/namespaces/default/pods");
             acting.Headers.Add("Impersonate-User", "jane");
+            acting.Headers.Add("Impersonate-Extra-aa", "x");
+            acting.Headers.Add("Impersonate-Extra-a%61", "y");
             await admin.SendAsync(acting, Stop);
             using var nobody = server.Client("nobody");
             Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/api/v1/secrets", Stop)).StatusCode);
@@ -56,6 +58,7 @@ public sealed class AuditTests : IDisposable
         Assert.Null(first["requestObject"]);
         Assert.Equal(("system:declarative:dns", "forbid"), ((string)events[3]["user"]!["username"]!, (string)events[3]["annotations"]!["authorization.k8s.io/decision"]!));
         Assert.Equal(("admin", "jane"), ((string)events[4]["user"]!["username"]!, (string)events[4]["impersonatedUser"]!["username"]!));
+        Assert.Equal(["x", "y"], events[4]["impersonatedUser"]!["extra"]!["aa"]!.AsArray().Select(x => (string)x!).Order());
         Assert.Equal(("system:anonymous", "allow"), ((string)events[5]["user"]!["username"]!, (string)events[5]["annotations"]!["authorization.k8s.io/decision"]!));
         Assert.Equal(("system:declarative:dns", "forbid"), ((string)events[6]["user"]!["username"]!, (string)events[6]["annotations"]!["authorization.k8s.io/decision"]!));
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));

@@ -8,6 +8,7 @@ using Declarative.Api.Kinds;
 using Declarative.Api.Wire;
 using Declarative.ApiServer.Http;
 using Declarative.Tests.ApiServer.CustomResources;
+using Declarative.Tests.Client;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Http;
@@ -32,18 +33,18 @@ public sealed class WhoAndHowManyTests : IAsyncLifetime
     [InlineData("admin", "Impersonate-User:system:serviceaccount:shop:robot", 200, "system:serviceaccount:shop:robot system:authenticated system:serviceaccounts system:serviceaccounts:shop")]
     [InlineData("admin", "Impersonate-Group:devs", 400, "requested to impersonate groups without impersonating a user")]
     [InlineData("admin", "Impersonate-Uid:7", 400, "requested to impersonate uid without impersonating a user")]
+    [InlineData("admin", "Impersonate-Extra-scopes:view", 400, "requested to impersonate extra without impersonating a user")]
     [InlineData("admin", "Impersonate-User:jane,Impersonate-Uid:7,Impersonate-Extra-example.org%2FScopes:view", 200, "jane system:authenticated 7 {\"example.org/scopes\":[\"view\"]}")]
     [InlineData("admin", "Impersonate-User:system:anonymous", 403, "User \"system:anonymous\" cannot create")]
     [InlineData("admin", "Impersonate-User:system:serviceaccount:shop:robot,Impersonate-Group:devs", 200, "system:serviceaccount:shop:robot devs system:authenticated")]
     [InlineData("dns", "Impersonate-User:jane", 403, "users \"jane\" is forbidden: User \"system:declarative:dns\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope")]
     [InlineData("dns", "Impersonate-User:system:serviceaccount:shop:robot", 403, "cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"shop\"")]
+    [InlineData("dns", "Impersonate-User:system:serviceaccount::robot", 403, "users \"system:serviceaccount::robot\" is forbidden")]
     public async Task A_request_acts_as_another_where_its_user_may(string role, string headers, int code, string expected)
     {
         using var client = _server.Client(role);
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/apis/authentication.k8s.io/v1/selfsubjectreviews") { Content = "{}".Body(), Version = HttpVersion.Version20 };
-        foreach (var header in headers.Split(',')) request.Headers.Add(header[..header.IndexOf(':', StringComparison.Ordinal)], header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..]);
         // A review is answered with 201.
-        var answer = await client.SendAsync(request, Stop).Json(code == 200 ? 201 : code);
+        var answer = await Review(client, headers).Json(code == 200 ? 201 : code);
         if (code != 200)
         {
             Assert.Contains(expected, answer.Text("message"), StringComparison.Ordinal);
@@ -53,6 +54,41 @@ public sealed class WhoAndHowManyTests : IAsyncLifetime
         var found = user.GetProperty("groups").EnumerateArray().Select(x => x.GetString()).Order(StringComparer.Ordinal).Prepend(user.GetProperty("username").GetString());
         if (user.TryGetProperty("uid", out var uid)) found = found.Append(uid.GetString()).Append(user.GetProperty("extra").GetRawText());
         Assert.Equal(expected, string.Join(' ', found));
+    }
+
+    [Fact]
+    public async Task A_narrow_right_to_impersonate_reaches_no_further()
+    {
+        await _server.Admin.Create(ResourceKey.Of(Kind.ClusterRole, "", "as-jane"), """
+            {"metadata":{"name":"as-jane"},"rules":[
+             {"apiGroups":[""],"resources":["users"],"verbs":["impersonate"],"resourceNames":["jane"]},
+             {"apiGroups":["authentication.k8s.io"],"resources":["userextras/scopes"],"verbs":["impersonate"],"resourceNames":["view"]}]}
+            """u8.ToArray(), stop: Stop);
+        await _server.Admin.Create(ResourceKey.Of(Kind.ClusterRoleBinding, "", "as-jane"), Encoding.UTF8.GetBytes($$$"""
+            {"metadata":{"name":"as-jane"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"as-jane"},
+             "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"{{{User.Dns.Name}}}"}]}
+            """), stop: Stop);
+        using var client = _server.Client("dns");
+        await Eventually.Async(async () => await Code("Impersonate-User:jane") == 201, "the role is known");
+        Assert.Equal(201, await Code("Impersonate-User:jane,Impersonate-Extra-scopes:view"));
+        foreach (var more in (string[])["Impersonate-Extra-scopes:edit", "Impersonate-Extra-team:view", "Impersonate-Uid:7", "Impersonate-Group:devs"])
+        {
+            Assert.Equal(403, await Code("Impersonate-User:jane," + more));
+        }
+        Assert.Equal(403, await Code("Impersonate-User:joe"));
+
+        async Task<int> Code(string headers)
+        {
+            using var answer = await Review(client, headers);
+            return (int)answer.StatusCode;
+        }
+    }
+
+    private static async Task<HttpResponseMessage> Review(HttpClient client, string headers)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/apis/authentication.k8s.io/v1/selfsubjectreviews") { Content = "{}".Body(), Version = HttpVersion.Version20 };
+        foreach (var header in headers.Split(',')) request.Headers.Add(header[..header.IndexOf(':', StringComparison.Ordinal)], header[(header.IndexOf(':', StringComparison.Ordinal) + 1)..]);
+        return await client.SendAsync(request, Stop);
     }
 
     [Theory]
