@@ -35,7 +35,7 @@ internal sealed class PodPortForward(TimeProvider time)
         {
             var ports = WebSocketPorts.Read(exchange.Query);
             using var socket = await Upgrade.ToWebSocket(exchange, [WebSocketIo.V4]);
-            await new WebSocketPorts(socket, ports, time).Serve(target, closing);
+            await new WebSocketPorts(socket, ports, time).Serve(target, exchange.Aborted, closing);
         }
         else
         {

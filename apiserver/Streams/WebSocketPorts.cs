@@ -36,10 +36,13 @@ internal sealed class WebSocketPorts(WebSocket socket, IReadOnlyList<int> ports,
         return ports.Count <= Limits.ForwardedPortsMax ? ports : throw Status.BadRequest($"query parameter ports: more than {Limits.ForwardedPortsMax} ports");
     }
 
-    /// <param name="closing">The server stops; whether the client has gone is found out here.</param>
-    public async Task Serve(PortTarget target, CancellationToken closing)
+    /// <param name="gone">The client's connection has ended. While a task takes nothing, the WebSocket is not read and does not tell.</param>
+    /// <param name="closing">The server stops.</param>
+    public async Task Serve(PortTarget target, CancellationToken gone, CancellationToken closing)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(closing);
+        await using var patience = time.CreateTimer(static x => ((CancellationTokenSource)x!).Cancel(), stop, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using var hears = gone.Register(() => patience.Change(DeliverWithin, Timeout.InfiniteTimeSpan));
         var receiving = Receive(stop);
         await Task.WhenAll(Enumerable.Range(0, ports.Count).Select(i => Forward(i, target, stop.Token)));
         if (!stop.IsCancellationRequested)

@@ -1,7 +1,13 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.ApiServer.Streams;
 using Declarative.Tests.ApiServer.Http;
+using Declarative.Tests.Client;
 using Xunit;
 
 namespace Declarative.Tests.ApiServer.Streams;
@@ -102,6 +108,37 @@ public sealed class PortForwardTests : IAsyncLifetime
         using var dns = _server.Client("dns", version: System.Net.HttpVersion.Version11);
         await dns.PostAsync(Path, null, Stop).Json(403);
         Assert.Equal(400, (int)(await Assert.ThrowsAsync<WebSocketException>(() => Connect("ports=0"))).Data["status"]!);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_while_the_task_takes_nothing_leaves_nothing_behind()
+    {
+        var time = new ManualTime();
+        using var task = new TcpListener(IPAddress.Loopback, 0);
+        task.Start(); // Connections are made, and nobody reads them.
+        await RunningPod.Make(_server, "idle", "agent-0", ports: [(8080, ((IPEndPoint)task.LocalEndpoint).Port)]);
+        var target = await PortTarget.Find(_server.Admin, ResourceKey.Of(Kind.Pod, "default", "idle"), time, Stop);
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var client = new TcpClient();
+        await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint, Stop);
+        using var accepted = await listener.AcceptTcpClientAsync(Stop);
+        using var socket = WebSocket.CreateFromStream(accepted.GetStream(), new WebSocketCreationOptions { IsServer = true });
+        using var sender = WebSocket.CreateFromStream(client.GetStream(), new WebSocketCreationOptions());
+        using var gone = new CancellationTokenSource();
+        var serving = new WebSocketPorts(socket, [8080], time).Serve(target, gone.Token, CancellationToken.None);
+        var message = new byte[64 * 1024];
+        Task sending;
+        do sending = sender.SendAsync(message, WebSocketMessageType.Binary, true, Stop);
+        while (await Task.WhenAny(sending, Task.Delay(TimeSpan.FromSeconds(1), Stop)) == sending);
+
+        await gone.CancelAsync();
+        time.Advance(TimeSpan.FromSeconds(4));
+        Assert.False(serving.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await serving.WaitAsync(TimeSpan.FromSeconds(10), Stop);
+        accepted.Dispose();
+        await Assert.ThrowsAnyAsync<Exception>(() => sending);
     }
 
     private readonly Dictionary<byte, byte[]> _expected = [];
