@@ -12,7 +12,8 @@ namespace Declarative.ApiServer.Authentication;
 /// to a pod, secret or node; they end with what they are bound to.
 /// </summary>
 /// <param name="api">Bound to a user who may read accounts, pods, secrets and nodes.</param>
-internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, TimeProvider time)
+/// <param name="newId">Of a token; never the same twice.</param>
+internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, TimeProvider time, Func<Guid> newId)
 {
     private const string UserPrefix = "system:serviceaccount:";
     private const string Private = "kubernetes.io";
@@ -54,6 +55,7 @@ internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, Ti
             ["exp"] = now.AddSeconds(seconds).ToUnixTimeSeconds(),
             ["iat"] = now.ToUnixTimeSeconds(),
             ["iss"] = issuer,
+            ["jti"] = newId().ToString(),
             [Private] = about,
             ["nbf"] = now.ToUnixTimeSeconds(),
             ["sub"] = $"{UserPrefix}{account.Namespace}:{account.Name}",
@@ -86,13 +88,15 @@ internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, Ti
         {
             if (about.Object(kind.Singular) is { } bound && !await Lives(kind, ns, bound, stop)) return null;
         }
-        var user = new User($"{UserPrefix}{ns}:{account.Text("name")}", "system:serviceaccounts", "system:serviceaccounts:" + ns, User.Authenticated) { Uid = account.Text("uid"), Extra = [.. BoundTo(about)] };
+        var user = new User($"{UserPrefix}{ns}:{account.Text("name")}", "system:serviceaccounts", "system:serviceaccounts:" + ns, User.Authenticated) { Uid = account.Text("uid"), Extra = [.. Extra(claims.Text("jti"), about)] };
         return (user, meant);
     }
 
-    /// <summary>The pod or node that a token ends with (apiserver, authentication/serviceaccount).</summary>
-    private static IEnumerable<(string, IReadOnlyList<string>)> BoundTo(JsonObject about)
+    /// <summary>The token's own id, and the pod or node that it ends with (apiserver, authentication/serviceaccount).</summary>
+    /// <param name="id">"" in tokens of earlier releases.</param>
+    private static IEnumerable<(string, IReadOnlyList<string>)> Extra(string id, JsonObject about)
     {
+        if (id.Length > 0) yield return (UserJson.CredentialKey, ["JTI=" + id]);
         foreach (var kind in (string[])["node", "pod"])
         {
             if (about.Object(kind) is not { } bound) continue;

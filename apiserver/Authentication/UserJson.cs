@@ -7,7 +7,7 @@ namespace Declarative.ApiServer.Authentication;
 /// <summary>A user as authentication.k8s.io/v1 UserInfo: username, uid, groups, extra; what is not known is left out.</summary>
 internal static class UserJson
 {
-    /// <summary>What a certificate or token is told apart by (authentication/serviceaccount).</summary>
+    /// <summary>What a certificate or a token of a service account is told apart by (authentication/serviceaccount).</summary>
     public const string CredentialKey = "authentication.kubernetes.io/credential-id";
 
     public static void Write(Utf8JsonWriter json, string name, User user)

@@ -66,7 +66,7 @@ public sealed class HttpFace : IAsyncDisposable
         var (pki, app) = (ground.Pki, ground.App);
         var closing = new CancellationTokenSource();
         var agents = new HttpMessageInvoker(new SocketsHttpHandler { ConnectTimeout = AgentConnectTimeout, UseProxy = false });
-        var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time);
+        var accounts = new ServiceAccountTokens(pki.AccountKeys, options.AccountIssuer, api(User.ApiServer), time, Guid.NewGuid);
         IReadOnlyList<StaticToken> more = options.TokenFile.Length == 0 ? [] : StaticToken.Read(options.TokenFile, await File.ReadAllTextAsync(options.TokenFile, stop));
         var log = options.Log.CreateLogger("apiserver.http");
         var oidc = options.Oidc is { } issuer ? new OidcTokens(issuer, time, reason => Log.NoIssuerKeys(log, reason)) : null;

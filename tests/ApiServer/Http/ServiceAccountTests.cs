@@ -68,6 +68,7 @@ public sealed class ServiceAccountTests : IAsyncLifetime
         Assert.Equal((await _server.Admin.Get(ResourceKey.Of(Kind.ServiceAccount, "default", "default"), stop: Stop)).Uid, self.Text("status", "userInfo", "uid"));
         var extra = self.GetProperty("status").GetProperty("userInfo").GetProperty("extra");
         Assert.Equal($"p {pod.Uid}", $"{extra.GetProperty("authentication.kubernetes.io/pod-name")[0]} {extra.GetProperty("authentication.kubernetes.io/pod-uid")[0]}");
+        Assert.Matches("^JTI=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra.GetProperty("authentication.kubernetes.io/credential-id")[0].GetString());
         await account.GetAsync("/api/v1/namespaces/default/secrets", Stop).Json(403);
 
         var review = await Review(token, "");
