@@ -82,9 +82,16 @@ public sealed class ApiServer
         try
         {
             await _registry.Delete(User.ApiServer, key, new() { Uid = uid }, stop);
+        }
+        catch (ApiException other) when (other.IsNotFound || other.IsConflict)
+        {
+            await _log.Fresh(stop); // The other server may have stopped before it created the object.
+        }
+        try
+        {
             await As(User.ApiServer).Create(key, json, stop: stop);
         }
-        catch (ApiException other) when (other.IsNotFound || other.Status.Reason is Api.Objects.StatusReason.AlreadyExists or Api.Objects.StatusReason.Conflict)
+        catch (ApiException other) when (other.Status.Reason == Api.Objects.StatusReason.AlreadyExists)
         {
             await _log.Fresh(stop);
         }
