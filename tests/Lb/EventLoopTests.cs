@@ -42,6 +42,60 @@ public sealed class EventLoopTests
         await one.WasLate.WaitAsync(TimeSpan.FromSeconds(30), Stop);
     }
 
+    /// <summary>Of one turn's news those of transfers come last, in their order, a few at once; the ones between do not lose theirs.</summary>
+    [Fact]
+    public async Task TransfersGoLastAndNoneIsForgotten()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "epoll is Linux'");
+        using var loop = new EventLoop(Number + 2, static e => Assert.Fail(e.ToString()));
+        var told = new List<Bell>();
+        var transfers = Enumerable.Range(0, 10).Select(_ => new Bell(told, isTransfer: true)).ToList();
+        var heads = Enumerable.Range(0, 3).Select(_ => new Bell(told, isTransfer: false)).ToList();
+        await Run(loop, () =>
+        {
+            foreach (var bell in transfers.Concat(heads))
+            {
+                Assert.True(loop.Add(bell, Libc.In | Libc.Edge));
+                Libc.Ring(bell.Fd);
+            }
+            // Rings after the first few transfers: it is heard before the others of them.
+            transfers[0].Then = () => Libc.Ring(heads[0].Fd);
+            loop.Again(transfers[9]); // before its news
+        });
+        for (var count = 0; count < 15; await Run(loop, () => count = told.Count)) await Task.Delay(5, Stop);
+        await Run(loop, () =>
+        {
+            // Called again as it has asked, before anything was known of the others.
+            Assert.Equal([transfers[9], .. heads, .. transfers[..4], heads[0], .. transfers[4..]], told);
+            foreach (var bell in transfers.Concat(heads)) bell.Break();
+        });
+    }
+
+    /// <summary>Who has left the loop is not told what was kept.</summary>
+    [Fact]
+    public async Task KeptNewsOfOneThatHasLeftAreDropped()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "epoll is Linux'");
+        using var loop = new EventLoop(Number + 3, static e => Assert.Fail(e.ToString()));
+        var told = new List<Bell>();
+        Bell[] bells = [new(told, isTransfer: true), new(told, isTransfer: true), new(told, isTransfer: true)];
+        await Run(loop, () =>
+        {
+            foreach (var bell in bells)
+            {
+                Assert.True(loop.Add(bell, Libc.In | Libc.Edge));
+                Libc.Ring(bell.Fd);
+            }
+            bells[0].Then = () => loop.Remove(bells[1]);
+        });
+        for (var count = 0; count < 2; await Run(loop, () => count = told.Count)) await Task.Delay(5, Stop);
+        await Run(loop, () =>
+        {
+            Assert.Equal([bells[0], bells[2]], told);
+            foreach (var bell in bells) bell.Break();
+        });
+    }
+
     private static async Task Run(EventLoop loop, Action action)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -77,6 +131,30 @@ public sealed class EventLoopTests
         {
             return "";
         }
+    }
+
+    /// <summary>Notes when it is told something.</summary>
+    private sealed class Bell : Handler
+    {
+        private readonly List<Bell> _told;
+
+        public Bell(List<Bell> told, bool isTransfer) => (_told, GoesLast, Fd) = (told, isTransfer, Libc.NewBell());
+
+        public override bool GoesLast { get; }
+
+        public Action Then { private get; set; } = static () => { };
+
+        public override void News(uint events)
+        {
+            if (events != 0) Libc.Silence(Fd);
+            _told.Add(this);
+            Then();
+            Then = static () => { };
+        }
+
+        public override void Late() => Assert.Fail("it has no deadline");
+
+        public override void Break() => Libc.Close(Fd);
     }
 
     /// <summary>A descriptor of which there is never any news.</summary>

@@ -16,6 +16,9 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Of TLS, in one turn: one costs up to a millisecond, and all other connections of the loop wait for it.</summary>
     private const int HandshakeStepsMax = 16;
 
+    /// <summary>Of those that go last, between two looks for others.</summary>
+    private const int LastAtOnce = 4;
+
     /// <summary>Deadlines are looked at no more often than this: all of them are.</summary>
     private const int LookMilliseconds = 100;
 
@@ -24,6 +27,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private readonly ConcurrentQueue<Action> _posts = new();
     private readonly Queue<Handler> _again = new();
     private readonly Queue<Handler> _handshakes = new();
+    private readonly Queue<(Handler Handler, bool IsAgain)> _last = new();
     private readonly Action<Exception> _failed;
     private readonly Thread _thread;
 
@@ -111,7 +115,15 @@ internal sealed unsafe class EventLoop : IDisposable
     }
 
     /// <summary>Calls the handler again after the others have had their turn.</summary>
-    public void Again(Handler handler) => _again.Enqueue(handler);
+    public void Again(Handler handler)
+    {
+        if (!handler.GoesLast) _again.Enqueue(handler);
+        else if (!handler.IsLastAgain)
+        {
+            handler.IsLastAgain = true;
+            _last.Enqueue((handler, true));
+        }
+    }
 
     /// <summary>As <see cref="Again"/>, for a step of a handshake: in this turn or, where there are many, in a later one.</summary>
     public void AgainForHandshake(Handler handler) => _handshakes.Enqueue(handler);
@@ -140,7 +152,7 @@ internal sealed unsafe class EventLoop : IDisposable
         _handlers[handler.Slot] = null;
         _generations[handler.Slot]++;
         _free.Push(handler.Slot);
-        handler.Slot = 0;
+        (handler.Slot, handler.Kept) = (0, 0);
     }
 
     private int Register(int fd, int slot, uint generation, uint events, int operation = Libc.New)
@@ -162,7 +174,7 @@ internal sealed unsafe class EventLoop : IDisposable
         while (!_ended)
         {
             // Asleep for as long as nothing is due.
-            var wait = _again.Count > 0 || _handshakes.Count > 0 ? 0 : _due == long.MaxValue ? -1 : (int)Math.Clamp(Math.Max(_due, nextLook) - Now, 0, int.MaxValue);
+            var wait = _again.Count > 0 || _handshakes.Count > 0 || _last.Count > 0 ? 0 : _due == long.MaxValue ? -1 : (int)Math.Clamp(Math.Max(_due, nextLook) - Now, 0, int.MaxValue);
             if (wait != 0)
             {
                 Volatile.Write(ref _sleeping, 1);
@@ -178,7 +190,7 @@ internal sealed unsafe class EventLoop : IDisposable
                 var data = *(ulong*)(item + DataOffset);
                 var slot = (int)(uint)data;
                 if (slot == 0) Libc.Silence(_bell);
-                else if (_generations[slot] == (uint)(data >> 32) && _handlers[slot] is { } handler) Call(handler, *(uint*)item);
+                else if (_generations[slot] == (uint)(data >> 32) && _handlers[slot] is { } handler) Tell(handler, *(uint*)item);
             }
             for (var left = _again.Count; left > 0; left--)
             {
@@ -191,6 +203,7 @@ internal sealed unsafe class EventLoop : IDisposable
                 if (handler.Slot != 0) Call(handler, 0);
             }
             while (_posts.TryDequeue(out var post)) post();
+            for (var left = Math.Min(_last.Count, LastAtOnce); left > 0; left--) CallLast();
             if (Now < _due || Now < nextLook) continue;
             nextLook = Now + LookMilliseconds;
             Look();
@@ -206,6 +219,29 @@ internal sealed unsafe class EventLoop : IDisposable
             if (handler.Deadline <= Now) Late(handler);
             if (handler.Slot == slot) Due(handler.Deadline);
         }
+    }
+
+    /// <summary>At once, or last; whatever is kept comes no later than what is new.</summary>
+    private void Tell(Handler handler, uint events)
+    {
+        var kept = handler.Kept;
+        if (handler.GoesLast)
+        {
+            handler.Kept = kept | events;
+            if (kept == 0) _last.Enqueue((handler, false));
+            return;
+        }
+        handler.Kept = 0;
+        Call(handler, kept | events);
+    }
+
+    private void CallLast()
+    {
+        var (handler, isAgain) = _last.Dequeue();
+        var events = 0u;
+        if (isAgain) handler.IsLastAgain = false;
+        else (events, handler.Kept) = (handler.Kept, 0);
+        if (handler.Slot != 0 && (isAgain || events != 0)) Call(handler, events);
     }
 
     /// <summary>The bulkhead of one connection.</summary>
@@ -257,6 +293,15 @@ internal abstract class Handler
             Loop?.Due(value);
         }
     } = long.MaxValue;
+
+    /// <summary>In the middle of much to pass on: others that have news are called first.</summary>
+    public virtual bool GoesLast => false;
+
+    /// <summary>The loop's: news that wait for the turn of those that go last.</summary>
+    public uint Kept { get; set; }
+
+    /// <summary>The loop's: it is called again among those that go last.</summary>
+    public bool IsLastAgain { get; set; }
 
     /// <param name="events">Of epoll; 0 = called again as the handler has asked.</param>
     public abstract void News(uint events);

@@ -156,6 +156,7 @@ internal sealed unsafe partial class PlainConnection
             return;
         }
         _left -= count;
+        _passed += count;
         if (count < bytes.Length) _upstreamKeepsAlive = false; // more than the answer: whose is it?
         var done = _framing == Framing.Chunked ? _chunks.IsDone : _framing == Framing.Length && _left == 0;
         if (done && _bodyComing && !_expects) (_isAnswerDone, done) = (true, false); // the request is not over before it has been sent

@@ -84,6 +84,7 @@ internal sealed unsafe partial class PlainConnection
             BadBody();
             return;
         }
+        _passed += taken;
         if (!takes && !TryTake(taken))
         {
             Gone();

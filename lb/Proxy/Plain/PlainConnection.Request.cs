@@ -53,7 +53,7 @@ internal sealed unsafe partial class PlainConnection
         _isStreamed = _bodyMissing = head.Streams;
         if (_upstream is null && !TryUpstream()) return;
         _state = State.Asked;
-        (_isAnswered, _upstreamReadable, _upstreamEnded) = (false, false, false);
+        (_isAnswered, _upstreamReadable, _upstreamEnded, _passed) = (false, false, false, 0);
         Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
         if (Libc.Send(_upstream!.Fd, _loop.Outgoing, written) != written) UpstreamLost();
         else if (head.Streams) BeginBody(head);

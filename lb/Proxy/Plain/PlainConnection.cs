@@ -60,6 +60,9 @@ internal sealed partial class PlainConnection : Handler
     private long _since;
     private PlainNote? _note;
 
+    /// <summary>Bytes of both bodies.</summary>
+    private long _passed;
+
     // Its answer.
     private int _status;
     private long _left;
@@ -111,6 +114,9 @@ internal sealed partial class PlainConnection : Handler
     }
 
     public Task<PlainEnd> End => _end.Task;
+
+    /// <summary>Where bodies are short their requests are answered at once.</summary>
+    public override bool GoesLast => _passed > TogetherBytesMax && (_bodyComing || _state is State.Answering or State.Flushing);
 
     public override void News(uint events)
     {

@@ -8,6 +8,9 @@ internal sealed unsafe class Tunnel
     /// <summary>Buffers that one direction may fill before others have their turn.</summary>
     private const int TurnsMax = 2;
 
+    /// <summary>Of one read: a transfer, and not somebody who waits for an answer.</summary>
+    private const int TransferBytes = 16 * 1024;
+
     private readonly EventLoop _loop;
     private readonly Side _client;
     private readonly Side _server;
@@ -74,10 +77,13 @@ internal sealed unsafe class Tunnel
         private bool _readable;
         private bool _hasEnded;
         private bool _isDone;
+        private bool _isTransfer;
 
         public Side(Tunnel tunnel, int fd) => (_tunnel, Fd) = (tunnel, fd);
 
         public Side Other { get; set; } = null!;
+
+        public override bool GoesLast => _isTransfer || _to > 0;
 
         public override void News(uint events)
         {
@@ -131,6 +137,7 @@ internal sealed unsafe class Tunnel
                     return;
                 }
                 _tunnel.Touch();
+                _isTransfer = got >= TransferBytes;
                 _readable = got == EventLoop.BufferBytes || _hasEnded;
                 if (!Other.TryTake(loop.Buffer, got) || !_readable) return;
             }

@@ -3,7 +3,7 @@ using Declarative.Lb.Routes;
 namespace Declarative.Lb.Proxy.Plain;
 
 /// <summary>One connection to an endpoint. While nobody uses it, any news of it is its end.</summary>
-internal sealed class Upstream : Handler
+internal sealed unsafe class Upstream : Handler
 {
     private readonly EventLoop _loop;
     private bool _isClosed;
@@ -17,6 +17,18 @@ internal sealed class Upstream : Handler
 
     /// <summary>It has carried a request before: its endpoint may be about to close it.</summary>
     public bool IsUsed { get; set; }
+
+    public override bool GoesLast => User is { GoesLast: true };
+
+    /// <summary>The news that are kept are of what has been read: neither an end nor anything unread is there.</summary>
+    public bool IsQuiet
+    {
+        get
+        {
+            byte one;
+            return Kept == 0 || Libc.Look(Fd, &one, 1) == -Libc.Again;
+        }
+    }
 
     public override void News(uint events)
     {
@@ -67,11 +79,12 @@ internal sealed class UpstreamPool(EventLoop loop)
     {
         upstream.User = null;
         upstream.IsUsed = true;
-        if (upstream.Destination.IsClosed)
+        if (upstream.Destination.IsClosed || !upstream.IsQuiet)
         {
             upstream.Close();
             return;
         }
+        upstream.Kept = 0;
         if (!_waiting.TryGetValue(upstream.Destination, out var list)) _waiting[upstream.Destination] = list = [];
         if (list.Count == PerDestinationMax) upstream.Close();
         else
