@@ -43,7 +43,7 @@ public sealed record MetricSpec
     /// <summary>Resource, ContainerResource, Pods, Object or External.</summary>
     public string Type { get; init; } = "";
     public ResourceMetricSource? Resource { get; init; }
-    public ResourceMetricSource? ContainerResource { get; init; }
+    public ContainerResourceMetricSource? ContainerResource { get; init; }
     public NamedMetricSource? Pods { get; init; }
     public NamedMetricSource? Object { get; init; }
     public NamedMetricSource? External { get; init; }
@@ -53,8 +53,12 @@ public sealed record ResourceMetricSource
 {
     /// <summary>cpu or memory.</summary>
     public string Name { get; init; } = "";
+    public MetricTarget Target { get; init; } = new();
+}
 
-    /// <summary>"" = all containers of the pod together.</summary>
+public sealed record ContainerResourceMetricSource
+{
+    public string Name { get; init; } = "";
     public string Container { get; init; } = "";
     public MetricTarget Target { get; init; } = new();
 }

@@ -15,7 +15,7 @@ internal sealed record MetricReading(string Name, int Replicas, JsonObject Curre
 
     public static MetricReading Of(MetricSpec metric, int current, TargetPods pods, Tolerances tolerances, ReplicaCalculator calculator) => metric switch
     {
-        { Type: "Resource", Resource: { } source } => OfResource(source with { Container = "" }, "Resource", "resource", $"{source.Name} resource", current, pods, tolerances, calculator),
+        { Type: "Resource", Resource: { } source } => OfResource(new() { Name = source.Name, Target = source.Target }, "Resource", "resource", $"{source.Name} resource", current, pods, tolerances, calculator),
         { Type: "ContainerResource", ContainerResource: { } source } =>
             OfResource(source, "ContainerResource", "containerResource", $"{source.Name} container resource", current, pods, tolerances, calculator),
         { Type: "Pods", Pods.Metric.Name: var name } => NotServed("Pods", name, "custom"),
@@ -24,7 +24,8 @@ internal sealed record MetricReading(string Name, int Replicas, JsonObject Curre
         _ => Failed("InvalidMetricSourceType", $"unknown metric source type {metric.Type}"),
     };
 
-    private static MetricReading OfResource(ResourceMetricSource source, string type, string member, string name, int current, TargetPods pods, Tolerances tolerances, ReplicaCalculator calculator)
+    /// <param name="source">Without a container = all of the pod together.</param>
+    private static MetricReading OfResource(ContainerResourceMetricSource source, string type, string member, string name, int current, TargetPods pods, Tolerances tolerances, ReplicaCalculator calculator)
     {
         var (reason, target) = ($"FailedGet{type}Metric", source.Target);
         var byAverage = target.AverageValue is { Milli: > 0 };
