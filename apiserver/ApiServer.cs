@@ -138,6 +138,9 @@ public sealed record ApiServerOptions
     /// <summary>Answers null, or the 403 for a role or binding that grants what the user does not hold; the default allows everything.</summary>
     public CheckGrant CheckGrant { get; init; } = static (_, _, _, _) => null;
 
+    /// <summary>Lists what is never stored, the kinds of metrics.k8s.io; by default nobody tells of any usage.</summary>
+    public Func<ListRequest, CancellationToken, Task<StoredList>> Usage { get; init; } = static (_, _) => Task.FromResult(new StoredList([], 0, "", null));
+
     /// <summary>Cluster IPs of Services (architecture.md, decision 13).</summary>
     public string ServiceClusterIpRange { get; init; } = "127.64.0.0/12";
 

@@ -7,7 +7,7 @@ internal sealed class UserApi(Registry.Registry registry, User user) : IApi
 {
     public Task<Stored> Get(ResourceKey key, string subresource, CancellationToken stop) => registry.Get(user, key, subresource);
 
-    public Task<StoredList> List(ListRequest request, CancellationToken stop) => registry.List(user, request);
+    public Task<StoredList> List(ListRequest request, CancellationToken stop) => registry.List(user, request, stop);
 
     public IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, CancellationToken stop) => registry.Watch(user, request, stop);
 

@@ -1,6 +1,7 @@
 using Declarative.Api;
 using Declarative.Client.Reconcile;
 using Declarative.Controllers;
+using Declarative.Controllers.HorizontalPodAutoscalers;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
 using Declarative.Dns;
@@ -15,18 +16,20 @@ internal static class Platform
 {
     /// <summary>The controllers, in the order of the data flow.</summary>
     /// <param name="agents">The agents as the master tells them; null where only offers tell.</param>
+    /// <param name="logs">Where to.</param>
     /// <param name="identity">
     /// The controllers run while this identity holds Lease <c>kube-system/controllers</c>, so that any number of processes may run; null where
     /// there is one process (Placement takes its Lease <c>kube-system/placement</c> whatever this is).
     /// </param>
+    /// <param name="autoscaling">null = as Kubernetes does by default.</param>
     public static IReadOnlyList<Part> Controllers(
-        PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null)
+        PlacementOptions placement, Func<CancellationToken, IAsyncEnumerable<AgentFacts>>? agents, ILoggerFactory logs, string? identity = null, AutoscalerOptions? autoscaling = null)
     {
         var lease = identity is null ? null : new SharedLease("kube-system", "controllers", identity, placement.Lease) { Logger = logs.CreateLogger("controllers") };
         var nodesLease = identity is null ? null : new SharedLease("kube-system", "node-controller", identity, placement.Lease) { Logger = logs.CreateLogger("node-controller") };
         List<Part> parts = [];
         if (lease is not null) parts.Add(new("controllers", User.Controllers, (api, _, time, random, stop) => lease.Run(api, time, random, stop)));
-        parts.AddRange(ControllerTable.Rows(logs).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
+        parts.AddRange(ControllerTable.Rows(logs, autoscaling).Select(row => new Part(row.Name, User.Controllers, (api, _, time, random, stop) =>
             Led(lease, term => row.Run(api, time, new Random(random.Next()), term), stop))));
         parts.Add(new("placement", User.Placement, (api, master, time, random, stop) =>
         {

@@ -5,6 +5,7 @@ using Declarative.Controllers.Deployments;
 using Declarative.Controllers.Disruption;
 using Declarative.Controllers.Endpoints;
 using Declarative.Controllers.GarbageCollection;
+using Declarative.Controllers.HorizontalPodAutoscalers;
 using Declarative.Controllers.Jobs;
 using Declarative.Controllers.Namespaces;
 using Declarative.Controllers.Quotas;
@@ -23,7 +24,9 @@ public sealed record ControllerRow(string Name, Func<IApi, TimeProvider, Random,
 /// <summary>The controllers that work on the API alone. Each is its own unit with its own views; any of them may run without the others.</summary>
 public static class ControllerTable
 {
-    public static IReadOnlyList<ControllerRow> Rows(ILoggerFactory? logs = null)
+    /// <param name="logs">null = none are written.</param>
+    /// <param name="autoscaling">null = as Kubernetes does by default.</param>
+    public static IReadOnlyList<ControllerRow> Rows(ILoggerFactory? logs = null, AutoscalerOptions? autoscaling = null)
     {
         logs ??= NullLoggerFactory.Instance;
         return
@@ -38,6 +41,7 @@ public static class ControllerTable
             Row(EndpointsController.Name, EndpointsController.Run),
             Row(EndpointsObjectController.Name, EndpointsObjectController.Run),
             Row(DisruptionController.Name, DisruptionController.Run),
+            Row(HorizontalPodAutoscalerController.Name, (api, time, random, logger, stop) => HorizontalPodAutoscalerController.Run(api, autoscaling ?? new(), time, random, logger, stop)),
             Row(QuotaController.Name, QuotaController.Run),
             Row(VolumeController.Name, VolumeController.Run),
             Row(GarbageController.Name, GarbageController.Run),

@@ -84,6 +84,7 @@ public class Kind : IEquatable<Kind>
     public static Kind Job { get; } = ByPlural[("batch", "v1", "jobs")];
     public static Kind CronJob { get; } = ByPlural[("batch", "v1", "cronjobs")];
     public static Kind HorizontalPodAutoscaler { get; } = ByPlural[("autoscaling", "v2", "horizontalpodautoscalers")];
+    public static Kind PodMetrics { get; } = ByPlural[("metrics.k8s.io", "v1beta1", "pods")];
     public static Kind EndpointSlice { get; } = ByPlural[("discovery.k8s.io", "v1", "endpointslices")];
     public static Kind Ingress { get; } = ByPlural[("networking.k8s.io", "v1", "ingresses")];
     public static Kind IngressClass { get; } = ByPlural[("networking.k8s.io", "v1", "ingressclasses")];

@@ -72,6 +72,7 @@ public static class BootstrapPolicy
             Of("apps", "replicasets,controllerrevisions", "create"),
             Of("apps", "deployments/status,replicasets/status,statefulsets/status,daemonsets/status", "patch,update"),
             Of("apps", "deployments/scale,replicasets/scale,statefulsets/scale", "patch,update"),
+            Of("*", "*/scale", "update"), // autoscalers, of custom objects too
             Of("batch", "jobs", "create"),
             Of("batch", "jobs/status,cronjobs/status", "patch,update"),
             Of("autoscaling", "horizontalpodautoscalers/status", "patch,update"),

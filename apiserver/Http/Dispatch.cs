@@ -46,6 +46,9 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         return next(connection);
     }
 
+    /// <summary>A list of metrics.k8s.io.</summary>
+    public Task<StoredList> Usage(ListRequest request, CancellationToken stop) => _usage.List(api(User.ApiServer), request, stop);
+
     public void Dispose()
     {
         _proxy.Dispose();

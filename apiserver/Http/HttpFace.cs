@@ -54,6 +54,9 @@ public sealed class HttpFace : IAsyncDisposable
     /// <summary>The administrator's kubeconfig: <c>DIR/kubeconfig</c>.</summary>
     public string KubeconfigPath => Path.Combine(Path.GetDirectoryName(Pki.Directory)!, "kubeconfig");
 
+    /// <summary>A list of metrics.k8s.io for who asks in this process (<see cref="ApiServerOptions.Usage"/>).</summary>
+    public Task<StoredList> Usage(ListRequest request, CancellationToken stop) => _dispatch.Usage(request, stop);
+
     /// <summary>Listens, then writes <c>DIR/kubeconfig</c> and <c>DIR/pki/ROLE.kubeconfig</c>.</summary>
     /// <param name="api">The API in this process, bound to a user: <c>ApiServer.As</c>.</param>
     /// <param name="authorizer">The same that <paramref name="api"/> asks; here for what is no object: paths, reviews, logs.</param>

@@ -47,9 +47,10 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         };
     }
 
-    public async Task<StoredList> List(User user, ListRequest request)
+    public async Task<StoredList> List(User user, ListRequest request, CancellationToken stop)
     {
         Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
+        if (request.Kind.Group == Kind.PodMetrics.Group) return await options.Usage(request, stop);
         var served = Kinds.Resolve(request.Kind);
         var list = Listing.Of(log, request with { Kind = ServedVersions.StoredAs(served) });
         if (!served.IsBuiltIn) return list with { Items = await _conversion.ToServed(list.Items, served, CancellationToken.None) };

@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Cli.Roles;
 using Declarative.Client.Http;
 using Declarative.Client.Informers;
+using Declarative.Controllers.HorizontalPodAutoscalers;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Cli.Commands;
@@ -151,8 +152,14 @@ internal static class ControllersCommand
         {
             if (!CommonOptions.IsWithin(result, 2, 300)) result.AddError("--takeover-seconds: expected a number from 2 to 300");
         });
+        var autoscaling = new AutoscalerOptions();
+        var syncPeriod = new Option<int>("--horizontal-pod-autoscaler-sync-period") { Description = "Seconds between two looks at one HorizontalPodAutoscaler", HelpName = "SECONDS", DefaultValueFactory = _ => (int)autoscaling.SyncPeriod.TotalSeconds };
+        syncPeriod.Validators.Add(result =>
+        {
+            if (!CommonOptions.IsWithin(result, 1, 3600)) result.AddError("--horizontal-pod-autoscaler-sync-period: expected a number from 1 to 3600");
+        });
         var (masters, framework) = (new MasterOptions(), new FrameworkOptions());
-        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, takeover, level };
+        var command = new Command("controllers", "Run the controllers, Placement among them.") { data, kubeconfig, placement, takeover, syncPeriod, level };
         masters.AddTo(command);
         framework.AddTo(command);
         command.SetAction((parsed, stop) => CommonOptions.Guard(async () =>
@@ -162,7 +169,8 @@ internal static class ControllersCommand
             var asControllers = new SharedWatches(RoleCommand.Remote(parsed.GetValue(kubeconfig), directory, "controllers", machine, logs));
             var asPlacement = new SharedWatches(RoleCommand.Remote(parsed.GetValue(placement), directory, "placement", machine, logs), asControllers);
             using var instance = RoleInstance.Hold(directory, "controllers");
-            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover));
+            var role = new ControllersRole(user => user.Name == User.Placement.Name ? asPlacement : asControllers, masters.Read(parsed, machine.Time), framework.Read(parsed), instance.Identity, machine, logs, parsed.GetValue(takeover),
+                autoscaling with { SyncPeriod = TimeSpan.FromSeconds(parsed.GetValue(syncPeriod)) });
             return await RoleCommand.UntilStopped($"Controllers on {masters.Text(parsed)}.", role.Running, [role], stop);
         }));
         return command;

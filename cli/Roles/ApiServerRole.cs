@@ -1,5 +1,6 @@
 using System.Net;
 using Declarative.Api;
+using Declarative.Api.Objects;
 using Declarative.ApiServer;
 using Declarative.ApiServer.Authentication.Oidc;
 using Declarative.ApiServer.Authorization;
@@ -74,9 +75,11 @@ internal sealed class ApiServerRole : IAsyncDisposable
         var journal = new EncryptedJournal(store, keys);
         var authorizer = new Authorizer();
         ApiServer.ApiServer? server = null;
+        ApiServerRole? role = null;
         server = await ApiServer.ApiServer.Open(journal, new ApiServerOptions
         {
             Hook = WebhookCaller.Over(user => server!.As(user), machine.Time),
+            Usage = (request, asked) => role?._face?.Usage(request, asked) ?? throw Status.Unavailable("the API server is starting: it does not know the agents yet"),
             Authorize = authorizer.Check,
             CheckGrant = authorizer.CheckGrant,
             Allows = authorizer.Allows,
@@ -89,7 +92,7 @@ internal sealed class ApiServerRole : IAsyncDisposable
             WatchPace = machine.Time,
             Log = logs.CreateLogger("apiserver"),
         }, machine.Time, machine.NewRandom(), stop);
-        var role = new ApiServerRole(journal, server, authorizer, machine.Time);
+        role = new ApiServerRole(journal, server, authorizer, machine.Time);
         try
         {
             await server.Bootstrap(stop);

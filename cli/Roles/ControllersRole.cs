@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.Client.Reconcile;
+using Declarative.Controllers.HorizontalPodAutoscalers;
 using Declarative.Controllers.Nodes;
 using Declarative.Controllers.Placement;
 using Declarative.Mesos.Scheduler;
@@ -24,11 +25,12 @@ internal sealed class ControllersRole : IAsyncDisposable
     /// <param name="machine">Clock and chance.</param>
     /// <param name="logs">Where to.</param>
     /// <param name="leaseSeconds">After so long another process takes the place of one that is gone; null where there is no other.</param>
-    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs, int? leaseSeconds = null)
+    /// <param name="autoscaling">null = as Kubernetes does by default.</param>
+    public ControllersRole(Func<User, IApi> api, HttpMasterOptions options, PlacementOptions placement, string identity, Machine machine, ILoggerFactory logs, int? leaseSeconds = null, AutoscalerOptions? autoscaling = null)
     {
         _detector = options.Masters;
         _operator = new HttpOperator(options, machine.Time);
-        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal, Lease = leaseSeconds is { } seconds ? LeaseOptions.Of(seconds) : null }, new AgentWatch(_operator).Agents, logs, identity);
+        var parts = Platform.Controllers(placement with { Identity = identity, Principal = options.Access.Principal, Lease = leaseSeconds is { } seconds ? LeaseOptions.Of(seconds) : null }, new AgentWatch(_operator).Agents, logs, identity, autoscaling);
         _running = new PartLoop(parts, api, Master, machine, logs.CreateLogger("controllers")).Run(_stop.Token);
 
         HttpMaster Master()

@@ -16,13 +16,15 @@ public sealed class SchemaKindsTests
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     };
 
-    public static TheoryData<string> Views => [.. Records().Keys.Order(StringComparer.Ordinal)];
+    /// <summary>All but that of PodMetrics, of whose fields the table has none (KindTests).</summary>
+    public static TheoryData<string> Views => [.. Records().Keys.Where(x => x != nameof(PodMetrics)).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Views))]
     public void A_record_reads_only_fields_that_its_kind_has(string name)
     {
-        var kind = Kind.All.First(kind => kind.Name == name);
+        // In the version that is followed, where there are several.
+        var kind = (Kind?)typeof(Kind).GetProperty(name)?.GetValue(null) ?? Kind.All.First(kind => kind.Name == name);
         var differences = new List<string>();
         Compare(Records()[name], TypeTable.Kind(kind.Group, kind.Version, kind.Name), name, differences, []);
         Assert.Empty(differences);

@@ -22,31 +22,36 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
         if (exchange.Verb is not ("get" or "list")) throw Status.MethodNotAllowed($"{exchange.Path.Kind.QualifiedPlural} are only read; the server does not allow {exchange.Verb}");
         var kind = exchange.Path.Kind;
         var nodes = (await api.List(new(Kind.Node), exchange.Aborted)).Items.Select(x => Node.Read(x.Json)).ToList();
-        if (kind.Name == "NodeMetrics") await Nodes(exchange, nodes);
-        else await Pods(exchange, api, nodes);
+        var (request, name) = (Reads.Request(exchange), exchange.Path.Name);
+        await Send(exchange, kind.Name == "NodeMetrics" ? await Nodes(request, name, nodes, exchange.Aborted) : await Pods(api, request, name, nodes, exchange.Aborted));
     }
 
-    private async Task Nodes(Exchange exchange, List<Node> all)
+    /// <summary>The same list for who asks in this process; nobody's rights are looked at.</summary>
+    public async Task<StoredList> List(IApi api, ListRequest request, CancellationToken stop)
+    {
+        var nodes = (await api.List(new(Kind.Node), stop)).Items.Select(x => Node.Read(x.Json)).ToList();
+        return new(request.Kind.Name == "NodeMetrics" ? await Nodes(request, "", nodes, stop) : await Pods(api, request, "", nodes, stop), 0, "", null);
+    }
+
+    private async Task<List<Stored>> Nodes(ListRequest request, string name, List<Node> all, CancellationToken stop)
     {
         _samples.Keep(all.Select(x => x.Name).ToHashSet());
-        var request = Reads.Request(exchange);
-        var nodes = all.Where(x => exchange.Path.Name.Length == 0 ? request.Labels.Matches(x.Metadata.Labels) : x.Name == exchange.Path.Name).ToList();
-        var usages = await Task.WhenAll(nodes.Select(x => _samples.Of(x, exchange.Aborted)));
-        await Send(exchange, [.. nodes.Zip(usages).Where(x => x.Second is not null).Select(x => Item(exchange, x.First, json =>
+        var nodes = all.Where(x => name.Length == 0 ? request.Labels.Matches(x.Metadata.Labels) : x.Name == name).ToList();
+        var usages = await Task.WhenAll(nodes.Select(x => _samples.Of(x, stop)));
+        return [.. nodes.Zip(usages).Where(x => x.Second is not null).Select(x => Item(request.Kind, x.First, json =>
         {
             Begin(json, "NodeMetrics", x.First, x.Second!);
             Amounts(json, x.Second!.OfAll);
-        }))]);
+        }))];
     }
 
-    private async Task Pods(Exchange exchange, IApi api, List<Node> nodes)
+    private async Task<List<Stored>> Pods(IApi api, ListRequest request, string name, List<Node> nodes, CancellationToken stop)
     {
-        var request = Reads.Request(exchange);
-        var listed = await api.List(request with { Kind = Kind.Pod, Namespace = exchange.Path.Namespace, Limit = 0, Continue = "", Revision = null, ExactRevision = false }, exchange.Aborted);
-        var pods = listed.Items.Where(x => exchange.Path.Name.Length == 0 || x.Key.Name == exchange.Path.Name).Select(x => Pod.Read(x.Json)).Where(x => x is { Task: not null, Status.Phase: "Running" }).ToList();
+        var listed = await api.List(request with { Kind = Kind.Pod, Limit = 0, Continue = "", Revision = null, ExactRevision = false }, stop);
+        var pods = listed.Items.Where(x => name.Length == 0 || x.Key.Name == name).Select(x => Pod.Read(x.Json)).Where(x => x is { Task: not null, Status.Phase: "Running" }).ToList();
         var wanted = pods.Select(x => x.Spec.NodeName).ToHashSet();
         var asked = nodes.Where(x => wanted.Contains(x.Name)).ToList();
-        var usages = (await Task.WhenAll(asked.Select(x => _samples.Of(x, exchange.Aborted)))).Zip(asked).Where(x => x.First is not null).ToDictionary(x => x.Second.Name, x => x.First!);
+        var usages = (await Task.WhenAll(asked.Select(x => _samples.Of(x, stop)))).Zip(asked).Where(x => x.First is not null).ToDictionary(x => x.Second.Name, x => x.First!);
         var items = new List<Stored>();
         foreach (var pod in pods)
         {
@@ -54,21 +59,21 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
             var task = pod.Task!;
             var used = pod.Spec.Containers.Select(x => (x.Name, Used: usage.OfTask(ContainerTask.IdOf(pod, task, task.Attempt, x.Name)))).ToList();
             if (used.Any(x => x.Used is null)) continue;
-            items.Add(Item(exchange, pod, json =>
+            items.Add(Item(request.Kind, pod, json =>
             {
                 Begin(json, "PodMetrics", pod, usage);
                 json.WriteStartArray("containers"u8);
-                foreach (var (name, container) in used)
+                foreach (var (of, container) in used)
                 {
                     json.WriteStartObject();
-                    json.WriteString("name"u8, name);
+                    json.WriteString("name"u8, of);
                     Amounts(json, container!.Value);
                     json.WriteEndObject();
                 }
                 json.WriteEndArray();
             }));
         }
-        await Send(exchange, items);
+        return items;
     }
 
     /// <summary>In whichever form is asked for; at no revision, for nothing of this is stored.</summary>
@@ -78,8 +83,8 @@ internal sealed class UsageAnswer(HttpMessageInvoker agents, TimeProvider time)
         return Forms.Object(exchange, 200, items.Count == 1 ? items[0] : throw Status.NotFound(exchange.Path.Kind, exchange.Path.Name), exchange.Accept);
     }
 
-    private static Stored Item(Exchange exchange, ApiObject of, Action<Utf8JsonWriter> members) =>
-        new(ResourceKey.Of(exchange.Path.Kind, of.Namespace, of.Name), "", 0, Json(members));
+    private static Stored Item(Kind kind, ApiObject of, Action<Utf8JsonWriter> members) =>
+        new(ResourceKey.Of(kind, of.Namespace, of.Name), "", 0, Json(members));
 
     private void Begin(Utf8JsonWriter json, string kind, ApiObject of, NodeUsage usage)
     {

@@ -46,11 +46,11 @@ internal sealed class AutoscalerStrategy : Strategy
             var type = metric.Text("type");
             if (type.Length == 0) causes.Add(Metadata.Required($"spec.metrics[{i}].type", "must specify a metric source type"));
             PodValidation.OneOf(type, [.. Sources.Select(x => x.Type)], $"spec.metrics[{i}].type", causes);
-            if (Sources.FirstOrDefault(x => x.Type == type).Source is { } source && metric.Object(source) is null)
-            {
-                causes.Add(Metadata.Required($"spec.metrics[{i}].{source}", "must populate information for the given metric source"));
-            }
+            if (Sources.FirstOrDefault(x => x.Type == type).Source is not { } source) continue;
+            if (metric.Object(source) is { } of) AutoscalerRules.Target(of, type, $"spec.metrics[{i}].{source}", causes);
+            else causes.Add(Metadata.Required($"spec.metrics[{i}].{source}", "must populate information for the given metric source"));
         }
+        if (spec.Object("behavior") is { } behavior) AutoscalerRules.Behavior(behavior, causes);
     }
 }
 

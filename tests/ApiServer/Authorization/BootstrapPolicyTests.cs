@@ -22,6 +22,8 @@ public sealed class BootstrapPolicyTests
     [InlineData("pods", "", "patch", "controllers")]
     [InlineData("deployments", "status", "patch", "controllers")]
     [InlineData("replicasets", "status", "patch", "controllers")]
+    [InlineData("deployments", "scale", "update", "controllers")]
+    [InlineData("horizontalpodautoscalers", "status", "patch", "controllers")]
     [InlineData("deployments", "", "create", "")]
     [InlineData("replicasets", "", "create", "controllers")]
     [InlineData("endpointslices", "", "create", "controllers")]

@@ -1,4 +1,7 @@
 using System.Net;
+using Declarative.Api;
+using Declarative.Api.Kinds;
+using Declarative.Client.Http;
 using Declarative.Mesos.Mini.Http;
 using Declarative.Tests.ApiServer.Streams;
 using Declarative.Tests.Mesos.Agent;
@@ -21,5 +24,12 @@ public sealed class UsageTests
         using var client = server.Client();
         var node = await client.GetAsync("/apis/metrics.k8s.io/v1beta1/nodes/agent-0", Stop).Json();
         Assert.Equal(("0n", "0Ki"), (node.Text("usage", "cpu"), node.Text("usage", "memory")));
+
+        // Controllers ask in this process or, from their own, over HTTPS.
+        var request = new ListRequest(Kind.Find("metrics.k8s.io", "v1beta1", "nodes")!);
+        Assert.Equal("agent-0", Assert.Single((await server.Face.Usage(request, Stop)).Items).Key.Name);
+        using var controllers = new HttpApi(Kubeconfig.Load(Path.Combine(server.Face.Pki.Directory, "controllers.kubeconfig")), TimeProvider.System);
+        Assert.Equal("agent-0", Assert.Single((await controllers.List(request, Stop)).Items).Key.Name);
+        Assert.Empty((await controllers.List(new(Kind.PodMetrics, "default"), Stop)).Items);
     }
 }
