@@ -24,7 +24,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     /// <summary>So much is added for what a request costs outside its seat, such as TLS and HTTP: a guess, as nothing measures it.</summary>
     private static readonly TimeSpan Besides = TimeSpan.FromMilliseconds(0.2);
 
-    /// <summary>No user owes more than this: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
+    /// <summary>No user owes more than this for requests that have ended: a seat may have waited for a disk or for etcd, which took nothing from others.</summary>
     private static readonly TimeSpan DebtMax = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan TimerMin = TimeSpan.FromMilliseconds(1);
 
@@ -72,7 +72,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         lock (_gate) _timer?.Dispose();
     }
 
-    private bool MayRun(Flow flow, long now) => flow.Running < Most && (_flows.Count == 1 || flow.PaidUntil <= now);
+    private bool MayRun(Flow flow, long now) => flow.Running < Most && (_flows.Count == 1 || flow.NextAt <= now);
 
     // While others are there a user has a share, which is all that keeps a flood's requests from running beside everybody's.
     private int Most => _flows.Count > 1 ? share : seats;
@@ -101,7 +101,8 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     private Seat Take(Flow flow)
     {
         var now = time.GetTimestamp();
-        flow.PaidUntil = Math.Max(flow.PaidUntil, now - Ticks(Saved)) + flow.Expected;
+        flow.PaidUntil = Math.Max(flow.PaidUntil, now - Ticks(Saved) - flow.Prepaid);
+        flow.Prepaid += flow.Expected;
         flow.Running++;
         _running++;
         return new(this, flow, now, flow.Expected);
@@ -119,7 +120,9 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             var besides = flow.Running > 0 || flow.Waiting.Count > 0 ? Ticks(Besides) : 0;
             var counted = (answered > 0 ? answered : flow.LastAt) - since;
             var cost = (long)((counted + besides) / pace);
-            flow.PaidUntil = Math.Min(flow.PaidUntil + cost - paid, flow.LastAt + Ticks(DebtMax));
+            flow.Prepaid -= paid;
+            // What is prepaid stands apart: cut away here it would be given back all the same.
+            flow.PaidUntil = Math.Min(flow.PaidUntil + cost, flow.LastAt + Ticks(DebtMax));
             cost = Math.Min(cost, Ticks(DebtMax));
             flow.Expected = flow.Expected == 0 ? cost : flow.Expected + (cost - flow.Expected) / ExpectedOf;
             granted = Grant();
@@ -156,8 +159,8 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     // Under the lock, with the time by which the flow was judged: by a later one it may be due already, and nobody would look.
     private void LookAgain(Flow flow, long now)
     {
-        if (flow.PaidUntil <= now || flow.PaidUntil >= _looksAt) return;
-        _looksAt = flow.PaidUntil;
+        if (flow.NextAt <= now || flow.NextAt >= _looksAt) return;
+        _looksAt = flow.NextAt;
         var due = TimeSpan.FromSeconds((double)(_looksAt - now) / time.TimestampFrequency);
         _timer ??= time.CreateTimer(static state => ((FairQueue)state!).Look(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _timer.Change(due > TimerMin ? due : TimerMin, Timeout.InfiniteTimeSpan);
@@ -217,8 +220,14 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         public int Running { get; set; }
         public long LastAt { get; set; }
 
-        /// <summary>Beside others nothing of it begins before this.</summary>
+        /// <summary>By what its ended requests have cost.</summary>
         public long PaidUntil { get; set; }
+
+        /// <summary>What those that run are expected to cost.</summary>
+        public long Prepaid { get; set; }
+
+        /// <summary>Beside others nothing of it begins before this.</summary>
+        public long NextAt => PaidUntil + Prepaid;
 
         /// <summary>What a request of it costs, by those that have ended.</summary>
         public long Expected { get; set; }

@@ -106,7 +106,7 @@ internal sealed class ConnectionLoop : IDisposable
         Span<byte> events = new byte[EventsMax * Epoll.Stride];
         while (!_ends)
         {
-            var count = Epoll.Wait(_poll, events, waits: _last.Count == 0);
+            var count = Epoll.Wait(_poll, events, waits: _last.Count == 0 && !_round.HasMore);
             for (var i = 0; i < count; i++)
             {
                 var (number, news) = Epoll.At(events, i);

@@ -22,21 +22,23 @@ internal sealed class LoopRound(Func<bool> ring) : Round
         if (Current != this && !ring()) Leave();
     }
 
-    /// <summary>In the thread: nothing else is left to do for now.</summary>
+    /// <summary>In the thread: there is something for another end, which nobody rings for.</summary>
+    public bool HasMore => _ends.Count > 0 || !_posts.IsEmpty;
+
+    /// <summary>
+    /// In the thread: nothing else is left to do for now. What the posts ask for comes at the next end, after the news of others: a connection whose every
+    /// answer lets the next write in would keep the thread else.
+    /// </summary>
     public void End()
     {
-        do
+        while (_ends.Count > 0)
         {
-            while (_ends.Count > 0)
-            {
-                var action = _ends[^1];
-                _ends.RemoveAt(_ends.Count - 1);
-                action();
-            }
-            // What others post meanwhile they ring for.
-            for (var left = _posts.Count; left > 0 && _posts.TryDequeue(out var post); left--) post.GoOn(post.State);
+            var action = _ends[^1];
+            _ends.RemoveAt(_ends.Count - 1);
+            action();
         }
-        while (_ends.Count > 0);
+        // What others post meanwhile they ring for.
+        for (var left = _posts.Count; left > 0 && _posts.TryDequeue(out var post); left--) post.GoOn(post.State);
     }
 
     /// <summary>Once the thread has ended: what is left goes on in the thread pool.</summary>

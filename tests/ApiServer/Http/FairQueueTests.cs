@@ -146,6 +146,25 @@ public sealed class FairQueueTests
     }
 
     [Fact]
+    public async Task A_flood_that_was_dearer_to_begin_than_in_the_end_is_paced_all_the_same()
+    {
+        using var queue = Queue(seats: 201, share: 4, pace: 1);
+        var dear = await Enter(queue, "flood", "f");
+        _clock.Advance(TimeSpan.FromMilliseconds(250));
+        dear.Dispose();
+        // Each is expected to take 250 ms and takes 100.
+        var seats = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Enter(queue, "flood", $"f{i}")));
+        _clock.Advance(TimeSpan.FromMilliseconds(100));
+        (await Enter(queue, "a", "a")).Dispose();
+        foreach (var seat in seats) seat.Dispose();
+        var next = Enter(queue, "flood", "g");
+        _clock.Advance(TimeSpan.FromMilliseconds(240));
+        Assert.False(next.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(20));
+        (await next).Dispose();
+    }
+
+    [Fact]
     public async Task Who_is_looked_at_just_too_early_is_looked_at_again()
     {
         var clock = new StepClock { Now = TimeSpan.TicksPerSecond };

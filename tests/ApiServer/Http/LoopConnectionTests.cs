@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Declarative.ApiServer.Http.Transport;
+using Declarative.ApiServer.Storage;
 using Declarative.Tests.Client;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -81,6 +82,75 @@ public sealed class LoopConnectionTests
 
         // In the loop's thread.
         static void OnData(LoopConnection connection, Action act) => connection.Transport.Input.ReadAsync(Stop).GetAwaiter().OnCompleted(act);
+    }
+
+    [Fact]
+    public async Task Who_writes_again_at_each_answer_does_not_keep_the_loop_from_others()
+    {
+        Assert.SkipUnless(Epoll.IsSupported, "the event loops are Linux'");
+        using var loop = new ConnectionLoop(0, NullLogger.Instance);
+        var (busyPeer, busy) = await Open(loop);
+        var (quietPeer, quiet) = await Open(loop);
+        await using (busy)
+        await using (quiet)
+        using (busyPeer)
+        using (quietPeer)
+        {
+            var (isRead, answers) = (false, 0);
+            quiet.Transport.Input.ReadAsync(Stop).GetAwaiter().OnCompleted(() => Volatile.Write(ref isRead, true));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            var round = await RoundOf(busyPeer, busy);
+            round.Post(_ => Again(), round);
+            await Eventually.True(() => Volatile.Read(ref answers) > 0, "the busy one is answered");
+            await quietPeer.SendAsync("x"u8.ToArray(), Stop);
+            await Eventually.True(() => Volatile.Read(ref isRead), "the quiet one is read");
+            Assert.False(patience.IsCancellationRequested);
+
+            // As a request behind another on the same connection: its write begins at the end of the round, and its answer lets the next one in.
+            void Again()
+            {
+                answers++;
+                if (!isRead && !patience.IsCancellationRequested) round.AtEnd(() => round.Post(_ => Again(), round));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_another_thread_posts_while_a_round_ends_is_not_forgotten()
+    {
+        Assert.SkipUnless(Epoll.IsSupported, "the event loops are Linux'");
+        Round round;
+        using (var loop = new ConnectionLoop(0, NullLogger.Instance))
+        {
+            var (peer, connection) = await Open(loop);
+            await using (connection)
+            using (peer)
+            {
+                var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                round = await RoundOf(peer, connection);
+                // The end has counted what it goes on with when the second comes, and nothing else wakes the loop.
+                round.Post(_ =>
+                {
+                    var other = new Thread(() => round.Post(_ => told.SetResult(), round));
+                    other.Start();
+                    other.Join();
+                }, round);
+                await told.Task.WaitAsync(Stop);
+            }
+        }
+        // Nor what comes when the loop has ended.
+        var late = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        round.Post(_ => late.SetResult(), round);
+        await late.Task.WaitAsync(Stop);
+    }
+
+    /// <summary>The round of the connection's loop.</summary>
+    private static async Task<Round> RoundOf(Socket peer, LoopConnection connection)
+    {
+        var found = new TaskCompletionSource<Round>(TaskCreationOptions.RunContinuationsAsynchronously);
+        connection.Transport.Input.ReadAsync(Stop).GetAwaiter().OnCompleted(() => found.SetResult(Round.Current!));
+        await peer.SendAsync("x"u8.ToArray(), Stop);
+        return await found.Task.WaitAsync(Stop);
     }
 
     private static async Task<(Socket Peer, LoopConnection Connection)> Open(ConnectionLoop loop)
