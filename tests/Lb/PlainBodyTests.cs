@@ -218,6 +218,7 @@ public sealed class PlainBodyTests
         }
         var answer = Encoding.Latin1.GetString(await client.ToEnd());
         Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\r\nConnection: close\r\n", answer, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nno\n", answer, StringComparison.Ordinal);
         Assert.Equal(0, world.Lb.Routes.Table.Clusters.Single().Counts.Failures);
     }
