@@ -218,8 +218,29 @@ public sealed class PlainBodyTests
         }
         var answer = Encoding.Latin1.GetString(await client.ToEnd());
         Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\r\nConnection: close\r\n", answer, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nno\n", answer, StringComparison.Ordinal);
         Assert.Equal(0, world.Lb.Routes.Table.Clusters.Single().Counts.Failures);
+    }
+
+    /// <summary>Time runs out for the one who is silent: an endpoint has not failed while it waits for the client.</summary>
+    [Theory]
+    [InlineData(6, "HTTP/1.1 408 Request Timeout\r\n", 0)]
+    [InlineData(5, "HTTP/1.1 504 Gateway Timeout\r\n", 1)]
+    public async Task AClientThatStallsItsBodyIsNoFailureOfTheEndpoint(int length, string expected, int failures)
+    {
+        await using var world = await LbWorld.Start(x => x with { ActivityTimeout = TimeSpan.FromSeconds(2) });
+        using var endpoint = new Listening();
+        var port = await Published(world, endpoint.Port);
+        using var client = await Client.To(port);
+        await client.Send($"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        using var server = await endpoint.Accept();
+        await server.Until("\r\n\r\n");
+        await client.Send("begin");
+        await server.Until("\r\n\r\nbegin");
+        Assert.StartsWith(expected, await client.Until("\r\n\r\n"), StringComparison.Ordinal);
+        if (failures == 0) Assert.Contains("\r\nConnection: close\r\n", client.Read, StringComparison.Ordinal);
+        Assert.Equal(failures, world.Lb.Routes.Table.Clusters.Single().Counts.Failures);
     }
 
     [Theory]

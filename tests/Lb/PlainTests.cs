@@ -204,7 +204,7 @@ public sealed class PlainTests
         var port = await world.Publish("hello", [backend], appProtocol: "http");
         var requests = new StringBuilder();
         for (var i = 0; i < 20; i++) requests.Append(System.Globalization.CultureInfo.InvariantCulture, $"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n<{i:00}>");
-        requests.Append("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<20>\r\n0\r\n\r\n");
+        requests.Append("POST /echo HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<20>\r\n0\r\n\r\n");
         requests.Append("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n<21>");
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), Stop);

@@ -110,7 +110,7 @@ public sealed class PlainTlsTests
         var backend = await Site(world);
         var requests = new StringBuilder();
         for (var i = 0; i < 20; i++) requests.Append(System.Globalization.CultureInfo.InvariantCulture, $"POST /echo HTTP/1.1\r\nHost: {Host}\r\nContent-Length: 4\r\n\r\n<{i:00}>");
-        requests.Append($"POST /echo HTTP/1.1\r\nHost: {Host}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<20>\r\n0\r\n\r\n");
+        requests.Append($"POST /echo HTTP/1.1\r\nHost: {Host}\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<20>\r\n0\r\n\r\n");
         requests.Append($"GET /seen HTTP/1.1\r\nHost: {Host}\r\nConnection: close\r\n\r\n");
         var bytes = Encoding.ASCII.GetBytes(requests.ToString());
         for (var step = 97; step <= bytes.Length; step *= 3)

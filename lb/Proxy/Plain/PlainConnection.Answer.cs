@@ -87,6 +87,7 @@ internal sealed unsafe partial class PlainConnection
             Gone();
             return;
         }
+        if (_bodyMissing && !head.KeepsAlive) _keepsAlive = false; // the endpoint takes no more of it
         if (_expects) _keepsAlive = false; // it is answered without its body: nobody knows whether that comes
         _state = State.Answering;
         _status = head.Status;

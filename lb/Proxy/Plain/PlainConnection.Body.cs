@@ -207,6 +207,7 @@ internal sealed unsafe partial class PlainConnection
     private void DropBody()
     {
         if (_bodyMissing) _keepsAlive = false;
+        if (_bodyComing) _readable = true; // of a request behind it there may be no news any longer
         _bodyComing = _isAnswerDone = _expects = false;
         ReturnOnward();
     }

@@ -175,6 +175,10 @@ internal sealed partial class PlainConnection : Handler
             case State.Connecting:
                 Failed(new SocketException((int)SocketError.TimedOut).Message, nothingSent: true);
                 break;
+            case State.Asked when _bodyComing && _bodyMissing && _onwardTo == 0 && !_expects:
+                _keepsAlive = false; // the endpoint has taken all that came: it is the client that is silent
+                Answer(408, "Request Timeout", "The rest of the body did not come in the time that it has.\n");
+                break;
             case State.Asked:
                 _isIdempotent = false; // it may be at work yet
                 Failed("nothing came in the time that it has", nothingSent: false, StatusCodes504);
