@@ -19,8 +19,8 @@ public abstract class Informer
     public string? Namespace { get; init; }
 
     /// <summary>
-    /// Highest revision observed since the server's history began, bookmarks included: every change of the selected objects up to it stands in the view and has been given to
-    /// the handlers.
+    /// Highest revision observed since the server's history began, bookmarks included: every change of the selected objects up to it stands in
+    /// the view and has been given to the handlers.
     /// </summary>
     public long Revision => Volatile.Read(ref _revision);
 

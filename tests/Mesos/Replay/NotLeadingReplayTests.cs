@@ -62,11 +62,16 @@ public sealed partial class NotLeadingReplayTests
 
     private static async Task<string> Answer(TcpListener other, string answer)
     {
-        using var client = await other.AcceptTcpClientAsync();
+        using var client = await other.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
         var stream = client.GetStream();
         var (text, buffer) = ("", new byte[64 * 1024]);
-        while (!text.Contains("\r\n\r\n", StringComparison.Ordinal)) text += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAsync(buffer));
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
+        while (!text.Contains("\r\n\r\n", StringComparison.Ordinal))
+        {
+            var read = await stream.ReadAsync(buffer, TestContext.Current.CancellationToken);
+            if (read == 0) throw new EndOfStreamException($"the client went after {text.Length} bytes of its request");
+            text += Encoding.Latin1.GetString(buffer, 0, read);
+        }
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(answer), TestContext.Current.CancellationToken);
         return text;
     }
 

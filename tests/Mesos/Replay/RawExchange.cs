@@ -18,7 +18,7 @@ internal sealed partial record RawExchange(string Note, string Request, string A
             var title = part.Split('\n', 2)[0];
             // The recorder put one newline behind each.
             var body = part.Length > title.Length + 1 ? part[(title.Length + 1)..^1] : "";
-            if (Note_().Match(title) is { Success: true } found) note = found.Groups[1].Value;
+            if (NoteLine().Match(title) is { Success: true } found) note = found.Groups[1].Value;
             else if (title.Contains("C->S", StringComparison.Ordinal) && title.EndsWith(" raw", StringComparison.Ordinal)) request = OnTheWire(body);
             else if (title.Contains("S->C", StringComparison.Ordinal) && title.EndsWith(" raw", StringComparison.Ordinal))
                 yield return new(note, request, End().Replace(body, ""), body.Contains("# (server closed)", StringComparison.Ordinal));
@@ -56,7 +56,7 @@ internal sealed partial record RawExchange(string Note, string Request, string A
     }
 
     [GeneratedRegex(@"^\+[0-9.]+s\s+NOTE (.*)$")]
-    private static partial Regex Note_();
+    private static partial Regex NoteLine();
 
     [GeneratedRegex("(?i)content-length: ([0-9]+)")]
     private static partial Regex Length();
