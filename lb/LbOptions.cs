@@ -72,6 +72,9 @@ public sealed record LbOptions
     /// <summary>Without a byte in either direction for this long a request or a tunnel is ended (marathon-lb's tunnel timeout: 1 h).</summary>
     public TimeSpan ActivityTimeout { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>A client that has ended its side of a plain HTTP connection in the middle of an answer gets the rest of it while no longer pause is in it (HAProxy: <c>timeout client-fin</c>).</summary>
+    public TimeSpan ClientEndTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// On a port whose protocol is not declared the client has this long to show that it speaks HTTP before an endpoint is asked: in some
     /// protocols the server speaks first.

@@ -80,6 +80,26 @@ internal sealed class LbWorld : IAsyncDisposable
         return port;
     }
 
+    /// <summary>A Service of HTTP with one endpoint that the test plays; returns the port.</summary>
+    public async Task<int> Publish(string name, Listening endpoint)
+    {
+        var port = FreePort();
+        await Listening(name, port, "http");
+        await Slice(name, [new(name, endpoint.Port)]);
+        await Routed(name, 1);
+        return port;
+    }
+
+    /// <summary>An Ingress that sends a host to a port of a Service.</summary>
+    public async Task Host(string host, string service, int port)
+    {
+        var written = await Create(Kind.Ingress, service, $$"""
+            {"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"{{service}}","namespace":"default"},
+             "spec":{"rules":[{"host":"{{host}}","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"{{service}}","port":{"number":{{port}} } } } }]} }]} }
+            """);
+        await Eventually.True(() => Lb.Routes.Applied >= written.Revision, "the Ingress is in the table");
+    }
+
     /// <summary>A Service without endpoints whose port is open.</summary>
     public async Task Listening(string name, int port, string appProtocol = "", string portName = "")
     {

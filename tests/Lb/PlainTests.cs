@@ -148,6 +148,21 @@ public sealed class PlainTests
         }
     }
 
+    /// <summary>What surrounds the data may be as long as HAProxy lets it be.</summary>
+    [Fact]
+    public async Task AnAnswerWithLongExtensionsAndTrailersArrives()
+    {
+        await using var world = await LbWorld.Start();
+        var trailers = string.Concat(Enumerable.Repeat($"X: {new string('t', 145)}\r\n", 100));
+        await using var server = new Scripted($"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;{new string('e', 15_000)}\r\nhello\r\n0\r\n{trailers}\r\n", 5000);
+        var port = LbWorld.FreePort();
+        await world.Listening("s", port, "http");
+        await world.Slice("s", [new("s", server.Port)]);
+        await world.Routed("s", 1);
+        Assert.Equal("hello", await world.Get(port));
+        Assert.Equal("hello", await world.Get(port));
+    }
+
     /// <summary>An answer without a length ends with its connection, here as there.</summary>
     [Fact]
     public async Task AnAnswerUntilTheEndOfTheConnectionArrivesWhole()

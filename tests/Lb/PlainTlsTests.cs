@@ -191,11 +191,7 @@ public sealed class PlainTlsTests
     {
         var backend = await world.Backend("shop");
         var port = await world.Publish("shop", [backend], appProtocol: "http");
-        var written = await world.Create(Kind.Ingress, "shop", $$"""
-            {"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"shop","namespace":"default"},
-             "spec":{"rules":[{"host":"{{Host}}","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"shop","port":{"number":{{port}} } } } }]} }]} }
-            """);
-        await Eventually.True(() => world.Lb.Routes.Applied >= written.Revision, "the Ingress is in the table");
+        await world.Host(Host, "shop", port);
         return backend;
     }
 

@@ -9,7 +9,7 @@ internal struct ChunkScanner
     /// <summary>Hexadecimal digits of a size: 4 PiB.</summary>
     private const int DigitsMax = 13;
 
-    /// <summary>Of one chunk's extensions, and of all trailer fields.</summary>
+    /// <summary>Of one chunk's extensions, and of all trailer fields; HAProxy's buffer of that size must hold either together with what is around it.</summary>
     private const int ExtraBytesMax = 16 * 1024;
 
     private enum Place

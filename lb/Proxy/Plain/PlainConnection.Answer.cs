@@ -35,7 +35,7 @@ internal sealed unsafe partial class PlainConnection
                 UpstreamLost();
                 return;
             }
-            Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
+            Touch();
             var all = new ReadOnlySpan<byte>(_loop.Buffer, _partBytes + got);
             if (_state == State.Asked) Begin(all);
             else Body(all, head: 0);
@@ -82,7 +82,7 @@ internal sealed unsafe partial class PlainConnection
             all = all[head.Bytes..]; // any other interim answer nobody has asked for
         }
         ReturnPart();
-        if (!TryTake(_requestBytes))
+        if (!TryTakeHead())
         {
             Gone();
             return;
@@ -91,6 +91,7 @@ internal sealed unsafe partial class PlainConnection
         if (_expects) _keepsAlive = false; // it is answered without its body: nobody knows whether that comes
         _state = State.Answering;
         _status = head.Status;
+        if (_clientEnded) Touch();
         _upstreamKeepsAlive = head.KeepsAlive;
         _chunks = default;
         if (head.Status == 101)
@@ -233,7 +234,7 @@ internal sealed unsafe partial class PlainConnection
     {
         if (!_keepsAlive || _stopping)
         {
-            Finish(PlainEnd.Ended);
+            Close();
             return;
         }
         _state = State.Waiting;

@@ -19,10 +19,7 @@ internal sealed unsafe partial class PlainConnection
     private static ReadOnlySpan<byte> LastChunk => "0\r\n\r\n"u8;
     private static ReadOnlySpan<byte> GoOn => "HTTP/1.1 100 Continue\r\n\r\n"u8;
 
-    /// <summary>The body of the request in hand.</summary>
-    private bool _isStreamed;
-
-    /// <summary>Not all of it has been taken from the client.</summary>
+    /// <summary>Of the body of the request in hand: not all has been taken from the client.</summary>
     private bool _bodyMissing;
 
     /// <summary>Not all of it has been sent on; set once that has begun.</summary>
@@ -42,17 +39,12 @@ internal sealed unsafe partial class PlainConnection
     private int _onwardFrom;
     private int _onwardTo;
 
-    /// <summary>The head has been sent: from here on the request is not there to be sent again.</summary>
+    /// <summary>The head has been sent; it stays in the socket, and can be sent again, until something of the body has come.</summary>
     private void BeginBody(in RequestHead head)
     {
-        (_bodyIsChunked, _bodyLeft, _bodyChunks, _expects, _requestBytes) = (head.IsChunked, head.Length, default, head.Expects, 0);
-        if (!TryTake(head.Bytes))
-        {
-            Gone();
-            return;
-        }
+        (_bodyIsChunked, _bodyLeft, _bodyChunks, _expects) = (head.IsChunked, head.Length, default, head.Expects);
         _bodyComing = true;
-        PumpBody();
+        if (_readable) PumpBody();
     }
 
     /// <summary>Passes on what the client has sent.</summary>
@@ -62,6 +54,11 @@ internal sealed unsafe partial class PlainConnection
         if (!_bodyMissing)
         {
             BodySent();
+            return;
+        }
+        if (_requestBytes > 0 && !TryTakeHead())
+        {
+            Gone();
             return;
         }
         _readable = _clientEnded; // then no news comes of the rest
@@ -77,7 +74,7 @@ internal sealed unsafe partial class PlainConnection
         }
         _readable |= _tls is null ? seen == room : _hasMore;
         _expects = false; // it does not wait any longer
-        Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
+        Touch();
         var taken = _bodyIsChunked ? Frame(seen, out var from, out var count) : Measure(seen, out from, out count);
         if (taken < 0)
         {
@@ -93,6 +90,13 @@ internal sealed unsafe partial class PlainConnection
         if (!TrySendBody(upstream, from, count) || _onwardTo > 0) return;
         if (!_bodyMissing) BodySent();
         else if (_readable) CallAgain();
+    }
+
+    private bool TryTakeHead()
+    {
+        var count = _requestBytes;
+        (_requestBytes, _isIdempotent) = (0, false); // it is not there to be sent again
+        return TryTake(count);
     }
 
     /// <summary>Of a body of a known length.</summary>
@@ -165,7 +169,7 @@ internal sealed unsafe partial class PlainConnection
                 return false;
             }
             _onwardFrom += sent;
-            Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
+            Touch();
         }
         ReturnOnward();
         return true;
@@ -175,9 +179,12 @@ internal sealed unsafe partial class PlainConnection
     {
         _bodyComing = false;
         _readable = true; // what lies behind it is no news any longer
-        if (!_isAnswerDone) return;
-        LetGo(_upstreamKeepsAlive && !_upstreamEnded);
-        Answered();
+        if (_isAnswerDone)
+        {
+            LetGo(_upstreamKeepsAlive && !_upstreamEnded);
+            Answered();
+        }
+        else if (_clientEnded) SeeWhetherItLeft();
     }
 
     /// <summary>The endpoint has closed its connection; it may have said why before.</summary>

@@ -10,9 +10,6 @@ internal sealed unsafe partial class PlainConnection
 {
     private const int LookBytes = 16 * 1024;
 
-    /// <summary>Of a refused head or body, thrown away at once.</summary>
-    private const int FloodBytesMax = 8 * EventLoop.BufferBytes;
-
     private static ReadOnlySpan<byte> Upgrade => "Connection: Upgrade\r\nUpgrade: websocket\r\n"u8;
 
     /// <summary>The next request, where there is one.</summary>
@@ -48,41 +45,34 @@ internal sealed unsafe partial class PlainConnection
         Write(to, ref written, head, forwardedFor);
         _readable |= _hasMore || seen > head.Bytes; // of what lies behind it there will be no news
         _requestBytes = head.Bytes;
-        (_keepsAlive, _isHead, _isUpgrade) = (head.KeepsAlive && !_stopping && !_clientEnded, head.IsHead, head.IsUpgrade);
-        _isIdempotent = head.IsIdempotent && !head.Streams; // what has been taken of a body is not there to be sent again
-        _isStreamed = _bodyMissing = head.Streams;
+        (_keepsAlive, _isHead, _isUpgrade) = (head.KeepsAlive && !_stopping, head.IsHead, head.IsUpgrade);
+        _isIdempotent = head.IsIdempotent;
+        _bodyMissing = head.Streams;
         if (_upstream is null && !TryUpstream()) return;
         _state = State.Asked;
         (_isAnswered, _upstreamReadable, _upstreamEnded, _passed) = (false, false, false, 0);
-        Deadline = _loop.Now + (long)(_cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout).TotalMilliseconds;
+        Touch();
         if (Libc.Send(_upstream!.Fd, _loop.Outgoing, written) != written) UpstreamLost();
         else if (head.Streams) BeginBody(head);
+        else if (_clientEnded) SeeWhetherItLeft();
     }
 
     /// <summary>
-    /// As Kestrel would, for a hundredth of what that costs: floods of headers are to take nothing from others. What has come is thrown away, so that the
-    /// client reads the answer and not a reset.
+    /// As Kestrel would, for a hundredth of what that costs: floods of headers are to take nothing from others.
     /// </summary>
     private void Refuse()
     {
         _client.Listener.CountRefusal();
         _proxy.Log?.Refused(_client, 431);
-        DiscardWhatHasCome();
+        (_keepsAlive, _bodyMissing) = (false, true); // whatever follows is not read
         var written = 0;
         var to = new Span<byte>(_loop.Outgoing, EventLoop.BufferBytes);
         Put(to, ref written, "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n"u8);
         Put(to, ref written, _proxy.DateLine());
         Put(to, ref written, "\r\n"u8);
+        _state = State.Answering;
         Send(_loop.Outgoing, written, more: false);
-        Finish(PlainEnd.Ended);
-    }
-
-    private void DiscardWhatHasCome()
-    {
-        for (var left = FloodBytesMax; left > 0 && Libc.Discard(Fd, EventLoop.BufferBytes) > 0; left -= EventLoop.BufferBytes)
-        {
-            // More of the same; over TLS as it came, for nothing is read after it.
-        }
+        if (_state == State.Answering) Answered();
     }
 
     private bool Choose(in RequestHead head)
@@ -136,9 +126,14 @@ internal sealed unsafe partial class PlainConnection
     /// <returns>False where it has yet to connect, or cannot.</returns>
     private bool TryUpstream()
     {
-        var waiting = !_fresh ? _loop.Pool.Take(_destination!) : null;
-        if (waiting is not null)
+        while (!_fresh && _loop.Pool.Take(_destination!) is { } waiting)
         {
+            // A request that must not be sent twice is worth a look whether its endpoint has closed the connection in this moment.
+            if (!_isIdempotent && !waiting.IsOpen)
+            {
+                waiting.Close();
+                continue;
+            }
             waiting.User = this;
             _upstream = waiting;
             return true;

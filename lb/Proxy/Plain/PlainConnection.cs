@@ -103,6 +103,9 @@ internal sealed partial class PlainConnection : Handler
 
         /// <summary>The endpoint has done; the client has yet to take the rest.</summary>
         Flushing,
+
+        /// <summary>Everything has been said; what the client goes on sending is thrown away.</summary>
+        Closing,
         Over,
     }
 
@@ -116,27 +119,23 @@ internal sealed partial class PlainConnection : Handler
     public Task<PlainEnd> End => _end.Task;
 
     /// <summary>Where bodies are short their requests are answered at once.</summary>
-    public override bool GoesLast => _passed > TogetherBytesMax && (_bodyComing || _state is State.Answering or State.Flushing);
+    public override bool GoesLast => _state == State.Closing || (_passed > TogetherBytesMax && (_bodyComing || _state is State.Answering or State.Flushing));
 
     public override void News(uint events)
     {
         if (events == 0) _isQueued = false;
+        if (_state == State.Closing)
+        {
+            Discard();
+            return;
+        }
         if ((events & (Libc.Error | Libc.HangUp)) != 0 && _state is not (State.Waiting or State.Greeting))
         {
             Gone();
             return;
         }
         if ((events & (Libc.In | Libc.PeerEnded | Libc.HangUp | Libc.Error)) != 0) _readable = true;
-        if ((events & Libc.PeerEnded) != 0)
-        {
-            _clientEnded = true;
-            if (_isStreamed) _keepsAlive = false; // what it has sent before its end is still read, and answered where it is whole
-            else if (_state is State.Connecting or State.Asked or State.Answering)
-            {
-                Gone();
-                return;
-            }
-        }
+        if ((events & Libc.PeerEnded) != 0) _clientEnded = true;
         if (_state is State.Greeting or State.Handshaking && !IsMyTurn(events)) return;
         if (_state == State.Greeting) Greet();
         else if (_state == State.Handshaking) Handshake();
@@ -144,6 +143,7 @@ internal sealed partial class PlainConnection : Handler
         {
             if (events == 0 || (events & Libc.Out) != 0) Flush();
             if (_bodyComing && _readable) PumpBody();
+            if (_clientEnded) SeeWhetherItLeft();
         }
         Continue();
     }
@@ -169,7 +169,7 @@ internal sealed partial class PlainConnection : Handler
     {
         switch (_state)
         {
-            case State.Waiting or State.Greeting:
+            case State.Waiting or State.Greeting or State.Closing:
                 Finish(_hasSpoken ? PlainEnd.Ended : PlainEnd.Silent);
                 break;
             case State.Connecting:
@@ -240,7 +240,6 @@ internal sealed partial class PlainConnection : Handler
         ReturnPending();
         LeaveTls(end);
         _loop.Remove(this);
-        if (_bodyMissing && !_isBroken) DiscardWhatHasCome();
         if (end == PlainEnd.Ended) Libc.EndSending(Fd);
         _end.TrySetResult(end);
     }

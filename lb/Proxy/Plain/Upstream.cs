@@ -21,12 +21,15 @@ internal sealed unsafe class Upstream : Handler
     public override bool GoesLast => User is { GoesLast: true };
 
     /// <summary>The news that are kept are of what has been read: neither an end nor anything unread is there.</summary>
-    public bool IsQuiet
+    public bool IsQuiet => Kept == 0 || IsOpen;
+
+    /// <summary>Neither an end nor anything unread has come.</summary>
+    public bool IsOpen
     {
         get
         {
             byte one;
-            return Kept == 0 || Libc.Look(Fd, &one, 1) == -Libc.Again;
+            return Libc.Look(Fd, &one, 1) == -Libc.Again;
         }
     }
 
