@@ -18,6 +18,7 @@ public sealed class ApiServer
     private readonly RevisionLog _log;
     private readonly TimeProvider _time;
     private readonly CustomResources.DefinitionUpkeep _definitions;
+    private readonly CustomResources.LocalServices _services;
     private readonly Authorization.AggregatedRoles _roles;
 
     private ApiServer(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
@@ -27,6 +28,7 @@ public sealed class ApiServer
         Options = options;
         _registry = new(log, options, time, random);
         _roles = new(log, time);
+        _services = new(log, _registry.Kinds, (key, json, stopped) => As(User.ApiServer).Create(key, json, stop: stopped), (key, stopped) => _registry.Delete(User.ApiServer, key, new(), stopped), time);
         _definitions = new(log, _registry.Kinds, (key, stopped) => _registry.Delete(User.ApiServer, key, new(), stopped), time);
     }
 
@@ -46,14 +48,14 @@ public sealed class ApiServer
     }
 
     /// <summary>The writer loop and the housekeeping; ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop), _roles.Run(stop));
+    public Task Run(CancellationToken stop) => Completion.OfAll(_log.Run(stop), _registry.KeepHouse(stop), _definitions.Run(stop), _services.Run(stop), _roles.Run(stop));
 
-    /// <summary>Creates what every cluster has: the four namespaces, and what the options ask for. Roles and bindings that are there get what they lack.</summary>
+    /// <summary>Creates what every cluster has: the four namespaces, what the options ask for, and an APIService for each group and version. Roles and bindings that are there get what they lack.</summary>
     public async Task Bootstrap(CancellationToken stop)
     {
         // Namespaces before what lies in them. Of each kind of step none needs another: together they are a few batches on the disk.
         await Task.WhenAll(Admission.Bootstrap.Objects().Select(x => Make(x.Key, x.Json, stop)));
-        await Task.WhenAll(Options.BootstrapObjects.Select(x => Make(x.Key, x.Json, stop)));
+        await Task.WhenAll(Options.BootstrapObjects.Concat(CustomResources.LocalServices.OfTable()).Select(x => Make(x.Key, x.Json, stop)));
     }
 
     private async Task Make(ResourceKey key, ReadOnlyMemory<byte> json, CancellationToken stop)

@@ -45,7 +45,7 @@ public sealed record MetricSpec
     public ResourceMetricSource? Resource { get; init; }
     public ContainerResourceMetricSource? ContainerResource { get; init; }
     public NamedMetricSource? Pods { get; init; }
-    public NamedMetricSource? Object { get; init; }
+    public ObjectMetricSource? Object { get; init; }
     public NamedMetricSource? External { get; init; }
 }
 
@@ -65,6 +65,13 @@ public sealed record ContainerResourceMetricSource
 
 public sealed record NamedMetricSource
 {
+    public MetricIdentifier Metric { get; init; } = new();
+}
+
+public sealed record ObjectMetricSource
+{
+    /// <summary>What the metric is about.</summary>
+    public CrossVersionObjectReference DescribedObject { get; init; } = new();
     public MetricIdentifier Metric { get; init; } = new();
 }
 

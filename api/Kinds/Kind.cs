@@ -28,7 +28,7 @@ public class Kind : IEquatable<Kind>
 
     /// <summary>What every answer about this version warns of; null = it is no old one.</summary>
     public virtual string? Deprecation =>
-        field ??= Support == KindSupport.Acts && Version.Contains("beta", StringComparison.Ordinal) && Find(Group, "v1", Plural) is { } newer ? $"{this} is deprecated; use {newer}" : null;
+        field ??= Equals(ComponentStatus) ? $"{this} is deprecated in v1.19+" : Support == KindSupport.Acts && Version.Contains("beta", StringComparison.Ordinal) && Find(Group, "v1", Plural) is { } newer ? $"{this} is deprecated; use {newer}" : null;
 
     /// <summary>What answers about a kind that is only stored warn of; null = it is acted on.</summary>
     public string? WithoutEffect => Support == KindSupport.Stored ? $"{Name}.{ApiVersion} is stored, but nothing acts on it here" : null;
@@ -95,6 +95,8 @@ public class Kind : IEquatable<Kind>
     public static Kind ClusterRoleBinding { get; } = Rbac("clusterrolebindings");
     public static Kind PodDisruptionBudget { get; } = ByPlural[("policy", "v1", "poddisruptionbudgets")];
     public static Kind CustomResourceDefinition { get; } = ByPlural[("apiextensions.k8s.io", "v1", "customresourcedefinitions")];
+    public static Kind ApiService { get; } = ByPlural[("apiregistration.k8s.io", "v1", "apiservices")];
+    public static Kind ComponentStatus { get; } = Core("componentstatuses");
     public static Kind ValidatingWebhookConfiguration { get; } = Admission("validatingwebhookconfigurations");
     public static Kind MutatingWebhookConfiguration { get; } = Admission("mutatingwebhookconfigurations");
     public static Kind ValidatingAdmissionPolicy { get; } = Admission("validatingadmissionpolicies");

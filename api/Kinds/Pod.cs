@@ -66,6 +66,9 @@ public sealed record Container
     public bool StdinOnce { get; init; }
     public bool Tty { get; init; }
     public IReadOnlyList<VolumeMount> VolumeMounts { get; init; } = [];
+
+    /// <summary>Of an init container: Always = it goes on beside the others; "" = it ends before them.</summary>
+    public string RestartPolicy { get; init; } = "";
 }
 
 public sealed record ContainerPort

@@ -28,6 +28,7 @@ public static class TypeNames
         ("resource", "resource.k8s.io"),
         ("flowcontrol", "flowcontrol.apiserver.k8s.io"),
         ("storagemigration", "storagemigration.k8s.io"),
+        ("apiregistration", "apiregistration.k8s.io"),
         ("apidiscovery", "apidiscovery.k8s.io"),
         ("meta", "meta.k8s.io"),
         ("declarative", "declarative.mesos"),

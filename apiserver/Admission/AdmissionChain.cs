@@ -30,14 +30,20 @@ internal sealed class AdmissionChain(
     public async Task<JsonObject> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, CancellationToken stop)
     {
         if (IsOwn(request)) return request.Object!;
+        Default(request);
+        var scaled = Scale(request);
+        var mutated = await _webhooks.Mutate(scaled, decode, Default, stop);
+        if (ReferenceEquals(mutated, scaled.Object)) return request.Object!;
+        return request.Subresource == "scale" ? ScaleSubresource.Replace(AsStored(request, request.Object!), mutated!) : mutated!;
+    }
+
+    /// <summary>What this server fills in itself: before the webhooks, and again where one of them has changed the object.</summary>
+    private void Default(AdmissionRequest request)
+    {
         _accounts.Default(request);
         _priorities.Default(request);
         Tolerations.Default(request);
         _limits.Default(request);
-        var scaled = Scale(request);
-        var mutated = await _webhooks.Mutate(scaled, decode, stop);
-        if (ReferenceEquals(mutated, scaled.Object)) return request.Object!;
-        return request.Subresource == "scale" ? ScaleSubresource.Replace(AsStored(request, request.Object!), mutated!) : mutated!;
     }
 
     /// <summary>Policies before webhooks: they ask nobody else. Quotas last: what is refused by another is not charged.</summary>
@@ -56,7 +62,7 @@ internal sealed class AdmissionChain(
     public async Task ValidateDelete(AdmissionRequest request, CancellationToken stop)
     {
         if (IsOwn(request)) return;
-        await _webhooks.Mutate(request, x => x, stop);
+        await _webhooks.Mutate(request, x => x, _ => { }, stop);
         await Validate(request, stop);
     }
 

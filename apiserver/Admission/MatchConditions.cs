@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.Api.Schema;
 using Declarative.ApiServer.Cel;
 using Declarative.ApiServer.Registry;
 
@@ -9,12 +10,25 @@ namespace Declarative.ApiServer.Admission;
 /// <summary>CEL conditions that a request must meet for a webhook or policy to be asked.</summary>
 internal sealed class MatchConditions
 {
+    private static readonly CelType RequestType = Record(
+        ("kind", Record(("group", CelType.String), ("version", CelType.String), ("kind", CelType.String))),
+        ("resource", Record(("group", CelType.String), ("version", CelType.String), ("resource", CelType.String))),
+        ("subResource", CelType.String),
+        ("requestKind", Record(("group", CelType.String), ("version", CelType.String), ("kind", CelType.String))),
+        ("requestResource", Record(("group", CelType.String), ("version", CelType.String), ("resource", CelType.String))),
+        ("requestSubResource", CelType.String), ("name", CelType.String), ("namespace", CelType.String), ("operation", CelType.String),
+        ("userInfo", Record(("username", CelType.String), ("uid", CelType.String), ("groups", CelType.ListOf(CelType.String)), ("extra", CelType.MapOf(CelType.String, CelType.ListOf(CelType.String))))),
+        ("dryRun", CelType.Bool), ("options", CelType.Dyn));
+
     private readonly List<(string Name, CelProgram Program)> _conditions = [];
+
+    /// <summary>Of <c>namespaceObject</c>.</summary>
+    public static CelType NamespaceType { get; } = CelSchema.Of(TypeTable.Type("core.v1.Namespace")!);
 
     /// <summary>What every expression of admission may name: object, oldObject, request and authorizer, and what <paramref name="more"/> adds.</summary>
     public static Dictionary<string, CelType> Types(params IEnumerable<(string Name, CelType Type)> more)
     {
-        var types = new Dictionary<string, CelType> { ["object"] = CelType.Dyn, ["oldObject"] = CelType.Dyn, ["request"] = CelType.Dyn, ["authorizer"] = CelType.Authorizer };
+        var types = new Dictionary<string, CelType> { ["object"] = CelType.Dyn, ["oldObject"] = CelType.Dyn, ["request"] = RequestType, ["authorizer"] = CelType.Authorizer };
         foreach (var (name, type) in more) types.Add(name, type);
         return types;
     }
@@ -34,6 +48,8 @@ internal sealed class MatchConditions
             Name = request.Key.Name,
         }),
     };
+
+    private static CelType Record(params (string Name, CelType Type)[] fields) => CelType.ObjectOf(name => Array.Find(fields, x => x.Name == name).Type);
 
     /// <param name="causes">Receives what is wrong with the conditions.</param>
     public static MatchConditions Read(JsonArray? list, Dictionary<string, CelType> types, string path, List<StatusCause> causes)

@@ -35,7 +35,7 @@ public sealed class Pki : IDisposable
     internal X509Certificate2 Serving { get; }
     internal IReadOnlyList<StaticToken> Tokens => _tokens;
 
-    /// <summary>Signs ServiceAccount tokens: <c>sa.key</c>.</summary>
+    /// <summary>Signs and verifies ServiceAccount tokens: <c>sa.key</c>, where older keys may stand behind the one that signs.</summary>
     internal Jwt AccountKeys { get; }
 
     /// <summary>PEM.</summary>
@@ -79,9 +79,7 @@ public sealed class Pki : IDisposable
             using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             PrivateFile.Write(path, made.ExportPkcs8PrivateKeyPem() + "\n");
         }
-        var key = ECDsa.Create();
-        key.ImportFromPem(File.ReadAllText(path));
-        return new(key);
+        return Jwt.Read(path, File.ReadAllText(path));
     }
 
     private static IReadOnlyList<StaticToken> OpenTokens(string path)

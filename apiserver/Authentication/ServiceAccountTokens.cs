@@ -23,7 +23,7 @@ internal sealed class ServiceAccountTokens(Jwt keys, string issuer, IApi api, Ti
 
     public string Issuer => issuer;
 
-    public JsonObject PublicKeys() => new() { ["keys"] = new JsonArray(keys.PublicKey()) };
+    public JsonObject PublicKeys() => new() { ["keys"] = new JsonArray([.. keys.PublicKeys()]) };
 
     /// <summary>Answers a TokenRequest for an account: the request with its status.</summary>
     /// <exception cref="ApiException">404 where account or bound object is absent, 409 where the bound object has another uid, 422 for a duration or reference that is none.</exception>

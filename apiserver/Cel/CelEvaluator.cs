@@ -46,6 +46,7 @@ internal sealed class CelEvaluator(IReadOnlyDictionary<string, object?> variable
             CelAuthorizer asks when select.Field == CelAuthorizer.RequestResource => (value = asks.Request is { } about ? new CelCheck(asks, about, CelKind.ResourceCheck) : throw new CelException("the request is about no resource")) is not null,
             CelObject json => json.TryGet(select.Field, out value),
             CelMap map => map.TryGet(select.Field, out value),
+            CelVariables named => named.TryGet(select.Field, out value),
             _ => throw new CelException($"no such overload: '{select.Field}' of a {CelValues.TypeOf(operand)}"),
         };
         if (select.Test) return found;

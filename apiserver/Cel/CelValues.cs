@@ -74,7 +74,7 @@ internal static class CelValues
         CelFormat => CelType.Format,
         CelType => CelType.Type,
         CelMap => CelType.MapOf(CelType.Dyn, CelType.Dyn),
-        CelObject => CelType.MapOf(CelType.String, CelType.Dyn),
+        CelObject or CelVariables => CelType.MapOf(CelType.String, CelType.Dyn),
         IReadOnlyList<object?> => CelType.ListOf(CelType.Dyn),
         _ => throw new InvalidOperationException(value.GetType().Name),
     };

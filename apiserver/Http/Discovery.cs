@@ -178,7 +178,7 @@ internal sealed class Discovery(IReadOnlyList<Kind> kinds)
         kinds.Where(x => x.Group == group && x.Version == version).OrderBy(x => x.Plural, StringComparer.Ordinal);
 
     private static IReadOnlyList<string> Verbs(Kind kind) =>
-        kind.Support == KindSupport.Review ? CreateOnly : kind.Group == "metrics.k8s.io" ? ReadOnly : kind.Equals(Kind.Namespace) ? OneByOne : AllVerbs;
+        kind.Support == KindSupport.Review ? CreateOnly : kind.Group == "metrics.k8s.io" || kind.Equals(Kind.ComponentStatus) ? ReadOnly : kind.Equals(Kind.Namespace) ? OneByOne : AllVerbs;
 
     private static string GroupVersion(string group, string version) => group.Length == 0 ? version : $"{group}/{version}";
 

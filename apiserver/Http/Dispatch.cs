@@ -32,6 +32,7 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
     private readonly HttpProxy _proxy = new(time);
     private readonly UsageAnswer _usage = new(agents, time);
     private readonly Health _health = new(options.Readiness);
+    private readonly ComponentAnswer _components = new(options.Readiness);
     private readonly Issuer _issuer = new(accounts);
     private readonly WatchTimes _watchTimes = new(options.WatchTimeMin, options.Random);
     private readonly ServedKinds _kinds = new(options.Kinds, options.Version);
@@ -200,6 +201,12 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         {
             if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "", path.Namespace ?? "", path.Name) is { } refused) throw refused;
             await _usage.Answer(exchange, api(User.ApiServer));
+            return;
+        }
+        if (path.Kind.Equals(Kind.ComponentStatus))
+        {
+            if (authorizer.Check(exchange.User, exchange.Verb, path.Kind, "", "", path.Name) is { } refused) throw refused;
+            await _components.Answer(exchange);
             return;
         }
         if (path.Subresource == "history")

@@ -7,8 +7,9 @@ internal static partial class Descriptions
 {
     private static readonly Dictionary<(string Type, string Field), string> Rows = Load();
 
+    /// <summary>An old version says what the stable one says, where both have the field.</summary>
     public static string Of(string type, string field) =>
-        Rows.TryGetValue((type, field), out var text) || (field.Length > 0 && Rows.TryGetValue(("*", field), out text))
+        Rows.TryGetValue((type, field), out var text) || Rows.TryGetValue((type.Replace(".v1beta1.", ".v1.", StringComparison.Ordinal), field), out text) || (field.Length > 0 && Rows.TryGetValue(("*", field), out text))
             ? text
             : Words(field.Length > 0 ? field : type[(type.LastIndexOf('.') + 1)..]);
 

@@ -22,6 +22,7 @@ internal static class SchemaNames
         {
             "meta" => "io.k8s.apimachinery.pkg.apis." + type,
             "apiextensions" => "io.k8s.apiextensions-apiserver.pkg.apis." + type,
+            "apiregistration" => "io.k8s.kube-aggregator.pkg.apis." + type,
             "declarative" => "mesos." + type,
             _ when IsGroup(type) => Reversed(type),
             _ => "io.k8s.api." + type,

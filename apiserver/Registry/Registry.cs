@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
@@ -17,9 +16,8 @@ namespace Declarative.ApiServer.Registry;
 /// The generic paths of the API, one function per verb, each to be read from top to bottom. What differs between kinds is the
 /// kind's <see cref="Strategy"/>.
 /// </summary>
-internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
+internal sealed partial class Registry(RevisionLog log, ApiServerOptions options, TimeProvider time, Random random)
 {
-    private static readonly TimeSpan BookmarkInterval = TimeSpan.FromSeconds(10);
     private const int NameAttemptsMax = 8;
     private readonly WriteContext _context = new(log, options, time, random);
     private readonly Conversion _conversion = new(options.Hook, random);
@@ -30,115 +28,6 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
 
     /// <summary>What is served now, with the kinds that definitions make.</summary>
     public CustomKinds Kinds => _context.Custom;
-
-    public async Task<Stored> Get(User user, ResourceKey key, string subresource)
-    {
-        Allow(user, "get", key, subresource);
-        key = Kinds.Resolve(key);
-        var stored = await _conversion.ToServed(Current(ServedVersions.StoredAs(key)).Stored, key.Kind, CancellationToken.None);
-        return subresource switch
-        {
-            "status" when key.Kind is CustomKind { HasStatus: false } => throw Status.PageNotFound(),
-            "scale" when key.Kind is CustomKind { Scale: null } => throw Status.PageNotFound(),
-            "" or "status" => ServedVersions.Served(stored, key.Kind),
-            "ephemeralcontainers" or "resize" or "approval" when key.Kind.Subresources.Contains(subresource) => stored,
-            "scale" => ScaleSubresource.Of(stored),
-            _ => throw Status.MethodNotAllowed($"{key.Kind.Plural}/{subresource} can not be read"),
-        };
-    }
-
-    public async Task<StoredList> List(User user, ListRequest request, CancellationToken stop)
-    {
-        Allow(user, "list", new(request.Kind, request.Namespace ?? "", ""), "");
-        if (request.Kind.Group == Kind.PodMetrics.Group) return await options.Usage(request, stop);
-        var served = Kinds.Resolve(request.Kind);
-        var list = Listing.Of(log, request with { Kind = ServedVersions.StoredAs(served) });
-        if (!served.IsBuiltIn) return list with { Items = await _conversion.ToServed(list.Items, served, CancellationToken.None) };
-        return ServedVersions.StoredAs(served) == served ? list : list with { Items = [.. list.Items.Select(x => ServedVersions.Served(x, served))] };
-    }
-
-    public IAsyncEnumerable<WatchEvent> Watch(User user, WatchRequest request, CancellationToken stop)
-    {
-        var stored = ServedVersions.StoredAs(request.Kind);
-        return stored == request.Kind ? Events(user, request, request.Kind, stop) : Served(user, request, stored, stop);
-    }
-
-    private async IAsyncEnumerable<WatchEvent> Served(User user, WatchRequest request, Kind stored, [EnumeratorCancellation] CancellationToken stop)
-    {
-        await foreach (var happened in Events(user, request with { Kind = stored }, request.Kind, stop))
-        {
-            yield return happened.Object is { } changed ? happened with { Object = ServedVersions.Served(changed, request.Kind) } : happened;
-        }
-    }
-
-    private async IAsyncEnumerable<WatchEvent> Events(User user, WatchRequest request, Kind asked, [EnumeratorCancellation] CancellationToken stop)
-    {
-        Allow(user, "watch", new(asked, request.Namespace ?? "", ""), "");
-        request = request with { Kind = Kinds.Resolve(request.Kind) };
-        var storedKind = CustomKind.StoredAs(request.Kind);
-        var selection = new Selection(request.Kind, request.Namespace, request.Labels, request.Fields);
-        var from = request.From ?? 0;
-        if (from == 0 || request.SendInitialEvents)
-        {
-            var (objects, revision) = log.Snapshot(storedKind);
-            from = revision;
-            var (first, last) = selection.PlacesIn(objects);
-            foreach (var item in objects.Range(first, last))
-            {
-                if (selection.Selects(item)) yield return new(WatchEventType.Added, item.Revision, await _conversion.ToServed(item.Stored, request.Kind, stop));
-            }
-            if (request.SendInitialEvents) yield return new(WatchEventType.Bookmark, revision, null, InitialEventsEnd: true);
-        }
-
-        using var cursor = log.Watch(storedKind, from, selection.Scope, request.IsQuick);
-        var told = from;
-        var stopped = Completion.New();
-        using var registration = stop.Register(() => stopped.TrySetResult());
-        // Not linked to stop: a cancelled delay completes on the thread pool, which would race with the end of the watch.
-        using var timers = new CancellationTokenSource();
-        var end = request.Timeout is { } timeout ? Task.WhenAny(Task.Delay(timeout, time, timers.Token), stopped.Task) : stopped.Task;
-        var every = request.BookmarkEvery ?? BookmarkInterval;
-        Task? bookmarkDue = null;
-        try
-        {
-            while (!end.IsCompleted)
-            {
-                var page = cursor.Read(out var changed);
-                foreach (var entry in page)
-                {
-                    if (selection.Event(entry) is not { } change) continue;
-                    yield return request.Kind.IsBuiltIn ? change : change with { Object = await _conversion.ToServed(change.Object!, request.Kind, stop) };
-                    told = change.Revision;
-                }
-                if (page.Count > 0) continue;
-                if (!request.Bookmarks)
-                {
-                    await Task.WhenAny(changed, end);
-                    continue;
-                }
-                if (bookmarkDue is { IsCompleted: true })
-                {
-                    bookmarkDue = null;
-                    if (cursor.Revision == told) continue;
-                    told = cursor.Revision;
-                    yield return new(WatchEventType.Bookmark, told, null);
-                    continue;
-                }
-                if (cursor.Revision == told && request.BookmarkEvery is not null)
-                {
-                    // Bookmarks that follow soon: the clock runs from the change. Once a minute it may run on.
-                    await Task.WhenAny(changed, log.Advanced(told), end);
-                    continue;
-                }
-                bookmarkDue ??= Task.Delay(every, time, timers.Token);
-                await Task.WhenAny(changed, bookmarkDue, end);
-            }
-        }
-        finally
-        {
-            timers.Cancel();
-        }
-    }
 
     /// <param name="mayNameRevision">A write that creates because there is nothing to change: what it was made from does not matter then.</param>
     /// <param name="attempt">A made-up name that is taken is made up again (Kubernetes: RetryGenerateName).</param>
@@ -311,61 +200,6 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         await Admission.Validate(request, stop);
     }
 
-    /// <summary>The changes of an object, there or deleted, the latest first; who may read the object may read what it was.</summary>
-    /// <param name="before">Only changes of a lower revision; 0 = all.</param>
-    public async Task<IReadOnlyList<HistoryRecord>> ReadHistory(User user, ResourceKey key, int limit, long before, CancellationToken stop)
-    {
-        Allow(user, "get", key, "");
-        key = Kinds.Resolve(key);
-        var kept = log.History ?? throw Status.MethodNotAllowed("this API server keeps no history: its journal has the present alone");
-        await log.Fresh(stop);
-        var served = new List<HistoryRecord>();
-        foreach (var record in await kept.Read(CustomKind.StoredAs(ServedVersions.StoredAs(key)), limit, before, stop))
-        {
-            var stored = new Stored(ServedVersions.StoredAs(key), "", record.Revision, StoredJson.WithRevision(record.Json.Span, record.Revision));
-            served.Add(record with { Json = ServedVersions.Served(await _conversion.ToServed(stored, key.Kind, stop), key.Kind).Json });
-        }
-        return served;
-    }
-
-    /// <summary>Removes what has outlived its time: events, and old states of objects. Ends when stopped.</summary>
-    public async Task KeepHouse(CancellationToken stop)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stop))
-            {
-                try
-                {
-                    await ExpireEvents(stop);
-                }
-                catch (ApiException e) when (e.IsRetryable)
-                {
-                    // A store that takes nothing now, as every write is told: what has expired goes at a later tick.
-                }
-                await ForgetHistory(stop);
-            }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            return;
-        }
-    }
-
-    private async Task ForgetHistory(CancellationToken stop)
-    {
-        if (log.History is not { } history) return;
-        try
-        {
-            await history.Trim(time.GetUtcNow() - options.HistoryKeptFor, options.HistoryBytesMax, stop);
-        }
-        catch (JournalException)
-        {
-            // A disk that is full or broken, as every write is told; what is too old goes at a later tick.
-        }
-    }
-
     /// <summary>
     /// Reads, lets <paramref name="change"/> compute the wanted object, and stores it if nothing else was stored meanwhile; else again,
     /// unless the wanted object names the revision it was made from.
@@ -500,17 +334,5 @@ internal sealed class Registry(RevisionLog log, ApiServerOptions options, TimePr
         if (key.Kind.Support == KindSupport.Stored || write.Subresource.Length > 0 || (old is not null && JsonNode.DeepEquals(old["spec"], wanted["spec"]))) return;
         var type = TypeTable.Kind(key.Kind.Group, key.Kind.Version, key.Kind.Name);
         foreach (var warning in NoEffect.In(type, wanted, "").Take(Limits.WarningsMax)) warnings.Add(warning);
-    }
-
-    private async Task ExpireEvents(CancellationToken stop)
-    {
-        var oldest = time.GetUtcNow() - options.EventsKeptFor;
-        foreach (var (_, item) in log.Snapshot(Kind.Event).Objects)
-        {
-            var last = item.Field("lastTimestamp");
-            if (last.Length == 0) last = item.Field("metadata.creationTimestamp");
-            if (!DateTimeOffset.TryParse(last, System.Globalization.CultureInfo.InvariantCulture, out var seen) || seen > oldest) continue;
-            await log.Commit(new(item.Stored.Key, item.Stored.Uid, item.Revision, null, Canonical.Bytes(Canonical.Parse(item.Stored.Json), Kind.Event)), stop);
-        }
     }
 }

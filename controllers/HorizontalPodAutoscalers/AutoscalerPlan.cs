@@ -46,6 +46,17 @@ internal sealed class AutoscalerPlan(HorizontalPodAutoscaler autoscaler, ReadOnl
         return Ended();
     }
 
+    /// <summary>Other autoscalers would scale the same pods: none of them does.</summary>
+    /// <param name="all">Of one namespace, this one too.</param>
+    public Plan WithOthers(ScaleTarget target, IReadOnlyList<ObjectName> all)
+    {
+        Found(target);
+        var error = $"pods by selector {target.Selector} are controlled by multiple HPAs: [{string.Join(' ', all.Select(x => $"{{{x.Name} {x.Namespace}}}"))}]";
+        Warn("AmbiguousSelector", error);
+        Say(Active, false, "AmbiguousSelector", error);
+        return Ended();
+    }
+
     /// <param name="pods">null where <see cref="AsksMetrics"/> says that they are not needed.</param>
     public Plan Of(ScaleTarget target, TargetPods? pods)
     {

@@ -19,6 +19,7 @@ internal static class HorizontalPodAutoscalerController
     public static Task Run(IApi api, AutoscalerOptions options, TimeProvider time, Random random, ILogger logger, CancellationToken stop)
     {
         var histories = new ConcurrentDictionary<string, ScalingHistory>(StringComparer.Ordinal);
+        var selectors = new ConcurrentDictionary<ObjectName, LabelSelector>();
         var autoscalers = new Informer<HorizontalPodAutoscaler>(api, Kind.HorizontalPodAutoscaler, HorizontalPodAutoscaler.Read, time, random) { KeepJson = true, Logger = logger };
         var controller = new Controller<ObjectName>(Name, api, time, Compute)
         {
@@ -28,7 +29,11 @@ internal static class HorizontalPodAutoscalerController
         };
         autoscalers.OnChange(change =>
         {
-            if (change.Old is { } old && change.New?.Uid != old.Uid) histories.TryRemove(old.Uid, out _);
+            if (change.Old is { } old && change.New?.Uid != old.Uid)
+            {
+                histories.TryRemove(old.Uid, out _);
+                selectors.TryRemove(ObjectName.Of(old), out _);
+            }
             if (change.New is { } added && change.Old?.Uid != added.Uid) controller.Queue.Add(ObjectName.Of(added));
         });
         return controller.Run(stop);
@@ -40,13 +45,18 @@ internal static class HorizontalPodAutoscalerController
             var (target, error) = await ScaleTarget.Read(api, key.Namespace, autoscaler.Spec.ScaleTargetRef, stopped);
             var pods = (TargetPods?)null;
             var selectorError = (string?)null;
-            if (target is not null && AutoscalerPlan.AsksMetrics(autoscaler, target)) (pods, selectorError) = await Pods(key.Namespace, target.Selector, stopped);
+            if (target is not null && AutoscalerPlan.AsksMetrics(autoscaler, target)) (pods, selectorError) = await Pods(key, target.Selector, stopped);
             var plan = new AutoscalerPlan(autoscaler, entry.Json, histories.GetOrAdd(entry.Uid, _ => new()), options, time.GetUtcNow());
             if (target is null) return plan.WithoutTarget(error);
+            if (pods is not null && Selecting(pods) is { Count: > 1 } several) return plan.WithOthers(target, several);
             return selectorError is null ? plan.Of(target, pods) : plan.WithoutSelector(target, selectorError);
         }
 
-        async Task<(TargetPods?, string?)> Pods(string ns, string selector, CancellationToken stopped)
+        // Those whose last selector selects one of the pods.
+        List<ObjectName> Selecting(TargetPods pods) =>
+            [.. selectors.Where(x => x.Key.Namespace == pods.Namespace && pods.Pods.Any(pod => x.Value.Matches(pod.Metadata.Labels))).Select(x => x.Key).OrderBy(x => x.Name, StringComparer.Ordinal)];
+
+        async Task<(TargetPods?, string?)> Pods(ObjectName of, string selector, CancellationToken stopped)
         {
             if (selector.Length == 0) return (null, "");
             LabelSelector parsed;
@@ -58,7 +68,8 @@ internal static class HorizontalPodAutoscalerController
             {
                 return (null, e.Message);
             }
-            return (await TargetPods.Read(api, ns, parsed, stopped), null);
+            selectors[of] = parsed;
+            return (await TargetPods.Read(api, of.Namespace, parsed, stopped), null);
         }
     }
 }

@@ -11,6 +11,9 @@ namespace Declarative.Controllers.HorizontalPodAutoscalers;
 /// <param name="Error">What failed; "" = nothing.</param>
 internal sealed record MetricReading(string Name, int Replicas, JsonObject Current, string Reason = "", string Error = "")
 {
+    /// <summary>Metrics of applications come from an adapter, which is an aggregated API server: there is none here. In the words of Kubernetes' controller without one.</summary>
+    private const string NoCustomMetrics = "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered";
+
     public bool IsValid => Reason.Length == 0;
 
     public static MetricReading Of(MetricSpec metric, int current, TargetPods pods, Tolerances tolerances, ReplicaCalculator calculator) => metric switch
@@ -18,9 +21,11 @@ internal sealed record MetricReading(string Name, int Replicas, JsonObject Curre
         { Type: "Resource", Resource: { } source } => OfResource(new() { Name = source.Name, Target = source.Target }, "Resource", "resource", $"{source.Name} resource", current, pods, tolerances, calculator),
         { Type: "ContainerResource", ContainerResource: { } source } =>
             OfResource(source, "ContainerResource", "containerResource", $"{source.Name} container resource", current, pods, tolerances, calculator),
-        { Type: "Pods", Pods.Metric.Name: var name } => NotServed("Pods", name, "custom"),
-        { Type: "Object", Object.Metric.Name: var name } => NotServed("Object", name, "custom"),
-        { Type: "External", External.Metric.Name: var name } => NotServed("External", name, "external"),
+        { Type: "Pods", Pods.Metric.Name: var name } => Failed("FailedGetPodsMetric", $"unable to get metric {name}: {NoCustomMetrics}"),
+        { Type: "Object", Object: { Metric.Name: var name, DescribedObject: var about } } =>
+            Failed("FailedGetObjectMetric", $"unable to get metric {name}: {about.Kind} on {pods.Namespace} {about.Name}/{NoCustomMetrics}"),
+        { Type: "External", External.Metric.Name: var name } => Failed("FailedGetExternalMetric",
+            $"unable to get external metric {pods.Namespace}/{name}: unable to fetch metrics from external metrics API: the server could not find the requested resource (get {name}.external.metrics.k8s.io)"),
         _ => Failed("InvalidMetricSourceType", $"unknown metric source type {metric.Type}"),
     };
 
@@ -43,10 +48,6 @@ internal sealed record MetricReading(string Name, int Replicas, JsonObject Curre
         if (source.Container.Length > 0) row["container"] = source.Container;
         return new(byAverage ? name : name + " utilization (percentage of request)", proposal.Replicas, new() { ["type"] = type, [member] = row });
     }
-
-    /// <summary>Nothing here serves metrics of applications.</summary>
-    private static MetricReading NotServed(string type, string name, string api) =>
-        Failed($"FailedGet{type}Metric", $"unable to get metric {name}: unable to fetch metrics from {api} metrics API: no {api}.metrics.k8s.io is served here");
 
     // Kubernetes leaves a row without a type in the place of a metric that can not be read, so that the rows stay those of spec.metrics.
     private static MetricReading Failed(string reason, string error) => new("", 0, new() { ["type"] = "" }, reason, error);

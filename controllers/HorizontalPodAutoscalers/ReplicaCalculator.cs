@@ -33,7 +33,8 @@ internal sealed class ReplicaCalculator(AutoscalerOptions options, DateTimeOffse
         foreach (var pod in pods)
         {
             var sum = 0L;
-            foreach (var x in pod.Spec.Containers)
+            // An init container that goes on is one of them.
+            foreach (var x in pod.Spec.Containers.Concat(pod.Spec.InitContainers.Where(x => x.RestartPolicy == "Always")))
             {
                 if (container.Length > 0 && x.Name != container) continue;
                 if (!x.Resources.Requests.TryGetValue(resource, out var request)) return Proposal.Failed($"missing request for {resource} in container {x.Name} of Pod {pod.Name}");

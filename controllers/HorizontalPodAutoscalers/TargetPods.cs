@@ -6,14 +6,14 @@ namespace Declarative.Controllers.HorizontalPodAutoscalers;
 
 /// <summary>The pods of a target and what they use, as far as anybody tells.</summary>
 /// <param name="UsageError">Why nothing is told of any; "" where something is.</param>
-internal sealed record TargetPods(IReadOnlyList<Pod> Pods, IReadOnlyList<PodMetrics> Usage, string UsageError)
+internal sealed record TargetPods(string Namespace, IReadOnlyList<Pod> Pods, IReadOnlyList<PodMetrics> Usage, string UsageError)
 {
     /// <summary>Both are asked for when an autoscaler is looked at, so that a platform without autoscalers follows no pods for them.</summary>
     public static async Task<TargetPods> Read(IApi api, string ns, LabelSelector selector, CancellationToken stop)
     {
         var pods = await api.List(new(Kind.Pod, ns) { Labels = selector }, stop);
         var (usage, error) = await Told(api, ns, selector, stop);
-        return new([.. pods.Items.Select(x => Pod.Read(x.Json))], usage, error);
+        return new(ns, [.. pods.Items.Select(x => Pod.Read(x.Json))], usage, error);
     }
 
     private static async Task<(IReadOnlyList<PodMetrics>, string)> Told(IApi api, string ns, LabelSelector selector, CancellationToken stop)

@@ -61,14 +61,6 @@ public sealed class SchemaTableTests
     }
 
     [Fact]
-    public void The_table_has_every_stable_kind_that_is_served()
-    {
-        // Beta versions beside a stable one, and the metrics group, are in no table: they are stored as they come.
-        var missing = Kind.All.Where(kind => TypeTable.Kind(kind.Group, kind.Version, kind.Name) == TypeTable.Unknown && !kind.Version.Contains("beta"));
-        Assert.Equal(["apiregistration.k8s.io/v1 APIService"], missing.Select(kind => kind.ToString()));
-    }
-
-    [Fact]
     public void Type_names_and_kinds_map_both_ways()
     {
         foreach (var kind in Kind.All)

@@ -57,24 +57,6 @@ public sealed class DifferencesTests : IAsyncLifetime
         Assert.Contains("nothing acts on it here", Assert.Single(warnings), StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("", "componentstatuses")]
-    [InlineData("apiregistration.k8s.io", "apiservices")]
-    public async Task What_the_server_says_otherwise_is_no_object(string group, string plural) =>
-        Assert.Empty((await _api.Admin.List(new(Kind.Find(group, "v1", plural)!), TestContext.Current.CancellationToken)).Items);
-
-    [Fact]
-    public async Task A_policy_is_checked_when_it_is_written()
-    {
-        Assert.Null((await Create(Kind.ValidatingAdmissionPolicy, Policy("object.spec.replicas > 1")))["status"]?["typeChecking"]);
-        Assert.Contains("compilation failed", (await Assert.ThrowsAsync<ApiException>(() => Create(Kind.ValidatingAdmissionPolicy, Policy("object.")))).Message, StringComparison.Ordinal);
-
-        static string Policy(string expression) => $$$"""
-            {"metadata":{"name":"p"},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["deployments"]}]},
-             "validations":[{"expression":"{{{expression}}}"}]}}
-            """;
-    }
-
     private async Task<JsonNode> Create(Kind kind, string json) =>
         JsonNode.Parse((await _api.Admin.Create(ResourceKey.Of(kind, "default", ""), Encoding.UTF8.GetBytes(json), stop: TestContext.Current.CancellationToken)).Json.Span)!;
 }

@@ -71,6 +71,14 @@ public sealed class OpenApiKubectlTests : IAsyncLifetime
         Assert.True(code == 0, text);
         Assert.Contains("PORT_NAME", text);
 
+        (code, text) = await Run(kubectl, "explain cronjobs.spec.schedule --api-version=batch/v1beta1");
+        Assert.True(code == 0, text);
+        Assert.Contains("string", text);
+
+        (code, text) = await Run(kubectl, "explain ingresses.spec.rules.http.paths.backend --api-version=networking.k8s.io/v1beta1");
+        Assert.True(code == 0, text);
+        Assert.Contains("servicePort", text);
+
         (code, text) = await Run(kubectl, "explain pod.spec.nope");
         Assert.NotEqual(0, code);
         Assert.Contains("does not exist", text);

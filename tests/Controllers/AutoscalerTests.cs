@@ -171,16 +171,37 @@ public sealed class AutoscalerTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("""{"type":"Pods","pods":{"metric":{"name":"rps"},"target":{"type":"AverageValue","averageValue":"1k"} } }""", "FailedGetPodsMetric")]
-    [InlineData("""{"type":"External","external":{"metric":{"name":"queue"},"target":{"type":"Value","value":"5"} } }""", "FailedGetExternalMetric")]
-    [InlineData("""{"type":"Object","object":{"metric":{"name":"hits"},"describedObject":{"kind":"Service","name":"web"},"target":{"type":"Value","value":"5"} } }""", "FailedGetObjectMetric")]
-    [InlineData("""{"type":"ContainerResource","containerResource":{"name":"memory","container":"none","target":{"type":"Utilization","averageUtilization":50} } }""", "FailedGetContainerResourceMetric")]
-    public async Task Metrics_that_are_not_served_are_named(string metric, string reason)
+    [InlineData("""{"type":"Pods","pods":{"metric":{"name":"rps"},"target":{"type":"AverageValue","averageValue":"1k"} } }""", "FailedGetPodsMetric", "unable to get metric rps: unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered")]
+    [InlineData("""{"type":"External","external":{"metric":{"name":"queue"},"target":{"type":"Value","value":"5"} } }""", "FailedGetExternalMetric", "unable to get external metric default/queue: unable to fetch metrics from external metrics API: the server could not find the requested resource (get queue.external.metrics.k8s.io)")]
+    [InlineData("""{"type":"Object","object":{"metric":{"name":"hits"},"describedObject":{"kind":"Service","name":"web"},"target":{"type":"Value","value":"5"} } }""", "FailedGetObjectMetric", "unable to get metric hits: Service on default web/unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered")]
+    [InlineData("""{"type":"ContainerResource","containerResource":{"name":"memory","container":"none","target":{"type":"Utilization","averageUtilization":50} } }""", "FailedGetContainerResourceMetric", "")]
+    public async Task Metrics_that_are_not_served_are_named(string metric, string reason, string why)
     {
         await Web(2, 2);
         await Autoscale(metric);
-        Assert.Equal("False", (string?)Condition(await Status("ScalingActive", reason), "ScalingActive")["status"]);
+        var condition = Condition(await Status("ScalingActive", reason), "ScalingActive");
+        Assert.Equal("False", (string?)condition["status"]);
+        if (why.Length > 0) Assert.Equal("the HPA was unable to compute the replica count: " + why, (string?)condition["message"]);
         Assert.Equal(2, await Replicas());
+    }
+
+    [Fact]
+    public async Task Of_several_for_the_same_pods_none_scales()
+    {
+        await Web(2, 2);
+        await Autoscale(Percent(40));
+        await Event("SuccessfulRescale", "New size: 4; reason: memory resource utilization (percentage of request) above target");
+        await Create(Kind.Deployment, Cluster.WebDeployment(1).Replace("\"name\":\"web\"", "\"name\":\"twin\"", StringComparison.Ordinal));
+        await Create(Kind.HorizontalPodAutoscaler, $$"""{"metadata":{"name":"other"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"twin"},"maxReplicas":4,"metrics":[{{Percent(40)}}]} }""");
+        const string Why = "pods by selector app=web are controlled by multiple HPAs: [{other default} {web default}]";
+        var status = await Status("ScalingActive", "AmbiguousSelector");
+        Assert.Equal(("False", Why), ((string?)Condition(status, "ScalingActive")["status"], (string?)Condition(status, "ScalingActive")["message"]));
+        await Event("AmbiguousSelector", Why);
+        Assert.Equal(1, Deployment.Read((await Api.Get(ResourceKey.Of(Kind.Deployment, "default", "twin"), stop: Stop)).Json).Spec.Replicas);
+
+        // And when there is one again.
+        await Api.Delete(ResourceKey.Of(Kind.HorizontalPodAutoscaler, "default", "other"), stop: Stop);
+        await Status("ScalingActive", "ValidMetricFound");
     }
 
     [Fact]

@@ -20,7 +20,7 @@ internal sealed class Policy
         Match = RequestMatch.Read(spec.Object("matchConstraints") ?? [], "resourceRules");
         Fails = spec.Text("failurePolicy") != "Ignore";
         ParamKind = spec.Object("paramKind") is { } kind ? (kind.Text("apiVersion"), kind.Text("kind")) : null;
-        var types = MatchConditions.Types(("namespaceObject", CelType.Dyn), ("params", CelType.Dyn));
+        var types = MatchConditions.Types(("namespaceObject", MatchConditions.NamespaceType), ("params", CelType.Dyn));
         if (ParamKind is null) types.Remove("params");
         Conditions = MatchConditions.Read(spec.List("matchConditions"), types, "spec.matchConditions", causes);
         Variables(spec.List("variables"), types, causes);
@@ -49,24 +49,8 @@ internal sealed class Policy
     /// <param name="causes">Receives what is wrong with it.</param>
     public static Policy Read(JsonObject json, List<StatusCause> causes) => new(json, causes);
 
-    /// <summary>Evaluates <c>variables</c> in their order, each seeing those before it.</summary>
-    /// <exception cref="CelException">A variable has no value.</exception>
-    public void Bind(Dictionary<string, object?> values, CelMeter meter)
-    {
-        var variables = new CelMap();
-        values["variables"] = variables;
-        foreach (var (name, program) in _variables)
-        {
-            try
-            {
-                variables.Add(name, program.Evaluate(values, meter));
-            }
-            catch (CelException e) when (e is not CelCostException)
-            {
-                throw new CelException($"variable '{name}': {e.Message}");
-            }
-        }
-    }
+    /// <summary>Makes <c>variables</c> known to the expressions that are evaluated with these values.</summary>
+    public void Bind(Dictionary<string, object?> values, CelMeter meter) => values["variables"] = new CelVariables(_variables, values, meter);
 
     private void Variables(JsonArray? list, Dictionary<string, CelType> types, List<StatusCause> causes)
     {
@@ -88,7 +72,8 @@ internal sealed class Policy
         if (rule.Text("expression").Length == 0) causes.Add(Metadata.Required($"{path}.expression", "expression is not specified"));
         else if (MatchConditions.Compile(rule.Text("expression"), types, CelType.Bool, $"{path}.expression", causes) is { } program)
         {
-            var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, types, CelType.String, $"{path}.messageExpression", causes) : null;
+            var known = types.Where(x => x.Key != "authorizer").ToDictionary(); // a text asks for no rights
+            var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, known, CelType.String, $"{path}.messageExpression", causes) : null;
             _rules.Add(new(_rules.Count, program, rule.Text("message").Trim(), message, rule.Text("reason") is { Length: > 0 } reason ? reason : StatusReason.Invalid));
         }
         if (rule.Text("message").Contains('\n', StringComparison.Ordinal)) causes.Add(Metadata.Invalid($"{path}.message", rule.Text("message"), "message must not contain line breaks"));
@@ -113,4 +98,24 @@ internal sealed class Policy
 }
 
 /// <param name="Index">Among the policy's validations.</param>
-internal sealed record PolicyRule(int Index, CelProgram Program, string Message, CelProgram? MessageProgram, string Reason);
+internal sealed record PolicyRule(int Index, CelProgram Program, string Message, CelProgram? MessageProgram, string Reason)
+{
+    /// <summary>Kubernetes' bound for what a messageExpression gives.</summary>
+    private const int MessageBytesMax = 5 * 1024;
+
+    /// <summary>What a failure says: the messageExpression's one line; where that fails, is empty, too long or has several lines, the message that is written.</summary>
+    public string MessageOf(Dictionary<string, object?> values, CelMeter meter)
+    {
+        var given = Message.Length > 0 ? Message : $"failed expression: {Program.Text.Trim()}";
+        if (MessageProgram is null) return given;
+        try
+        {
+            var text = (MessageProgram.Evaluate(values, meter) as string ?? "").Trim();
+            return text.Length > 0 && !text.Contains('\n', StringComparison.Ordinal) && System.Text.Encoding.UTF8.GetByteCount(text) <= MessageBytesMax ? text : given;
+        }
+        catch (CelException)
+        {
+            return given;
+        }
+    }
+}

@@ -5,7 +5,6 @@ using Declarative.Api.Objects;
 using Declarative.ApiServer.Cel;
 using Declarative.ApiServer.CustomResources;
 using Declarative.ApiServer.Registry;
-using Declarative.ApiServer.Registry.Versions;
 using Declarative.ApiServer.Storage;
 
 namespace Declarative.ApiServer.Admission.Policies;
@@ -23,25 +22,27 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User,
         var inForce = InForce();
         if (inForce.Count == 0 || !Webhooks.WebhookCalls.Concerns(request.Key.Kind)) return;
         JsonObject? described = null;
+        var judgement = new PolicyJudgement(request);
         foreach (var (policy, binding) in inForce)
         {
             if (policy.Match.Find(request, log, kinds.All) is null || binding.Match?.Find(request, log, kinds.All) is null && binding.Match is not null) continue;
             described ??= request.Describe("", request.Key.Kind);
-            Check(request, policy, binding, described);
+            Check(request, policy, binding, described, judgement);
         }
+        judgement.Tell();
     }
 
-    private void Check(AdmissionRequest request, Policy policy, PolicyBinding binding, JsonObject described)
+    private void Check(AdmissionRequest request, Policy policy, PolicyBinding binding, JsonObject described, PolicyJudgement judgement)
     {
-        // A binding that names no parameters leaves them null.
-        List<JsonObject?> given = policy.ParamKind is { } kind && binding.Param is not null ? [.. Params(request, kind, binding)] : [null];
-        if (given.Count == 0)
+        var paramKind = policy.ParamKind is { } named ? kinds.FindByName(named.ApiVersion, named.Kind) : null;
+        if (policy.ParamKind is { } unknown && paramKind is null)
         {
-            // Whatever the binding's actions are: it is wrongly configured, and nothing was judged.
-            if (!binding.Param!.DeniesWithout || !policy.Fails) return;
-            throw Denied(request, policy, binding, "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction", StatusReason.Invalid);
+            judgement.Misconfigured(policy, null, $"failed to find resource referenced by paramKind: '{unknown.ApiVersion}, Kind={unknown.Kind}'");
+            return;
         }
-        foreach (var param in given)
+        var given = PolicyParams.Of(log, paramKind, binding, request.Key.Namespace);
+        if (given.Error.Length > 0) judgement.Misconfigured(policy, binding, given.Error);
+        foreach (var param in given.Objects)
         {
             var values = MatchConditions.Values(request, described, allows);
             values["params"] = CelValues.FromJson(param, CelType.Dyn);
@@ -50,20 +51,20 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User,
             try
             {
                 if (!policy.Conditions.Hold(values)) continue;
-                policy.Bind(values, meter);
             }
             catch (CelException e)
             {
-                if (policy.Fails) Failed(request, policy, binding, e.Message, StatusReason.Invalid);
+                if (policy.Fails) judgement.Failed(policy, binding, e.Message);
                 continue;
             }
-            Annotate(request, policy, binding, values, meter);
-            foreach (var rule in policy.Rules) Check(request, policy, binding, rule, values, meter);
+            policy.Bind(values, meter);
+            Annotate(request, policy, binding, values, meter, judgement);
+            foreach (var rule in policy.Rules) Check(policy, binding, rule, values, meter, judgement);
         }
     }
 
     // Whatever the binding's actions are: they are about failures.
-    private static void Annotate(AdmissionRequest request, Policy policy, PolicyBinding binding, Dictionary<string, object?> values, CelMeter meter)
+    private static void Annotate(AdmissionRequest request, Policy policy, PolicyBinding binding, Dictionary<string, object?> values, CelMeter meter, PolicyJudgement judgement)
     {
         foreach (var (key, program) in policy.AuditAnnotations)
         {
@@ -75,12 +76,12 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User,
             }
             catch (CelException e)
             {
-                if (policy.Fails) Failed(request, policy, binding, $"audit annotation '{key}' resulted in error: {e.Message}", StatusReason.Invalid);
+                if (policy.Fails) judgement.Failed(policy, binding, $"audit annotation '{key}' resulted in error: {e.Message}");
             }
         }
     }
 
-    private static void Check(AdmissionRequest request, Policy policy, PolicyBinding binding, PolicyRule rule, Dictionary<string, object?> values, CelMeter meter)
+    private static void Check(Policy policy, PolicyBinding binding, PolicyRule rule, Dictionary<string, object?> values, CelMeter meter, PolicyJudgement judgement)
     {
         try
         {
@@ -88,62 +89,14 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User,
         }
         catch (CelException e)
         {
-            if (policy.Fails) Failed(request, policy, binding, $"expression '{rule.Program.Text}' resulted in error: {e.Message}", StatusReason.Invalid, rule.Index);
+            if (policy.Fails) judgement.Failed(policy, binding, $"expression '{rule.Program.Text}' resulted in error: {e.Message}", index: rule.Index);
             return;
         }
-        Failed(request, policy, binding, Message(rule, values, meter), rule.Reason, rule.Index);
-    }
-
-    private static string Message(PolicyRule rule, Dictionary<string, object?> values, CelMeter meter)
-    {
-        var given = rule.Message.Length > 0 ? rule.Message : $"failed expression: {rule.Program.Text.Trim()}";
-        if (rule.MessageProgram is null) return given;
-        try
-        {
-            return rule.MessageProgram.Evaluate(values, meter) is string { Length: > 0 } text && !text.Contains('\n', StringComparison.Ordinal) ? text : given;
-        }
-        catch (CelException)
-        {
-            return given; // As Kubernetes does: a message that fails falls back on the one that is written.
-        }
-    }
-
-    private static void Failed(AdmissionRequest request, Policy policy, PolicyBinding binding, string message, string reason, int index = 0)
-    {
-        if (binding.Actions.Contains("Audit") && request.AuditAnnotations is { } annotations) PolicyAudit.Failure(annotations, policy, binding, index, message);
-        if (binding.Actions.Contains("Warn") && request.Warnings is { Count: < Limits.WarningsMax } warnings)
-        {
-            warnings.Add($"Validation failed for ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}': {message}");
-        }
-        if (binding.Actions.Contains("Deny")) throw Denied(request, policy, binding, message, reason);
-    }
-
-    private static ApiException Denied(AdmissionRequest request, Policy policy, PolicyBinding binding, string message, string reason)
-    {
-        var why = $"ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}' denied request: {message}";
-        var code = reason switch { StatusReason.Unauthorized => 401, StatusReason.Forbidden => 403, StatusReason.TooLarge => 413, _ => 422 };
-        var forbidden = Status.Forbidden(request.Key.Kind, request.Key.Name, why).Status;
-        return new ApiException(forbidden with { Code = code, Reason = reason, Causes = [new("", why, "")] });
+        judgement.Failed(policy, binding, rule.MessageOf(values, meter), rule.Reason, rule.Index);
     }
 
     private JsonObject? NamespaceOf(AdmissionRequest request) =>
         request.Key.Kind.Namespaced && log.Get(new(Kind.Namespace, "", request.Key.Namespace)) is { } ns ? Canonical.Parse(ns.Stored.Json) : null;
-
-    private IEnumerable<JsonObject> Params(AdmissionRequest request, (string ApiVersion, string Kind) named, PolicyBinding binding)
-    {
-        if (binding.Param is not { } wanted || kinds.FindByName(named.ApiVersion, named.Kind) is not { } kind) yield break;
-        var stored = CustomKind.StoredAs(ServedVersions.StoredAs(kind));
-        var ns = !kind.Namespaced ? "" : wanted.Namespace.Length > 0 ? wanted.Namespace : request.Key.Namespace;
-        if (wanted.Selector is null)
-        {
-            if (log.Get(new(stored, ns, wanted.Name)) is { } one) yield return Canonical.Parse(one.Stored.Json);
-            yield break;
-        }
-        foreach (var (name, item) in log.Snapshot(stored).Objects)
-        {
-            if (name.Namespace == ns && wanted.Selector.Matches(item.Labels)) yield return Canonical.Parse(item.Stored.Json);
-        }
-    }
 
     private IReadOnlyList<(Policy, PolicyBinding)> InForce()
     {

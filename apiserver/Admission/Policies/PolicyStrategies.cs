@@ -46,6 +46,9 @@ internal sealed class PolicyStrategy : Strategy
         }
         Policy.Read(json, causes);
     }
+
+    /// <summary>Kubernetes has a controller for it, which looks at each new generation.</summary>
+    public override void Allocate(JsonObject json, JsonObject? old, WriteContext context) => TypeChecking.Set(json, context.Custom);
 }
 
 internal sealed class PolicyBindingStrategy : Strategy

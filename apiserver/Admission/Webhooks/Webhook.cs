@@ -12,8 +12,9 @@ internal sealed class Webhook
 {
     private const int DefaultSeconds = 10;
 
-    private Webhook(JsonObject json)
+    private Webhook(string configuration, JsonObject json)
     {
+        Configuration = configuration;
         Name = json.Text("name");
         Target = ClientConfig.Read(json.Object("clientConfig") ?? []);
         Match = RequestMatch.Read(json, "rules");
@@ -25,6 +26,8 @@ internal sealed class Webhook
         Reinvokes = json.Text("reinvocationPolicy") == "IfNeeded";
     }
 
+    /// <summary>The name of the object that it stands in.</summary>
+    public string Configuration { get; }
     public string Name { get; }
     public HookTarget Target { get; }
     public RequestMatch Match { get; }
@@ -38,7 +41,7 @@ internal sealed class Webhook
     /// <summary>Called once more where the object was changed after it.</summary>
     public bool Reinvokes { get; }
 
-    public static IEnumerable<Webhook> Read(JsonObject configuration) => configuration.List("webhooks")?.OfType<JsonObject>().Select(x => new Webhook(x)) ?? [];
+    public static IEnumerable<Webhook> Read(JsonObject configuration) => configuration.List("webhooks")?.OfType<JsonObject>().Select(x => new Webhook(Metadata.Name(configuration), x)) ?? [];
 }
 
 /// <summary>The webhooks of all stored configurations of a kind in the order of their calls: by the configuration's name, then as it lists them.</summary>

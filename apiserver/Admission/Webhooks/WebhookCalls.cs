@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -19,30 +20,44 @@ namespace Declarative.ApiServer.Admission.Webhooks;
 /// </summary>
 internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Func<User, AccessQuestion, bool> allows, Random random)
 {
+    private const int Rounds = 2;
     private readonly WebhookTable _mutating = new(log, Kind.MutatingWebhookConfiguration);
     private readonly WebhookTable _validating = new(log, Kind.ValidatingWebhookConfiguration);
 
     /// <summary>Configurations of webhooks and policies are shown to none: a wrong one could else never be mended.</summary>
     public static bool Concerns(Kind kind) => kind.Group != "admissionregistration.k8s.io";
 
-    /// <summary>The object as the mutating webhooks leave it.</summary>
+    /// <summary>
+    /// The object as the mutating webhooks leave it. Where one has changed it, what this server fills in is filled in again, and those that ask for it
+    /// (reinvocationPolicy IfNeeded) are called once more if the object is no longer as they left it.
+    /// </summary>
     /// <param name="decode">Reads a changed object as a write of its kind: fields it does not have go, defaults come.</param>
-    public async Task<JsonObject?> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, CancellationToken stop)
+    /// <param name="fill">Fills in what the server itself does, in the request's object.</param>
+    public async Task<JsonObject?> Mutate(AdmissionRequest request, Func<JsonObject, JsonObject> decode, Action<AdmissionRequest> fill, CancellationToken stop)
     {
         var hooks = _mutating.All;
         if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return request.Object;
         var left = new Dictionary<Webhook, JsonObject?>(ReferenceEqualityComparer.Instance);
-        foreach (var again in (bool[])[false, true])
+        var changed = false;
+        for (var round = 0; round < Rounds; round++)
         {
-            foreach (var x in hooks)
+            if (round > 0 && !changed) break;
+            if (round > 0) fill(request);
+            for (var i = 0; i < hooks.Count; i++)
             {
-                if (again && !(x.Reinvokes && left.TryGetValue(x, out var seen) && !JsonNode.DeepEquals(seen, request.Object))) continue;
-                var answer = await Call(x, request, stop);
+                var x = hooks[i];
+                if (round > 0 && !(x.Reinvokes && left.TryGetValue(x, out var seen) && !JsonNode.DeepEquals(seen, request.Object))) continue;
+                var at = string.Create(CultureInfo.InvariantCulture, $"round_{round}_index_{i}");
+                var answer = await Call(x, request, "mutating", at, stop);
                 if (answer is null) continue;
+                var before = request.Object;
                 if (answer.Text("patch") is { Length: > 0 } patch && request.Object is { } current)
                 {
                     request = request with { Object = decode(await Patched(x, request, current, answer, patch, stop)) };
                 }
+                var mutates = !ReferenceEquals(before, request.Object) && !JsonNode.DeepEquals(before, request.Object);
+                changed |= mutates;
+                Note(request, $"mutation.webhook.admission.k8s.io/{at}", new JsonObject { ["configuration"] = x.Configuration, ["webhook"] = x.Name, ["mutated"] = mutates }.ToJsonString());
                 left[x] = (JsonObject?)request.Object?.DeepClone();
             }
         }
@@ -54,11 +69,12 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
     {
         var hooks = _validating.All;
         if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return;
-        await Task.WhenAll(hooks.Select(x => Call(x, request, stop)));
+        await Task.WhenAll(hooks.Select((x, i) => Call(x, request, "validating", string.Create(CultureInfo.InvariantCulture, $"round_0_index_{i}"), stop)));
     }
 
     /// <summary>The response where the request is allowed; null where the webhook is not for it, or could not be asked and may be passed over.</summary>
-    private async Task<JsonObject?> Call(Webhook x, AdmissionRequest request, CancellationToken stop)
+    /// <param name="at">Its place among the calls, for the audit event.</param>
+    private async Task<JsonObject?> Call(Webhook x, AdmissionRequest request, string type, string at, CancellationToken stop)
     {
         if (x.Match.Find(request, log, kinds.All) is not { } kind) return null;
         try
@@ -71,10 +87,11 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
             described["oldObject"] = await Shown(request.Old, request.Key, kind, stop);
             var review = new JsonObject { ["kind"] = "AdmissionReview", ["apiVersion"] = "admission.k8s.io/v1", ["request"] = described };
             var body = await hook(x.Target, Encoding.UTF8.GetBytes(review.ToJsonString()), x.Timeout, stop);
-            return Answered(x, uid, body, request.Warnings);
+            return Answered(x, uid, body, request);
         }
         catch (HookException e) when (!x.Fails)
         {
+            Note(request, $"failed-open.{type}.webhook.admission.k8s.io/{at}", x.Name);
             Warn(request.Warnings, $"admission webhook \"{x.Name}\" was passed over: {e.Message}");
             return null;
         }
@@ -92,7 +109,14 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
         }
     }
 
-    private static JsonObject Answered(Webhook x, string uid, ReadOnlyMemory<byte> body, ICollection<string>? warnings)
+    /// <summary>For the audit event, which several webhooks may write to at once.</summary>
+    private static void Note(AdmissionRequest request, string key, string value)
+    {
+        if (request.AuditAnnotations is not { } annotations) return;
+        lock (annotations) annotations[key] = value;
+    }
+
+    private static JsonObject Answered(Webhook x, string uid, ReadOnlyMemory<byte> body, AdmissionRequest request)
     {
         JsonObject? review;
         try
@@ -107,17 +131,22 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
         if (review.Object("response") is not { } response) throw new HookException("the answer has no response");
         if (response.Text("uid") != uid) throw new HookException($"expected response.uid=\"{uid}\", got \"{response.Text("uid")}\"");
         if (response.Text("patch").Length > 0 != (response.Text("patchType") == "JSONPatch")) throw new HookException("expected patch and patchType \"JSONPatch\" together");
-        foreach (var warning in OperationRule.Texts(response, "warnings")) Warn(warnings, warning);
+        foreach (var warning in OperationRule.Texts(response, "warnings")) Warn(request.Warnings, warning);
+        foreach (var (key, value) in response.Object("auditAnnotations") ?? [])
+        {
+            if (value?.GetValueKind() == JsonValueKind.String) Note(request, $"{x.Name}/{key}", value.GetValue<string>());
+        }
         return response.Flag("allowed") ? response : throw Denied(x, response.Object("status") ?? []);
     }
 
-    // The code and reason are the webhook's own, as long as they are those of a refusal.
+    // Code, reason and details are the webhook's own, as long as they are those of a refusal.
     private static ApiException Denied(Webhook x, JsonObject status)
     {
         var by = $"admission webhook \"{x.Name}\" denied the request";
         var (message, reason) = (status.Text("message"), status.Text("reason"));
         var code = status.Number("code") is >= 400 and < 600 and var given ? (int)given : 400;
-        return new(new(code, reason, message.Length > 0 ? $"{by}: {message}" : reason.Length > 0 ? $"{by}: {reason}" : $"{by} without explanation"));
+        var details = Status.Read(code, Encoding.UTF8.GetBytes(new JsonObject { ["kind"] = "Status", ["details"] = status["details"]?.DeepClone() }.ToJsonString()));
+        return new(details with { Code = code, Reason = reason, Message = message.Length > 0 ? $"{by}: {message}" : reason.Length > 0 ? $"{by}: {reason}" : $"{by} without explanation" });
     }
 
     private async Task<JsonObject> Patched(Webhook x, AdmissionRequest request, JsonObject current, JsonObject response, string patch, CancellationToken stop)
@@ -156,6 +185,10 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
 
     private static void Warn(ICollection<string>? warnings, string warning)
     {
-        if (warnings is { Count: < Limits.WarningsMax }) warnings.Add(warning);
+        if (warnings is null) return;
+        lock (warnings)
+        {
+            if (warnings.Count < Limits.WarningsMax) warnings.Add(warning);
+        }
     }
 }

@@ -68,6 +68,7 @@ internal class Strategy
         (Find("storage.k8s.io", "csidrivers"), new ImmutableStrategy("spec", "", "attachRequired", "fsGroupPolicy", "volumeLifecycleModes")),
         (Find("node.k8s.io", "runtimeclasses"), new ImmutableStrategy("", "handler", "handler")),
         (Find("apps", "controllerrevisions"), new ImmutableStrategy("", "", "data")),
+        (Kind.ApiService, new ApiServiceStrategy()),
         (Kind.ResourceQuota, new Admission.Amounts.ResourceQuotaStrategy()),
         (Kind.LimitRange, new Admission.Amounts.LimitRangeStrategy()),
         (Kind.MutatingWebhookConfiguration, new Admission.Webhooks.WebhookConfigurationStrategy(mutating: true)),
@@ -125,7 +126,7 @@ internal class Strategy
     {
     }
 
-    /// <summary>Takes what is unique in the cluster (cluster IPs, node ports) after validation, before the write.</summary>
+    /// <summary>After validation, before the write: takes what is unique in the cluster (cluster IPs, node ports), or says in the status what this server finds.</summary>
     public virtual void Allocate(JsonObject json, JsonObject? old, WriteContext context)
     {
     }

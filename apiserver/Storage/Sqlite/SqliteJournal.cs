@@ -26,6 +26,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
 
     /// <summary>In the file as <c>user_version</c>; higher with each change after which an earlier version can not work with the file. 0 = before it was written down.</summary>
     private const int Layout = 2;
+    private const int PageBytes = 4096; // SQLite's default
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
@@ -100,8 +101,16 @@ public sealed partial class SqliteJournal : IJournal, IHistory
             // A kind that this version does not know stays in the file, untouched, for the version that does.
             if (kind is null) continue;
             var json = rows.Blob(5);
+            if (json.Length > PageBytes) CheckJson(json, kindName, ns, rows);
             if (json.IsEmpty) throw new JournalException(Damaged($"the state of {kindName} {(ns.Length > 0 ? ns + "/" : "")}{rows.Text(2)} at revision {rows.Number(4)} is missing")) { IsDamaged = true };
-            each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), json);
+            try
+            {
+                each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), json);
+            }
+            catch (System.Text.Json.JsonException e)
+            {
+                throw NoJson(kindName, ns, rows, e);
+            }
         }
     }
 
@@ -234,6 +243,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         if (!_thread.IsAlive) return;
         await OnThread(() =>
         {
+            MarkClosed();
             foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember, _forget, _name, _time]) command?.Dispose();
             _connection?.Dispose();
             return 0;
@@ -248,9 +258,11 @@ public sealed partial class SqliteJournal : IJournal, IHistory
 
     private void Connect()
     {
+        var hadLog = File.Exists(LogPath);
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path, Pooling = false, Mode = SqliteOpenMode.ReadWriteCreate, DefaultTimeout = 1 }.ToString());
         _connection.Open();
         Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0", "PRAGMA cache_size = -16384");
+        if (!hadLog && WasLeftOpen()) throw new JournalException(LogMissing()) { IsDamaged = true };
         // The log of a process that was killed: many of them in a row would make it grow.
         Checkpoint();
         var layout = LayoutOfFile();
@@ -292,6 +304,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         }
         _time = Statement("INSERT OR IGNORE INTO history_time (at, revision) VALUES (?, ?)");
         _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
+        MarkOpen();
         // Of a file of an earlier version all names are out of order: they are not left to the first write.
         if (_unindexed >= IndexRowsMin) IndexAll();
     }
@@ -397,5 +410,24 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         _ => $"{_path}: {e.Message}",
     };
 
-    private string Damaged(string how) => $"{_path} is damaged ({how}): restore it from a backup";
+    /// <summary>What is larger than a page goes on in pages that have no form of their own: SQLite does not find them damaged.</summary>
+    private void CheckJson(ReadOnlySpan<byte> json, string kind, string ns, SqliteStatement row)
+    {
+        try
+        {
+            var reader = new System.Text.Json.Utf8JsonReader(json, new() { MaxDepth = Limits.JsonDepthMax });
+            while (reader.Read())
+            {
+            }
+        }
+        catch (System.Text.Json.JsonException e)
+        {
+            throw NoJson(kind, ns, row, e);
+        }
+    }
+
+    private JournalException NoJson(string kind, string ns, SqliteStatement row, Exception e) =>
+        new(Damaged($"the state of {kind} {(ns.Length > 0 ? ns + "/" : "")}{row.Text(2)} at revision {row.Number(4)} is no JSON: {e.Message}"), e) { IsDamaged = true };
+
+    private string Damaged(string how) => $"{_path} is damaged ({how}): restore it from a backup: {RestoreCommand}, which puts the damaged one aside";
 }

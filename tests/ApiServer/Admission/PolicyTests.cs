@@ -83,7 +83,7 @@ public sealed class PolicyTests
         await Create(api.Admin, Kind.ValidatingAdmissionPolicyBinding, Binding("Warn, Audit"));
         var warnings = new List<string>();
         await Web(api.Admin, "web", 3, options: new() { Warnings = warnings });
-        Assert.StartsWith("Validation failed for ValidatingAdmissionPolicy 'replicas' with binding 'everywhere': variable 'most': ", Assert.Single(warnings), StringComparison.Ordinal);
+        Assert.StartsWith("Validation failed for ValidatingAdmissionPolicy 'replicas' with binding 'everywhere': expression 'variables.wanted <= variables.most' resulted in error: composited variable \"most\" fails to evaluate: ", Assert.Single(warnings), StringComparison.Ordinal);
         await api.Admin.Patch(ResourceKey.Of(Kind.ValidatingAdmissionPolicy, "", "replicas"), PatchKind.Merge, """{"spec":{"failurePolicy":"Ignore"}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
         warnings.Clear();
         await Web(api.Admin, "second", 3, options: new() { Warnings = warnings });
@@ -150,7 +150,7 @@ public sealed class PolicyTests
         await api.Admin.Patch(ResourceKey.Of(Kind.ValidatingAdmissionPolicyBinding, "", "everywhere"), PatchKind.Merge, """{"spec":{"paramRef":null}}"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
         var warnings = new List<string>();
         await Web(api.Admin, "second", 3, options: new() { Warnings = warnings });
-        Assert.Contains("variable 'most'", Assert.Single(warnings), StringComparison.Ordinal);
+        Assert.Contains("composited variable \"most\" fails to evaluate", Assert.Single(warnings), StringComparison.Ordinal);
     }
 
     [Theory]

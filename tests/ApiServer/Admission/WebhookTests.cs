@@ -57,6 +57,55 @@ public sealed class WebhookTests
     }
 
     [Fact]
+    public async Task What_a_webhook_adds_gets_the_defaults_of_the_namespace_and_who_asks_for_it_sees_them()
+    {
+        await using var face = await RunningFace.Start();
+        await using var counts = await HookServer.Start(_ => Task.FromResult(HookServer.Allowed()));
+        await using var injects = await HookServer.Start(request => Task.FromResult(HookServer.Allowed("""[{"op":"add","path":"/spec/containers/-","value":{"name":"side","command":["x"]} }]""")));
+        await using var never = await HookServer.Start(_ => Task.FromResult(HookServer.Allowed()));
+        const string Pods = """[{"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"],"operations":["CREATE"]}]""";
+        await Configure(face.Admin, Kind.MutatingWebhookConfiguration, "m", Hook("counts", At(counts), Pods, ",\"reinvocationPolicy\":\"IfNeeded\""), Hook("never", At(never), Pods), Hook("injects", At(injects), Pods));
+        await face.Admin.Create(ResourceKey.Of(Kind.LimitRange, "default", "l"), """{"metadata":{"name":"l"},"spec":{"limits":[{"type":"Container","defaultRequest":{"cpu":"250m"} }]} }"""u8.ToArray(), stop: TestContext.Current.CancellationToken);
+
+        var made = Json(await face.Admin.Create(ResourceKey.Of(Kind.Pod, "default", "p"), """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","command":["x"]}]} }"""u8.ToArray(), stop: TestContext.Current.CancellationToken));
+        Assert.Equal(["250m", "250m"], made["spec"]!["containers"]!.AsArray().Select(x => (string)x!["resources"]!["requests"]!["cpu"]!));
+        Assert.Equal((2, 1, 1), (counts.Reviews.Count, never.Reviews.Count, injects.Reviews.Count));
+        Assert.Equal([1, 2], counts.Reviews.Select(x => x["request"]!["object"]!["spec"]!["containers"]!.AsArray().Count));
+        Assert.Equal("250m", (string)counts.Reviews.Last()["request"]!["object"]!["spec"]!["containers"]![1]!["resources"]!["requests"]!["cpu"]!);
+    }
+
+    [Fact]
+    public async Task The_audit_event_and_the_refusal_tell_what_webhooks_say()
+    {
+        await using var face = await RunningFace.Start();
+        await using var changes = await HookServer.Start(request =>
+        {
+            var allowed = HookServer.Allowed("""[{"op":"add","path":"/data/b","value":"2"}]""");
+            allowed["auditAnnotations"] = new JsonObject { ["seen"] = (string)request["name"]! };
+            return Task.FromResult(allowed);
+        });
+        await using var denies = await HookServer.Start(_ =>
+        {
+            var denied = HookServer.Denied("too long", 422);
+            denied["status"]!["reason"] = "Invalid";
+            denied["status"]!["details"] = new JsonObject { ["causes"] = new JsonArray(new JsonObject { ["reason"] = "FieldValueTooLong", ["message"] = "long", ["field"] = "data.a" }) };
+            return Task.FromResult(denied);
+        });
+        await Configure(face.Admin, Kind.MutatingWebhookConfiguration, "m", Hook("changes", At(changes)), Hook("closed", """{"url":"https://127.0.0.1:1/"}""", more: ",\"failurePolicy\":\"Ignore\""));
+        var said = new Dictionary<string, string>();
+        await Map(face.Admin, "a", options: new() { AuditAnnotations = said });
+        Assert.Equal(new Dictionary<string, string>
+        {
+            ["changes.example.com/seen"] = "a",
+            ["mutation.webhook.admission.k8s.io/round_0_index_0"] = """{"configuration":"m","webhook":"changes.example.com","mutated":true}""",
+            ["failed-open.mutating.webhook.admission.k8s.io/round_0_index_1"] = "closed.example.com",
+        }, said);
+        await Configure(face.Admin, Kind.ValidatingWebhookConfiguration, "v", Hook("denies", At(denies)));
+        var refused = (await Assert.ThrowsAsync<ApiException>(() => Map(face.Admin, "b"))).Status;
+        Assert.Equal((422, "Invalid", "data.a"), (refused.Code, refused.Reason, Assert.Single(refused.Causes).Field));
+    }
+
+    [Fact]
     public async Task Connections_are_shown_to_webhooks_and_policies_before_they_are_made()
     {
         await using var face = await RunningFace.Start();

@@ -193,7 +193,7 @@ public sealed class SqliteJournalTests : IDisposable
         await using var damaged = await SqliteJournal.Open(File);
         var refused = await Assert.ThrowsAsync<JournalException>(() => damaged.Load(stop));
         Assert.True(refused.IsDamaged);
-        Assert.EndsWith("is damaged (the state of /v1/configmaps default/a at revision 2 is missing): restore it from a backup", refused.Message, StringComparison.Ordinal);
+        Assert.EndsWith($"is damaged (the state of /v1/configmaps default/a at revision 2 is missing): restore it from a backup: declarative restore FILE --data {_directory} --replace, which puts the damaged one aside", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -229,14 +229,6 @@ public sealed class SqliteJournalTests : IDisposable
             await (atOnce ? journal.AppendAtOnce(batch, stop) : journal.Append(batch, stop));
         }
         Assert.InRange(new FileInfo(File + "-wal").Length, 1, 20_000_000);
-    }
-
-    [Fact]
-    public async Task A_damaged_file_is_named()
-    {
-        await System.IO.File.WriteAllTextAsync(File, new string('x', 8192), TestContext.Current.CancellationToken);
-        var refused = await Assert.ThrowsAsync<JournalException>(() => SqliteJournal.Open(File));
-        Assert.Contains("damaged", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
