@@ -66,7 +66,9 @@ public class SocketReturnTests
             await x.CreatePod("new");
             await x.Running("new");
             var launched = formerCounters["launches"];
+            Assert.False(former.StandsBy);
             former.Join();
+            await SocketCluster.Until(() => Task.FromResult(former.StandsBy), "its term has ended, and it has seen that another leads");
             await x.CreatePod("next");
             await x.Running("next");
             Assert.Equal((1, launched), (launched, formerCounters["launches"]));
@@ -80,6 +82,10 @@ public class SocketReturnTests
     private sealed class CutApi(IApi inner) : IApi
     {
         private volatile TaskCompletionSource? _cut;
+        private volatile bool _standsBy;
+
+        /// <summary>It has followed another's lease: nobody does before what was done under an own one has ended.</summary>
+        public bool StandsBy => _standsBy;
 
         public void Cut() => _cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -96,6 +102,7 @@ public class SocketReturnTests
 
         public async IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, [EnumeratorCancellation] CancellationToken stop = default)
         {
+            _standsBy |= request.Kind == Kind.Lease;
             await foreach (var change in inner.Watch(request, stop)) yield return await Through(() => Task.FromResult(change), stop);
         }
 

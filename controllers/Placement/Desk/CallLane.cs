@@ -21,7 +21,7 @@ internal enum CallEnd
 
 /// <summary>
 /// Calls to the master in the order in which they were made. Where their order means nothing they do not wait for each other's answers: ACCEPTs,
-/// which are of different agents, and where <paramref name="atOnce"/> says so. A call of an ended subscription is not sent, nor any when another
+/// which are of different agents, and where <paramref name="atOnce"/> says so: each that is answered makes room for one, whichever was sent first. A call of an ended subscription is not sent, nor any when another
 /// may lead by now.
 /// </summary>
 /// <param name="atOnce">Calls on their way at a time; 1 keeps the order of all but ACCEPTs among themselves.</param>
@@ -29,6 +29,7 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
 {
     private const int AcceptsAtOnce = 16;
 
+    private readonly OnTheWay _onTheWay = new();
     private readonly Channel<Entry> _calls = Channel.CreateUnbounded<Entry>(new() { SingleReader = true });
 
     /// <summary>The subscription that calls belong to; raised by the desk when the stream ends.</summary>
@@ -41,7 +42,7 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
 
     public async Task Run(CancellationToken stop)
     {
-        var sent = new Queue<Task>();
+        var sent = new List<Task>();
         try
         {
             while (await _calls.Reader.WaitToReadAsync(stop))
@@ -49,10 +50,16 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
                 while (_calls.Reader.TryRead(out var entry))
                 {
                     var most = entry.Call.Type is Call.Types.Type.Accept ? Math.Max(AcceptsAtOnce, atOnce) : atOnce;
-                    while (sent.Count >= most) await sent.Dequeue();
+                    await _onTheWay.Below(most);
+                    _onTheWay.Enter();
                     var call = Send(entry, stop);
-                    if (most > 1) sent.Enqueue(call);
-                    else await call;
+                    if (most == 1)
+                    {
+                        await call;
+                        continue;
+                    }
+                    if (sent.Count >= 2 * most) sent.RemoveAll(static x => x.IsCompleted);
+                    sent.Add(call);
                 }
             }
         }
@@ -62,27 +69,26 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
         }
         finally
         {
-            while (sent.TryDequeue(out var call)) await End(call, stop);
-        }
-    }
-
-    private static async Task End(Task call, CancellationToken stop)
-    {
-        try
-        {
-            await call;
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            return;
+            foreach (var call in sent) await call;
         }
     }
 
     private async Task Send(Entry entry, CancellationToken stop)
     {
-        // A call that was queued under a stream that has ended was never sent.
-        var (end, why) = entry.Epoch == Epoch && mayAct() ? await Attempt(entry.Call, stop) : (CallEnd.NotSent, "");
-        if (entry.Then is { } then) inbox.Post(() => then(end, why));
+        try
+        {
+            // A call that was queued under a stream that has ended was never sent.
+            var (end, why) = entry.Epoch == Epoch && mayAct() ? await Attempt(entry.Call, stop) : (CallEnd.NotSent, "");
+            if (entry.Then is { } then) inbox.Post(() => then(end, why));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return;
+        }
+        finally
+        {
+            _onTheWay.Leave();
+        }
     }
 
     private async Task<(CallEnd End, string Why)> Attempt(Call call, CancellationToken stop)
@@ -101,6 +107,46 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
         {
             Log.CallLost(logger, call.Type.ToString(), e.Message);
             return (CallEnd.Unknown, e.Message);
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested) // the call's bulkhead: a bug in one must not end the lane of all
+        {
+            Log.ActionFailed(logger, e);
+            return (CallEnd.Unknown, e.Message);
+        }
+    }
+
+    /// <summary>How many calls have no answer yet; the lane's loop waits until they are fewer.</summary>
+    private sealed class OnTheWay
+    {
+        private readonly Lock _gate = new();
+        private TaskCompletionSource? _fewer;
+        private int _count;
+        private int _below;
+
+        public void Enter()
+        {
+            lock (_gate) _count++;
+        }
+
+        public void Leave()
+        {
+            lock (_gate)
+            {
+                if (--_count >= _below) return;
+                _fewer?.TrySetResult();
+                _fewer = null;
+            }
+        }
+
+        public Task Below(int most)
+        {
+            lock (_gate)
+            {
+                if (_count < most) return Task.CompletedTask;
+                _below = most;
+                _fewer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                return _fewer.Task;
+            }
         }
     }
 }

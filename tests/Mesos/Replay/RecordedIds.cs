@@ -19,6 +19,9 @@ internal sealed partial class RecordedIds
         }
     }
 
+    /// <summary>Ours for a recorded id; null while nothing has named it.</summary>
+    public string? Known(string recorded) => ids.GetValueOrDefault(recorded);
+
     public void Set(string recorded, string ours) => ids[recorded] = ours;
 
     /// <summary>Both are the same event or answer: the ids in it are each other's.</summary>

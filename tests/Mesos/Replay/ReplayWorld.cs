@@ -23,8 +23,11 @@ internal sealed class ReplayWorld : IAsyncDisposable
     // that does; wall time would run ahead of it.
     private const int RoundsOfProcesses = 4;
 
-    // Checks of tasks have their results within so many looks; else they run into their timeouts, as they should.
+    // Checks of tasks have their results within so many looks at which no process had anything to do; else they run into their timeouts, as they should.
     private const int LooksAtChecks = 300;
+
+    // No task of a recording works for so long.
+    private static readonly TimeSpan BusyMax = TimeSpan.FromMinutes(2);
 
     private readonly string folder = Directory.CreateTempSubdirectory("replay-").FullName;
     private readonly List<ReplayAgent> agents = [];
@@ -166,6 +169,9 @@ internal sealed class ReplayWorld : IAsyncDisposable
                 continue;
             if (patience <= 0)
                 return false;
+            await Rested();
+            if (condition())
+                break;
             var step = ++steps <= FirstSteps ? FirstStepSeconds : StepSeconds;
             patience -= step;
             Advance(step);
@@ -180,12 +186,28 @@ internal sealed class ReplayWorld : IAsyncDisposable
         const double step = 0.5;
         for (var left = seconds; left > 0; left -= step)
         {
+            // What is next to nothing brings nobody's time: most entries of a recording are one behind the other.
+            if (left >= FirstStepSeconds)
+                await Rested();
             Advance(Math.Min(left, step));
-            if (left <= step)
-                break;
-            await Task.Delay(1);
-            for (var round = 0; round < LooksAtChecks && agents.Exists(agent => agent.Process.ChecksRunning > 0); round++)
-                await Task.Delay(2);
+        }
+    }
+
+    // The clock does not go on while a process of a task has work to do, nor before its checks have seen what it is like then: by the clock no time
+    // passes while something starts, so what a recorded machine had time for, a loaded one has too.
+    private async Task Rested()
+    {
+        await Task.Delay(1);
+        var begun = TimeProvider.System.GetTimestamp();
+        for (var looks = 0; looks < LooksAtChecks;)
+        {
+            if (!TaskProcesses.Rest(folder))
+                Assert(TimeProvider.System.GetElapsedTime(begun) < BusyMax, "no task has work to do");
+            else if (!agents.Exists(agent => agent.Process.ChecksRunning > 0))
+                return;
+            else
+                looks++;
+            await Task.Delay(2);
         }
     }
 

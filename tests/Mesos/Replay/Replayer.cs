@@ -226,7 +226,10 @@ internal sealed class Replayer : IAsyncDisposable
         var kind = Comparison.Kind(recorded);
         JsonNode? found = null;
         var missing = $"{kind}: does not come";
-        if (!await world.Until(() => (found = stream.Take(one => Comparison.Kind(one) == kind)) is not null, Comparison.IsOfProcesses(recorded), isForetold(missing) ? 0 : Patience))
+        // What comes again because its acknowledgement was late is not the next one of its kind.
+        var before = (string?)recorded["update"]?["status"]?["uuid"] is { } known ? ids.Known(known) : null;
+        bool IsIt(JsonNode one) => Comparison.Kind(one) == kind && ((string?)one["update"]?["status"]?["uuid"] is not { } uuid || (before is null ? !taken.Contains(uuid) : uuid == before));
+        if (!await world.Until(() => (found = stream.Take(IsIt)) is not null, Comparison.IsOfProcesses(recorded), isForetold(missing) ? 0 : Patience))
         {
             Reports.Add(missing);
             return;
