@@ -144,8 +144,8 @@ internal sealed class Dispatch(Func<User, IApi> api, Authorizer authorizer, Auth
         using var seat = isLong && exchange.Verb != "watch" ? null : await Enter(exchange);
         if (isLong && seat is not null) exchange.Context.Response.OnStarting(static begun => { ((IDisposable)begun).Dispose(); return Task.CompletedTask; }, seat);
         else if (seat is not null) exchange.Context.Response.OnStarting(static begun => { ((FairQueue.Seat)begun).Answered(); return Task.CompletedTask; }, seat);
-        // The thread that it was received in has other connections to look after. What is about one object is done at once.
-        if (isLong || exchange.Verb is not ("get" or "create" or "update" or "patch" or "delete")) await Task.Yield();
+        // The thread that it was received in has other connections to look after. What is about one object, or a few, is done at once.
+        if (isLong || exchange.Verb is not ("get" or "create" or "update" or "patch" or "delete") && !Reads.IsShort(exchange)) await Task.Yield();
         await Answer(exchange);
     }
 

@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.Api.Objects;
+using Declarative.ApiServer.Storage;
 
 namespace Declarative.ApiServer.Http;
 
@@ -127,7 +128,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             flow.Expected = flow.Expected == 0 ? cost : flow.Expected + (cost - flow.Expected) / ExpectedOf;
             granted = Grant();
         }
-        foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
+        foreach (var (waiter, seat) in granted) waiter.Grant(seat);
     }
 
     private List<(Waiter Waiter, Seat Seat)> Grant()
@@ -174,7 +175,7 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
             _looksAt = long.MaxValue;
             granted = Grant();
         }
-        foreach (var (waiter, seat) in granted) waiter.Granted.TrySetResult(seat);
+        foreach (var (waiter, seat) in granted) waiter.Grant(seat);
     }
 
     private long Now => time.GetTimestamp();
@@ -202,15 +203,19 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
     /// <summary>The right to be answered; given back once, whoever disposes it first.</summary>
     internal sealed class Seat(FairQueue queue, Flow flow, long since, long paid) : IDisposable
     {
+        private long _since = since;
         private int _left;
         private long _answered;
+
+        /// <summary>Its thread has come to it: how long that took is not counted.</summary>
+        public void Begins() => _since = queue.Now;
 
         /// <summary>The answer begins: how long its reader takes from here on is not counted.</summary>
         public void Answered() => _answered = queue.Now;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, since, _answered, paid);
+            if (Interlocked.Exchange(ref _left, 1) == 0) queue.Leave(flow, _since, _answered, paid);
         }
     }
 
@@ -235,10 +240,28 @@ internal sealed class FairQueue(string what, int seats, int share, double pace, 
         public LinkedList<Waiter> Waiting { get; } = [];
     }
 
+    /// <summary>In the thread of a round it goes on in that thread, behind the requests that need not wait.</summary>
     internal sealed class Waiter(Flow flow)
     {
+        private readonly Round? _round = Round.Current;
+        private Seat? _seat;
+
         public Flow Flow => flow;
         public LinkedListNode<Waiter> Place { get; set; } = null!;
-        public TaskCompletionSource<Seat> Granted { get; } = Completion.New<Seat>();
+        public TaskCompletionSource<Seat> Granted { get; } = Round.Current is null ? Completion.New<Seat>() : new();
+
+        public void Grant(Seat seat)
+        {
+            _seat = seat;
+            if (_round is null) GoOn(this);
+            else _round.PostLast(GoOn, this);
+        }
+
+        private static readonly Action<object> GoOn = static granted =>
+        {
+            var waiter = (Waiter)granted;
+            waiter._seat!.Begins();
+            waiter.Granted.TrySetResult(waiter._seat);
+        };
     }
 }

@@ -23,7 +23,6 @@ internal static class Forms
     /// <summary>Rows from which a table is taken for large enough to be compressed.</summary>
     private const int GzipRowsMin = 200;
 
-    private static readonly byte[] Comma = ","u8.ToArray();
     private static readonly byte[] End = "]}"u8.ToArray();
 
     public static Task Object(Exchange exchange, int code, Stored stored, Accept accept)
@@ -132,11 +131,7 @@ internal static class Forms
     {
         var pieces = new Pieces(writer, length);
         await pieces.Write(head, stop);
-        for (var i = 0; i < list.Items.Count; i++)
-        {
-            if (i > 0) await pieces.Write(Comma, stop);
-            await pieces.Write(list.Items[i].Json, stop);
-        }
+        await pieces.WriteItems(list.Items, stop);
         await pieces.Write(End, stop);
         await pieces.Flush(stop);
     }
@@ -166,7 +161,7 @@ internal static class Forms
         {
             using var head = TableHead(list, accept, rows);
             var length = head.Length + 2L + Math.Max(0, list.Items.Count - 1);
-            if (!gzip) foreach (var item in list.Items) length += rows.RowLength(item);
+            if (!gzip) length += rows.Length(list.Items);
             if (gzip) await Compressed(context, writer => WriteTable(writer, head.WrittenMemory, list, rows, RowsBytes, context.RequestAborted));
             else
             {
@@ -206,6 +201,7 @@ internal static class Forms
         using var json = new JsonBuffer(RowsBytes + RowsBytes / 4);
         for (var i = 0; i < list.Items.Count; i++)
         {
+            if (i % Ahead.Items == 0) Ahead.TouchRows(list.Items, i, withMetadata: true);
             if (i > 0) json.Raw((byte)',');
             rows.WriteRow(json, list.Items[i]);
             if (json.Length < RowsBytes) continue;

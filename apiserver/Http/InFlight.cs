@@ -63,7 +63,7 @@ internal sealed class InFlight(TimeProvider time) : IDisposable
         return
         [
             new(whose + "reads", Limits.InFlightReadsMax, reads, isPaced ? Math.Max(0.5, Environment.ProcessorCount / 4.0) : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
-            new(whose + "writes", Limits.InFlightWritesMax, writes, isPaced ? writes / 2 : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
+            new(whose + "writes", Limits.InFlightWritesMax, writes, isPaced ? Math.Max(1, Environment.ProcessorCount / 2.0) : double.PositiveInfinity, Limits.QueuedPerUserMax, Limits.QueuedRequestsMax, time),
         ];
     }
 

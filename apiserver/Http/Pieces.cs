@@ -1,4 +1,7 @@
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Declarative.Api;
+using Declarative.ApiServer.Tables;
 
 namespace Declarative.ApiServer.Http;
 
@@ -10,9 +13,22 @@ namespace Declarative.ApiServer.Http;
 internal sealed class Pieces(PipeWriter writer, long expected)
 {
     private const int PieceBytesMax = 64 * 1024;
+    private static readonly byte[] Comma = ","u8.ToArray();
     private readonly int _pieceBytes = (int)Math.Clamp(expected, 1, PieceBytesMax);
     private Memory<byte> _room; // left in the piece at hand
     private int _written; // into it
+
+    /// <summary>Objects with commas between them.</summary>
+    public async ValueTask WriteItems(IReadOnlyList<Stored> items, CancellationToken stop)
+    {
+        for (var next = 0; next < items.Count; next++)
+        {
+            next = WriteThoseWithRoom(items, next);
+            if (next == items.Count) return;
+            if (next > 0) await Write(Comma, stop);
+            await Write(items[next].Json, stop);
+        }
+    }
 
     /// <summary>What has no room in the piece at hand follows in the next ones.</summary>
     public ValueTask Write(ReadOnlyMemory<byte> bytes, CancellationToken stop)
@@ -30,6 +46,27 @@ internal sealed class Pieces(PipeWriter writer, long expected)
         writer.Advance(_written);
         (_room, _written) = (default, 0);
         await writer.FlushAsync(stop);
+    }
+
+    // A list of thousands is over before the runtime would find that this loop is worth its optimizing.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private int WriteThoseWithRoom(IReadOnlyList<Stored> items, int next)
+    {
+        var room = _room.Span;
+        var written = 0;
+        for (; next < items.Count; next++)
+        {
+            if (next % Ahead.Items == 0) Ahead.Touch(items, next);
+            var json = items[next].Json.Span;
+            var comma = next > 0 ? 1 : 0;
+            if (comma + json.Length > room.Length - written) break;
+            if (comma > 0) room[written++] = (byte)',';
+            json.CopyTo(room[written..]);
+            written += json.Length;
+        }
+        _room = _room[written..];
+        _written += written;
+        return next;
     }
 
     private async ValueTask WriteOn(ReadOnlyMemory<byte> bytes, CancellationToken stop)

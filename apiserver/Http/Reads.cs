@@ -10,6 +10,14 @@ namespace Declarative.ApiServer.Http;
 /// <summary>GET of one object and LIST: the stored bytes go to the wire as they are.</summary>
 internal static class Reads
 {
+    /// <summary>Items of a page that is made as quickly as one object is.</summary>
+    private const int ShortItemsMax = 100;
+
+    /// <summary>A page of few items that nothing has to be searched for.</summary>
+    public static bool IsShort(Exchange exchange) =>
+        exchange.Verb == "list" && int.TryParse(exchange.Query.Text("limit"), System.Globalization.NumberStyles.None, null, out var limit) && limit is > 0 and <= ShortItemsMax
+        && exchange.Query.Text("labelSelector").Length == 0 && exchange.Query.Text("fieldSelector").Length == 0 && exchange.Query.Text("continue").Length == 0 && exchange.Query.Text("resourceVersionMatch").Length == 0;
+
     public static async Task Get(Exchange exchange)
     {
         var accept = exchange.Accept;
@@ -23,9 +31,17 @@ internal static class Reads
     {
         var accept = exchange.Accept;
         var list = await exchange.Api.List(Request(exchange), exchange.Aborted);
+        if (list.Items.Count <= ShortItemsMax && Bytes(list) > Limits.SmallBytesMax) await Task.Yield();
         // kubectl get all asks for every kind of the category: of those that nobody has made there is nothing to say.
         if (list.Items.Count > 0 && exchange.Path.Kind.WithoutEffect is { } warning) Answers.Warn(exchange.Context, [warning]);
         await Forms.List(exchange, list, accept);
+    }
+
+    private static long Bytes(StoredList list)
+    {
+        var bytes = 0L;
+        foreach (var item in list.Items) bytes += item.Json.Length;
+        return bytes;
     }
 
     public static ListRequest Request(Exchange exchange)

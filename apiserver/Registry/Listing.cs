@@ -39,7 +39,8 @@ internal static class Listing
         var more = false;
         foreach (var item in objects.Range(from, to))
         {
-            if (!selection.Selects(item)) continue;
+            // By their places alone.
+            if (!isEverything && !selection.Selects(item)) continue;
             more = items.Count == limit;
             if (more) break;
             items.Add(item.Stored);

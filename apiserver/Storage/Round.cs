@@ -19,4 +19,7 @@ internal abstract class Round
 
     /// <summary>From any thread: in the round's thread, at its next end.</summary>
     public abstract void Post(Action<object> goOn, object state);
+
+    /// <summary>From any thread: in the round's thread, one at the end of each round, when the others have had what they wait for.</summary>
+    public abstract void PostLast(Action<object> goOn, object state);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Declarative.Api;
@@ -61,6 +62,15 @@ internal sealed class Row
         var length = _cells.Length;
         foreach (var (_, ticks) in _ages) length += Age.Of(now.UtcTicks - ticks).Length;
         return length;
+    }
+
+    public int MetadataLength => _metadata.End.Value - _metadata.Start.Value;
+
+    /// <summary>Reads the first of each part, so that it is near when it is needed.</summary>
+    public void Touch()
+    {
+        Ahead.First(_cells);
+        Ahead.First(MemoryMarshal.AsBytes(_ages.AsSpan()));
     }
 
     /// <summary>The object's metadata as it is stored.</summary>

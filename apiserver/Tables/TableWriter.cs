@@ -23,13 +23,24 @@ internal sealed class TableWriter(Printer printer, string version, RowObject car
 
     public void WriteColumns(JsonBuffer json) => json.Raw(printer.Definitions);
 
-    /// <summary>Bytes of a row: a list whose length is known before it is written goes out in larger pieces.</summary>
-    public int RowLength(Stored stored)
+    /// <summary>Bytes of all rows without what stands between them: a list whose length is known before it is written goes out in larger pieces.</summary>
+    public long Length(IReadOnlyList<Stored> items)
+    {
+        var length = 0L;
+        for (var i = 0; i < items.Count; i++)
+        {
+            if (i % Ahead.Items == 0) Ahead.TouchRows(items, i, withMetadata: false);
+            length += RowLength(items[i]);
+        }
+        return length;
+    }
+
+    private int RowLength(Stored stored)
     {
         var row = Row.Of(stored, printer);
         return Cells.Length + row.CellsLength(now) + 2 + carried switch
         {
-            RowObject.Metadata => Carried.Length + _partialHead.Length + row.Metadata(stored).Length + 1,
+            RowObject.Metadata => Carried.Length + _partialHead.Length + row.MetadataLength + 1,
             RowObject.Object => Carried.Length + stored.Json.Length,
             _ => 0,
         };

@@ -8,6 +8,7 @@ using Declarative.ApiServer.Storage;
 using Declarative.ApiServer.Storage.Etcd;
 using Declarative.ApiServer.Storage.Sqlite;
 using Declarative.Sim;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Declarative.Bench.Api;
@@ -24,7 +25,7 @@ public static class ApiBench
           --pods        pods of the list measurement, and of the writes of a pod's life (default 10000)
           --watchers    watchers of the event measurement (default 1000)
           --objects     sizes of the measurement by size, with commas (default 1000,20000; 1000,100000,500000 takes ten minutes)
-          --only        creates, gets, lists, events, sizes, flood (default all of these) or large: start, memory and lists of the product's own
+          --only        creates, gets, lists, events, sizes, flood, http2 (default all of these) or large: start, memory and lists of the product's own
                         process, empty and with up to 50000 pods
         Rates are also told as multiples of what etcd (Debian packages etcd-server and hey) and SQLite itself do in the same run.
         """;
@@ -55,7 +56,7 @@ public static class ApiBench
                 case "--journal" when value is "sqlite" or "memory" || value.StartsWith("http", StringComparison.Ordinal):
                     journal = value;
                     break;
-                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood" or "large":
+                case "--only" when value is "creates" or "gets" or "lists" or "events" or "sizes" or "flood" or "http2" or "large":
                     only = value;
                     break;
                 case "--objects" when Numbers(value) is { } numbers:
@@ -102,7 +103,7 @@ public static class ApiBench
         var idle = await target.Used();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  idle: {idle.ResidentMiB:F0} MiB"));
         var run = Guid.NewGuid().ToString("n")[..8];
-        foreach (var ns in (string[])["bench", "bench-watch", "bench-pods", PodWrites.Namespace]) await MakeNamespace(target, ns);
+        foreach (var ns in (string[])["bench", "bench-watch", "bench-pods", "bench-warm", PodWrites.Namespace]) await MakeNamespace(target, ns);
         if (only is "" or "creates")
         {
             await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds, 201, (client, i) => Create(Map($"w-{run}-{client}-{i}")));
@@ -134,6 +135,11 @@ public static class ApiBench
         if (only is "" or "sizes")
         {
             var made = 0;
+            var some = ApiConnection.Request("GET", "/api/v1/namespaces/bench-warm/configmaps?limit=500");
+            await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds, 201, (client, i) => ApiConnection.Request("POST", "/api/v1/namespaces/bench-warm/configmaps", Map($"w-{run}-{client}-{i}")));
+            await ApiLoad.Run(target, "warm-up", WarmUpClients, WarmUpSeconds / 2, 200, (_, _) => some);
+            await target.Send(HttpMethod.Delete, "/api/v1/namespaces/bench-warm/configmaps");
+            await target.Quiet();
             foreach (var size in sizes)
             {
                 var (first, missing) = (made, size - made);
@@ -154,6 +160,16 @@ public static class ApiBench
         }
 
         if (only is "" or "flood") await FloodLoad.Run(target, run, WarmUpSeconds, seconds);
+
+        if (only is "" or "http2")
+        {
+            foreach (var (told, connections) in ((bool, int)[])[(false, 1), (true, 1), (true, WarmUpClients)])
+            {
+                var line = await Http2Load.Run(target, $"create, {WarmUpClients} by {connections} HTTP/2", WarmUpClients, connections, told ? seconds : WarmUpSeconds, "/api/v1/namespaces/bench/configmaps", (client, i) => Map($"h-{run}-{connections}-{told}-{client}-{i}".ToLowerInvariant()));
+                if (told) Console.WriteLine(line);
+                else await target.Quiet();
+            }
+        }
 
         async Task List(string name, string accept)
         {
@@ -201,13 +217,14 @@ public static class ApiBench
         await using IJournal journal = journalKind == "memory" ? new MemoryJournal()
             : journalKind.StartsWith("http", StringComparison.Ordinal) ? await EtcdJournal.Open(new([new(journalKind)]) { Prefix = "/bench-" + Path.GetFileName(directory) }, NullLogger.Instance, default)
             : await SqliteJournal.Open(Path.Combine(directory, "state.db"));
+        using var log = LoggerFactory.Create(static x => x.SetMinimumLevel(LogLevel.Error).AddConsole(static console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         using var stop = new CancellationTokenSource();
         var authorizer = new Authorizer();
         var server = await Declarative.ApiServer.ApiServer.Open(journal, new() { Authorize = authorizer.Check, BootstrapObjects = BootstrapPolicy.Objects, WatchPace = TimeProvider.System }, TimeProvider.System, Random.Shared, stop.Token);
         var running = server.Run(stop.Token);
         await server.Bootstrap(stop.Token);
         var following = authorizer.Run(server.As(User.ApiServer), TimeProvider.System, stop.Token);
-        await using (var face = await HttpFace.Start(server.As, authorizer, new() { Directory = directory, Port = 0, Kinds = server.Kinds }, TimeProvider.System, stop.Token))
+        await using (var face = await HttpFace.Start(server.As, authorizer, new() { Directory = directory, Port = 0, Kinds = server.Kinds, Log = log }, TimeProvider.System, stop.Token))
         {
             Console.WriteLine(face.KubeconfigPath);
             await Console.In.ReadLineAsync(); // the parent closes it at the end

@@ -9,6 +9,7 @@ namespace Declarative.Bench.Api;
 /// <summary>The server under load: where it is, who we are, and what it has used so far (from its <c>/metrics</c>).</summary>
 internal sealed class Target : IDisposable
 {
+    private readonly Uri _server;
     private readonly HttpClient _client;
 
     private Target(Uri server, X509Certificate2 certificate, byte[] key)
@@ -17,10 +18,17 @@ internal sealed class Target : IDisposable
         Host = server.Host;
         Port = server.Port;
         Certificate = certificate;
+        _server = server;
+        _client = NewClient();
+    }
+
+    /// <summary>With connections of its own; the caller disposes it.</summary>
+    public HttpClient NewClient()
+    {
         var handler = new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None };
-        handler.SslOptions.ClientCertificates = [certificate];
+        handler.SslOptions.ClientCertificates = [Certificate];
         handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
-        _client = new HttpClient(handler) { BaseAddress = server };
+        return new HttpClient(handler) { BaseAddress = _server };
     }
 
     public string Host { get; }

@@ -11,7 +11,7 @@ internal sealed class ConnectionLoop : IDisposable
 {
     private const int EventsMax = 256;
 
-    /// <summary>Of those that go last, between two looks for others.</summary>
+    /// <summary>Of those that go last, in one round.</summary>
     private const int LastAtOnce = 4;
     private const long BellNumber = 0;
     private readonly int _poll = Epoll.NewPoll();
@@ -106,23 +106,30 @@ internal sealed class ConnectionLoop : IDisposable
         Span<byte> events = new byte[EventsMax * Epoll.Stride];
         while (!_ends)
         {
-            var count = Epoll.Wait(_poll, events, waits: _last.Count == 0 && !_round.HasMore);
-            for (var i = 0; i < count; i++)
-            {
-                var (number, news) = Epoll.At(events, i);
-                if (number == BellNumber) Epoll.Silence(_bell);
-                else if (!_connections.TryGetValue(number, out var connection)) continue;
-                else if (!connection.GoesLast) Guarded(connection, news);
-                else if (connection.Keep(news)) _last.Enqueue(connection);
-            }
+            Look(events, waits: _last.Count == 0 && !_round.HasMore);
             Interlocked.Exchange(ref _rung, 0);
             GoOn();
             for (var left = Math.Min(_last.Count, LastAtOnce); left > 0; left--)
             {
                 var last = _last.Dequeue();
                 Guarded(last, last.Kept());
+                // Who has come meanwhile does not wait for the rest of them.
+                if (left > 1) Look(events, waits: false);
             }
             _round.End();
+        }
+    }
+
+    private void Look(Span<byte> events, bool waits)
+    {
+        var count = Epoll.Wait(_poll, events, waits);
+        for (var i = 0; i < count; i++)
+        {
+            var (number, news) = Epoll.At(events, i);
+            if (number == BellNumber) Epoll.Silence(_bell);
+            else if (!_connections.TryGetValue(number, out var connection)) continue;
+            else if (!connection.GoesLast) Guarded(connection, news);
+            else if (connection.Keep(news)) _last.Enqueue(connection);
         }
     }
 

@@ -1,5 +1,6 @@
 using Declarative.Api;
 using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Http.Transport;
 using Declarative.Tests.Client;
 using Xunit;
 
@@ -45,6 +46,31 @@ public sealed class FairQueueTests
             }
             return new[] { "f0", "f1", "f2", "f3", "f4", "f5", "a0", "b0", "a1" }.IndexOf(name);
         }
+    }
+
+    [Fact]
+    public void Who_waited_in_a_loop_goes_on_there_and_one_at_a_time()
+    {
+        var seen = new List<(bool Second, bool Third)>();
+        var thread = new Thread(() =>
+        {
+            var round = new LoopRound(static () => true);
+            round.Enter();
+            var queue = Queue(seats: 2, share: 2);
+            var (seat, other) = (queue.Enter("a", Stop).Result, queue.Enter("a", Stop).Result);
+            var (second, third) = (queue.Enter("a", Stop), queue.Enter("a", Stop));
+            seat.Dispose();
+            other.Dispose();
+            seen.Add((second.IsCompleted, third.IsCompleted));
+            for (var ends = 0; ends < 2; ends++)
+            {
+                round.End();
+                seen.Add((second.IsCompleted, third.IsCompleted));
+            }
+        });
+        thread.Start();
+        thread.Join();
+        Assert.Equal([(false, false), (true, false), (true, true)], seen);
     }
 
     [Fact]

@@ -81,12 +81,31 @@ public sealed class RoundTests
     }
 
     [Fact]
+    public void Of_those_that_go_last_each_end_of_a_round_takes_one_behind_the_others()
+    {
+        var (told, round) = (new List<string>(), new LoopRound(static () => true));
+        round.PostLast(x => told.Add((string)x), "last");
+        round.PostLast(x => told.Add((string)x), "very last");
+        round.Post(x => told.Add((string)x), "first");
+        round.End();
+        Assert.Equal(["first", "last"], told);
+        Assert.True(round.HasMore);
+        round.Post(x => told.Add((string)x), "between");
+        round.End();
+        Assert.Equal(["first", "last", "between", "very last"], told);
+        Assert.False(round.HasMore);
+    }
+
+    [Fact]
     public async Task What_waited_for_a_thread_that_has_ended_goes_on_all_the_same()
     {
         var round = new LoopRound(static () => false);
         var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         round.Post(static x => ((TaskCompletionSource)x).SetResult(), told);
         await told.Task.WaitAsync(Stop);
+        var last = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        round.PostLast(static x => ((TaskCompletionSource)x).SetResult(), last);
+        await last.Task.WaitAsync(Stop);
     }
 
     [Fact]
