@@ -9,7 +9,7 @@ namespace Declarative.Tests.Lb;
 /// <summary>Either side of a connection, byte by byte: a client of the balancer, or an endpoint that the test plays.</summary>
 internal sealed class Peer(Socket socket, Stream stream) : IDisposable
 {
-    private static readonly TimeSpan HangAfter = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan HangAfter = TimeSpan.FromSeconds(30);
     private readonly StringBuilder _read = new();
 
     /// <summary>By <see cref="Until"/>.</summary>
@@ -129,9 +129,16 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
 
     private async Task<int> Receive(byte[] buffer)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        limit.CancelAfter(HangAfter);
+        using var limit = Limit();
         return await Stream.ReadAsync(buffer, limit.Token);
+    }
+
+    /// <summary>For whatever may hang where something is wrong.</summary>
+    internal static CancellationTokenSource Limit()
+    {
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        limit.CancelAfter(HangAfter);
+        return limit;
     }
 }
 
@@ -150,7 +157,8 @@ internal sealed class Listening : IDisposable
 
     public async Task<Peer> Accept()
     {
-        var socket = await _socket.AcceptAsync(TestContext.Current.CancellationToken);
+        using var limit = Peer.Limit();
+        var socket = await _socket.AcceptAsync(limit.Token);
         return new(socket, new NetworkStream(socket));
     }
 

@@ -50,9 +50,8 @@ public sealed class PlainEndTests
         var port = LbWorld.FreePort();
         await world.Listening("s", port, "http");
         using var client = await Peer.To(port);
-        await client.Send($"POST / HTTP/1.1\r\nHost: {Site}\r\nContent-Length: {2 * Much.Length}\r\n\r\n");
-        await client.Send(Much);
-        await client.Send(Much);
+        await client.Send($"POST / HTTP/1.1\r\nHost: {Site}\r\nContent-Length: {Much.Length / 8}\r\n\r\n");
+        await client.Send(Much[..(Much.Length / 8)]);
         Assert.StartsWith("HTTP/1.1 503 ", await client.Until("\r\n\r\n"), StringComparison.Ordinal);
     }
 
