@@ -28,7 +28,7 @@ internal sealed class PodRemote(HttpMessageInvoker agents, TimeProvider time)
 
         await using var io = await Connect(exchange, request, stop.Token);
         using var session = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, io.Gone);
-        var result = await Run(new RemoteSession(agent, io, request, task, container), isExec, session.Token);
+        var result = await Run(new RemoteSession(agent, io, request, task, container, time), isExec, session.Token);
         if (result is not null && !session.IsCancellationRequested) await io.Finish(result, session.Token);
     }
 

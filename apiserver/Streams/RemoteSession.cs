@@ -12,18 +12,26 @@ using TTYInfo = Declarative.Mesos.Protocol.TTYInfo;
 namespace Declarative.ApiServer.Streams;
 
 /// <summary>One exec or attach: what the client types goes to the container, what the container says to the client, and the end of it is told.</summary>
-internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteRequest request, ContainerTask task, ContainerID container)
+internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteRequest request, ContainerTask task, ContainerID container, TimeProvider time)
 {
     private const int SwitchboardDisabled = 500;
     private static readonly byte[] ControlD = [4];
     private static readonly Status Success = new(200, "", "");
     private const int EarlyInputsMax = 16;
     private static readonly TimeSpan SizeWithin = TimeSpan.FromSeconds(2);
+
+    /// <summary>Tries to hand over input of which nothing has been taken yet.</summary>
+    private const int FeedAttemptsMax = 5;
+    private static readonly TimeSpan FeedAgainIn = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>A process that has ended takes no input, and its output is over within this time; else the input is lost.</summary>
+    private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(5);
     private readonly AgentContainers _containers = new(agent);
     private readonly Queue<RemoteInput> _early = new();
 
     // What tells a container that its input has ended. One that wants a pipe and was given a terminal is typed to.
     private ReadOnlyMemory<byte> _end;
+    private bool _isInputTaken; // some of it has been read from the client, and is with the agent or lost
 
     /// <summary>Runs the command beside the task; it ends with its connection.</summary>
     public async Task<Status> Exec(CancellationToken stop)
@@ -85,49 +93,78 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
             await io.Write(request.Stderr ? RemoteOutput.Stderr : RemoteOutput.Stdout, Encoding.UTF8.GetBytes(
                 $"container \"{task.Container.Name}\" takes no input: its spec sets neither stdin nor tty. Its output follows.\n"), stop);
         }
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var (hearsOut, hearsErr) = (Completion.New(), Completion.New());
-        var following = Task.WhenAll(Follow(LogStreams.Stdout, RemoteOutput.Stdout, hearsOut, stop), Follow(LogStreams.Stderr, RemoteOutput.Stderr, hearsErr, stop));
-        // Nothing is typed before what is answered to it would be heard.
-        await Task.WhenAny(Task.WhenAll(hearsOut.Task, hearsErr.Task), following);
-        var feeding = request.Stdin && task.Container.Stdin ? Feed(container, ended.Token) : Task.FromResult(true);
-        try
+        await Joined(async (session, feed) =>
         {
+            var (hearsOut, hearsErr) = (Completion.New(), Completion.New());
+            var following = Task.WhenAll(Follow(LogStreams.Stdout, RemoteOutput.Stdout, hearsOut, session), Follow(LogStreams.Stderr, RemoteOutput.Stderr, hearsErr, session));
+            // Nothing is typed before what is answered to it would be heard.
+            await Task.WhenAny(Task.WhenAll(hearsOut.Task, hearsErr.Task), following);
+            if (request.Stdin && task.Container.Stdin) feed(container);
             await following;
-        }
-        finally
-        {
-            await ended.CancelAsync();
-            await feeding;
-        }
+        }, stop);
     }
 
     private async Task Join(ContainerID target, ContainerOutput output, bool feeds, CancellationToken stop)
     {
+        await Joined(async (session, feed) =>
+        {
+            if (feeds) feed(target);
+            await foreach (var (isError, data) in output.Read(session)) await io.Write(isError ? RemoteOutput.Stderr : RemoteOutput.Stdout, data, session);
+        }, stop);
+    }
+
+    /// <summary>Hears what a container says until it is over, and from when it is asked to, hands over what the client types.</summary>
+    /// <param name="hear">Ends with the output; its token ends where input is lost, for a process may wait for it for ever.</param>
+    private async Task Joined(Func<CancellationToken, Action<ContainerID>, Task> hear, CancellationToken stop)
+    {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var feeding = feeds ? Feed(target, ended.Token) : Task.CompletedTask;
+        using var session = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var feeding = Task.FromResult<Exception?>(null);
+        Exception? lost;
         try
         {
-            await foreach (var (isError, data) in output.Read(stop)) await io.Write(isError ? RemoteOutput.Stderr : RemoteOutput.Stdout, data, stop);
+            await hear(session.Token, target => feeding = Feed(target, session, ended.Token));
+        }
+        catch (Exception) when (session.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            // Why is told below.
         }
         finally
         {
             await ended.CancelAsync();
-            await feeding;
+            lost = await feeding;
         }
+        if (lost is not null) throw lost;
     }
 
-    /// <summary>A process that has ended takes no more input; how it ended is told by its output and its exit code.</summary>
-    private async Task<bool> Feed(ContainerID target, CancellationToken stop)
+    /// <summary>Null where all input went over, or the process has ended; else why it could not.</summary>
+    /// <param name="session">Ended where input is lost.</param>
+    /// <param name="ended">The output is over.</param>
+    private async Task<Exception?> Feed(ContainerID target, CancellationTokenSource session, CancellationToken ended)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            await _containers.Feed(target, Input(stop), stop);
-            return true;
-        }
-        catch (Exception over) when (over is AgentRefused or AgentUnavailable or OperationCanceledException)
-        {
-            return false;
+            Exception failed;
+            try
+            {
+                await _containers.Feed(target, Input(ended), ended);
+                return null;
+            }
+            catch (Exception) when (ended.IsCancellationRequested)
+            {
+                return null;
+            }
+            catch (Exception e) when (e is AgentRefused or AgentUnavailable)
+            {
+                failed = e;
+            }
+            var again = failed is AgentUnavailable && !_isInputTaken && attempt < FeedAttemptsMax;
+            if (!await ClientGone.Ends(() => Task.Delay(again ? FeedAgainIn : EndsWithin, time, ended))) return null;
+            if (again) continue;
+            // The end of an input that the client does not have: nothing of his is lost.
+            if (!request.Stdin) return null;
+            await session.CancelAsync();
+            return failed;
         }
     }
 
@@ -139,6 +176,7 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
         {
             while (_early.TryDequeue(out var input) || io.Input.TryRead(out input))
             {
+                _isInputTaken = true;
                 if (input.Size is { } size) yield return Resized(size);
                 else if (request.Stdin && (input.Data.Length > 0 || EndsInput)) yield return Typed(input.Data.Length > 0 ? input.Data : _end);
             }

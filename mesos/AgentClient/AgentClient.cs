@@ -74,6 +74,11 @@ public sealed class AgentClient
         {
             throw new AgentUnavailable(agent, failed);
         }
+        catch (OperationCanceledException failed) when (!stop.IsCancellationRequested)
+        {
+            // No connection in time.
+            throw new AgentUnavailable(agent, failed.InnerException ?? failed);
+        }
     }
 
     /// <summary>A part of a file. Agents give at most 64 KB at once.</summary>

@@ -72,7 +72,7 @@ internal sealed class RunningPlatform : IDisposable
     public async Task<ChildProcess> Up(params string[] arguments)
     {
         var up = Start(["up", "--data", Data, "--port-offset", Offset, .. arguments]);
-        await Until(() => up.Output.Contains("is ready (", StringComparison.Ordinal) || up.HasExited, "up is ready");
+        await Until(() => up.Output.Contains("\nStop with ", StringComparison.Ordinal) || up.HasExited, "up is ready, and has said so to the end");
         Assert.False(up.HasExited, $"up has ended\n{up.Output}\n{up.Errors}");
         return up;
     }
