@@ -158,7 +158,7 @@ internal sealed class EndToEnd(int agents, int pods, int of, bool processes)
         Print($"  CPU per pod: {cpu.Values.Sum(x => x.TotalMilliseconds) / pods:0.00} ms{(cpu.Count > 1 ? $" ({string.Join(", ", cpu.Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {x.Value.TotalMilliseconds / pods:0.00}")))})" : "")}, so two cores do {2000 * pods / cpu.Values.Sum(x => x.TotalMilliseconds):0} pods/s at most");
         if (children.Count == 0)
         {
-            Print($"  memory: {(GC.GetTotalAllocatedBytes() - allocated) / 1024.0 / pods:0} KiB allocated per pod, {string.Join(" + ", Collections().Zip(collections, (now, before) => now - before))} collections (generation 0, 1, 2) that took {(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / pods:0.00} ms per pod");
+            Print($"  memory: {(GC.GetTotalAllocatedBytes() - allocated) / 1024.0 / pods:0} KiB allocated per pod, {string.Join(" + ", Collections().Zip(collections, (now, before) => now - before))} collections (generation 0, 1, 2) by {(System.Runtime.GCSettings.IsServerGC ? "all cores" : "one core")} that took {(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / pods:0.00} ms per pod");
         }
         var after = await Requests(target);
         Print($"  API requests per pod: {string.Join(", ", after.Select(x => (x.Key, Count: x.Value - requests.GetValueOrDefault(x.Key))).Where(x => x.Count * 100 >= pods).OrderByDescending(x => x.Count).Select(x => string.Create(CultureInfo.InvariantCulture, $"{x.Key} {(double)x.Count / pods:0.00}")))}");

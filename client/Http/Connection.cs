@@ -8,10 +8,12 @@ namespace Declarative.Client.Http;
 /// <summary>The HTTPS connection that a kubeconfig describes: HTTP/2 where the server speaks it, only the named authorities, certificate or token.</summary>
 internal sealed class Connection : IDisposable
 {
+    private static readonly UriCreationOptions AsItIs = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
     private readonly List<X509Certificate2> _authorities = [];
     private readonly X509Certificate2? _certificate;
     private readonly HttpMessageInvoker _invoker;
-    private readonly Uri _server;
+    private readonly string _server;
     private readonly Version _version;
     private readonly KeyValuePair<string, string>[] _headers;
 
@@ -47,18 +49,18 @@ internal sealed class Connection : IDisposable
             _authorities.AddRange(authorities);
             ssl.RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsFromAuthorities(certificate, errors);
         }
-        _server = config.Server;
+        _server = config.Server.GetLeftPart(UriPartial.Authority);
         _version = config.Server.Scheme == "https" ? HttpVersion.Version20 : HttpVersion.Version11;
         _headers = [new("User-Agent", userAgent), new("Authorization", config.Token.Length > 0 ? $"Bearer {config.Token}" : "")];
         _invoker = new(handler, disposeHandler: true);
     }
 
     /// <summary>A request with the headers that all have. No time out: watches last, and other requests have a deadline of their own.</summary>
-    /// <param name="url">Below the server.</param>
+    /// <param name="url">Below the server; escaped already, and sent as it is.</param>
     /// <param name="accept">Media types.</param>
     public HttpRequestMessage Request(HttpMethod method, RequestUrl url, string accept)
     {
-        var request = new HttpRequestMessage(method, new Uri(_server, url.ToString())) { Version = _version, VersionPolicy = HttpVersionPolicy.RequestVersionOrLower };
+        var request = new HttpRequestMessage(method, new Uri(string.Concat(_server, url.ToString()), AsItIs)) { Version = _version, VersionPolicy = HttpVersionPolicy.RequestVersionOrLower };
         request.Headers.TryAddWithoutValidation("Accept", accept);
         foreach (var (name, value) in _headers)
         {

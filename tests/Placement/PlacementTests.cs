@@ -4,6 +4,7 @@ using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Controllers.Placement;
 using Declarative.Mesos.Protocol.SchedulerApi;
+using Declarative.Sim;
 using Xunit;
 using Event = Declarative.Mesos.Protocol.SchedulerApi.Event;
 
@@ -272,6 +273,45 @@ public class PlacementTests
         for (var i = 0; i < 30; i++) await x.WaitRunning($"web-{i}");
         Assert.All(x.Agents, y => Assert.InRange(y.Tasks.Count, 5, 15));
     }, agents: 3);
+
+    [Theory]
+    [InlineData(0.007, 2)]
+    [InlineData(0.007, 3)]
+    [InlineData(0.02, 2)]
+    [InlineData(0.02, 4)]
+    public void Pods_that_come_one_by_one_spread_over_the_agents(double gap, int agents)
+    {
+        Cluster? cluster = null;
+        Cluster.Run(async x =>
+        {
+            cluster = x;
+            for (var i = 0; i < 24; i++)
+            {
+                await x.CreatePod($"web-{i}");
+                await x.Sleep(gap);
+            }
+            for (var i = 0; i < 24; i++) await x.WaitRunning($"web-{i}");
+            var counts = string.Join(' ', x.Agents.Select(y => y.Tasks.Count));
+            Assert.True(x.Agents.All(y => Math.Abs(y.Tasks.Count - 24 / agents) <= 1), counts);
+        }, agents, wrap: api => new SlowBindings(api, () => cluster!.World));
+    }
+
+    /// <summary>Bindings take 2 to 40 ms, as on a server that has others to serve.</summary>
+    private sealed class SlowBindings(IApi inner, Func<World> world) : IApi
+    {
+        public async Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default)
+        {
+            if (options?.Subresource == "binding") await Task.Delay(TimeSpan.FromMilliseconds(world().Random.Next(2, 40)), world().Time, stop);
+            return await inner.Create(key, json, options, stop);
+        }
+
+        public Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default) => inner.Get(key, subresource, stop);
+        public Task<StoredList> List(ListRequest request, CancellationToken stop = default) => inner.List(request, stop);
+        public IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, CancellationToken stop = default) => inner.Watch(request, stop);
+        public Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => inner.Update(key, json, options, stop);
+        public Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default) => inner.Patch(key, kind, patch, options, stop);
+        public Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default) => inner.Delete(key, options, stop);
+    }
 
     [Fact]
     public void A_restart_that_finds_no_room_on_its_agent_fails_after_a_minute() => Cluster.Run(async x =>
