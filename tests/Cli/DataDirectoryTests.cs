@@ -21,7 +21,7 @@ public sealed class DataDirectoryTests
     {
         Assert.SkipWhen(Installation.OnPath("python3") is null, "python3 is not on PATH");
         var folder = Directory.CreateTempSubdirectory("data-directory-").FullName;
-        using var process = Process.Start(new ProcessStartInfo("python3", ["-c", FirstThreadEnds]) { RedirectStandardInput = true })!;
+        using var process = Process.Start(new ProcessStartInfo("python3", ["-c", FirstThreadEnds]) { RedirectStandardInput = true, UseShellExecute = false })!;
         try
         {
             string[] Fields() => File.ReadAllText($"/proc/{process.Id}/stat").Split(") ")[^1].Split(' ');
