@@ -106,7 +106,8 @@ internal sealed partial class DataDirectory
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[0] is "Z" or "X" ? "" : fields[19];
+            // Its first thread may have ended before the others, which have its files, and its locks, until they end too (proc(5): num_threads).
+            return fields[0] is "Z" or "X" && fields[17] is "0" or "1" ? "" : fields[19];
         }
         catch (IOException)
         {

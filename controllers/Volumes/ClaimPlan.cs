@@ -14,8 +14,9 @@ namespace Declarative.Controllers.Volumes;
 /// <param name="Node">The node that Placement has selected; null where there is none (any more).</param>
 /// <param name="IsUsed">A pod that has its place and is not over names the claim.</param>
 /// <param name="IsLost">The agent that has the volume has left the cluster, or has come back without it; null = that is not known.</param>
+/// <param name="VolumeNode">The node that the volume was made for, as it is now; null where there is none.</param>
 /// <param name="IsTaken">There is a volume of this name.</param>
-internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, IReadOnlyList<PersistentVolume> Leaving, Node? Node, bool IsUsed, bool? IsLost, Func<string, bool> IsTaken);
+internal sealed record ClaimView(PersistentVolumeClaim Claim, IReadOnlyList<StorageClass> Classes, PersistentVolume? Volume, IReadOnlyList<PersistentVolume> Leaving, Node? Node, bool IsUsed, bool? IsLost, Node? VolumeNode, Func<string, bool> IsTaken);
 
 /// <summary>
 /// One step of a PersistentVolumeClaim: its protection, its class, its volume once Placement has selected a node, its binding when Mesos has made
@@ -75,19 +76,20 @@ internal static class ClaimPlan
         var claim = view.Claim;
         if (view.Volume is not { } volume) return Lost(claim, $"Bound claim has lost its PersistentVolume {claim.Spec.VolumeName}. Data on the volume is lost!");
         if (!MesosVolume.IsOurs(volume) || volume.Spec.ClaimRef?.Uid != claim.Uid) return Plan.Nothing;
-        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, MesosVolume.LossOf(volume));
+        if (view.IsLost ?? (claim.Status.Phase == "Lost")) return Lost(claim, MesosVolume.LossOf(volume, view.VolumeNode));
         var changes = new List<Change>();
         var events = new List<EventNote>();
         var ofClass = view.Classes.FirstOrDefault(x => x.Name == claim.Spec.StorageClassName);
         var grows = claim.Storage > volume.Storage;
-        var mayGrow = ofClass is { AllowVolumeExpansion: true };
+        var mayGrow = ofClass is { AllowVolumeExpansion: true } && !MesosVolume.IsShared(volume);
         if (grows && mayGrow && MesosVolume.WantedOf(volume) != claim.Storage) changes.Add(Annotate(volume, MesosVolume.WantedSize, claim.Storage.ToString()));
         if (!grows && volume.Metadata.Annotations.ContainsKey(MesosVolume.WantedSize)) changes.Add(Annotate(volume, MesosVolume.WantedSize, null));
         Condition? resizing = null;
         if (grows)
         {
             var old = claim.Status.Conditions.FirstOrDefault(x => x.Type == "Resizing");
-            var message = !mayGrow ? $"storage class {claim.Spec.StorageClassName} does not allow expansion"
+            var message = MesosVolume.IsShared(volume) ? $"Mesos grows no volume that is shared (access mode {MesosVolume.Shared})"
+                : !mayGrow ? $"storage class {claim.Spec.StorageClassName} does not allow expansion"
                 : volume.Metadata.Annotations.GetValueOrDefault(MesosVolume.Waits) ?? "waits until no pod uses the volume and its agent offers the disk";
             resizing = new() { Type = "Resizing", Status = mayGrow ? "True" : "False", Reason = mayGrow ? "Growing" : "NotAllowed", Message = message, LastTransitionTime = old is null ? now : old.LastTransitionTime };
         }

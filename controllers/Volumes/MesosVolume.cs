@@ -91,7 +91,8 @@ internal static class MesosVolume
     public static string? MissingOnOf(PersistentVolume volume) => volume.Metadata.Annotations.GetValueOrDefault(MissingOn);
 
     /// <summary>How a volume was lost, for whoever asks for it.</summary>
-    public static string LossOf(PersistentVolume volume) => MissingOnOf(volume) is { } agent
+    /// <param name="byName">The Node that the volume was made for, as it is now: what was not found under an id that is gone says nothing of it.</param>
+    public static string LossOf(PersistentVolume volume, Node? byName) => byName is not null && !NodePlan.IsGone(byName) && MissingOnOf(volume) is { } agent && agent == NodePlan.AgentId(byName) && agent != AgentOf(volume)
         ? $"the machine of Mesos agent {AgentOf(volume)} has registered as agent {agent} without PersistentVolume {volume.Name}: its work directory was wiped. Data on the volume is lost"
         : $"Mesos agent {AgentOf(volume)}, which has PersistentVolume {volume.Name}, has left the cluster. The volume is back when its machine registers again and keeps the agent's work directory";
 
@@ -104,7 +105,12 @@ internal static class MesosVolume
     public static string? Fault(PersistentVolumeClaim claim)
     {
         if (claim.Spec.VolumeMode == "Block") return "volumeMode Block is not supported: a Mesos persistent volume is a directory (Filesystem)";
-        var mode = claim.Spec.AccessModes.FirstOrDefault(x => x is not ("ReadWriteOnce" or "ReadWriteOncePod"));
-        return mode is null ? null : string.Create(CultureInfo.InvariantCulture, $"access mode {mode} is not supported: a Mesos persistent volume is used by one pod at a time (ReadWriteOnce, ReadWriteOncePod)");
+        var mode = claim.Spec.AccessModes.FirstOrDefault(x => x is not ("ReadWriteOnce" or "ReadWriteOncePod" or Shared));
+        return mode is null ? null : string.Create(CultureInfo.InvariantCulture, $"access mode {mode} is not supported: a Mesos persistent volume is used by one pod at a time (ReadWriteOnce, ReadWriteOncePod), or by several pods of its agent (ReadWriteMany)");
     }
+
+    /// <summary>The access mode of volumes that are shared persistent volumes at Mesos: several pods on the agent use them at the same time.</summary>
+    public const string Shared = "ReadWriteMany";
+
+    public static bool IsShared(PersistentVolume volume) => volume.Spec.AccessModes.Contains(Shared);
 }

@@ -67,7 +67,7 @@ internal static class VolumeController
             if (key.Namespace.Length == 0)
             {
                 if (volumes.Get("", key.Name) is not { } volume) return Plan.Nothing;
-                return VolumePlan.Compute(volume, MesosVolume.IsOurs(volume) && volume.Spec.ClaimRef is { Name.Length: > 0 } of ? await ClaimOf(of, stop) : null, IsLost(volume));
+                return VolumePlan.Compute(volume, MesosVolume.IsOurs(volume) && volume.Spec.ClaimRef is { Name.Length: > 0 } of ? await ClaimOf(of, stop) : null, IsLost(volume), NodeOf(volume));
             }
             if (claims.Get(key.Namespace, key.Name) is not { } claim) return Plan.Nothing;
             var made = volumes.ByIndex(ByClaim, claim.Uid).ToList();
@@ -75,13 +75,15 @@ internal static class VolumeController
             var view = new ClaimView(claim, classes.List(), bound, [.. made.Where(x => x.Name != bound?.Name)],
                 claim.Metadata.Annotations.TryGetValue(MesosVolume.SelectedNode, out var node) ? nodes.Get("", node) : null,
                 pods.ByIndex(ByClaim, $"{claim.Namespace}/{claim.Name}").Any(x => x.Spec.NodeName.Length > 0 && !x.IsFinished),
-                bound is null ? null : IsLost(bound), x => volumes.Get("", x) is not null);
+                bound is null ? null : IsLost(bound), bound is null ? null : NodeOf(bound), x => volumes.Get("", x) is not null);
             return ClaimPlan.Compute(view, time.GetUtcNow());
         }
 
         // Without any node nothing is known: somebody may have deleted it.
         bool? IsLost(PersistentVolume volume) => MesosVolume.IsLost(
-            volume, nodes.ByIndex(ByProvider, NodePlan.ProviderId(MesosVolume.AgentOf(volume))).FirstOrDefault(), MesosVolume.NodeOf(volume) is { Length: > 0 } name ? nodes.Get("", name) : null);
+            volume, nodes.ByIndex(ByProvider, NodePlan.ProviderId(MesosVolume.AgentOf(volume))).FirstOrDefault(), NodeOf(volume));
+
+        Node? NodeOf(PersistentVolume volume) => MesosVolume.NodeOf(volume) is { Length: > 0 } name ? nodes.Get("", name) : null;
 
         // The view of claims may be behind that of volumes: only the API says that a claim is gone, since its data go with it.
         async ValueTask<PersistentVolumeClaim?> ClaimOf(ObjectReference of, CancellationToken stop)

@@ -5,7 +5,8 @@ namespace Declarative.Mesos.Resources;
 
 /// <summary>
 /// A sum of resources with Mesos' algebra: scalars in thousandths, ranges and sets as sets; resources with different reservations or
-/// disks are different things. Mutable; a bag has few entries, so they are searched in order. Not thread-safe.
+/// disks are different things. A shared volume is one thing however many have it: whoever takes it leaves it, and whoever gives it back adds nothing;
+/// only a conversion makes or unmakes it. Mutable; a bag has few entries, so they are searched in order. Not thread-safe.
 /// </summary>
 public sealed class ResourceBag
 {
@@ -72,13 +73,17 @@ public sealed class ResourceBag
     }
 
     /// <exception cref="InvalidOperationException">The bag does not contain the other one.</exception>
-    public void Subtract(ResourceBag other)
+    public void Subtract(ResourceBag other) => Subtract(other, withShared: false);
+
+    private void Subtract(ResourceBag other, bool withShared)
     {
         foreach (var entry in other.entries)
         {
             var at = Find(entry.Identity);
             if (at < 0 || !entries[at].Contains(entry))
                 throw new InvalidOperationException($"{this} does not contain {other}.");
+            if (entry.Identity.IsShared && !withShared)
+                continue;
             var left = entries[at].Subtract(entry);
             if (left.IsEmpty)
                 entries.RemoveAt(at);
@@ -103,9 +108,22 @@ public sealed class ResourceBag
     /// <exception cref="InvalidOperationException">The bag does not contain what the conversion takes.</exception>
     internal void Convert(Conversion conversion)
     {
-        Subtract(conversion.From);
+        Subtract(conversion.From, withShared: true);
         Add(conversion.To);
     }
+
+    /// <summary>The shared volumes in the bag.</summary>
+    internal ResourceBag Shared() => new([.. entries.Where(entry => entry.Identity.IsShared)]);
+
+    /// <summary>Without shared volumes.</summary>
+    internal ResourceBag WithoutShared() =>
+        entries.Exists(entry => entry.Identity.IsShared) ? new([.. entries.Where(entry => !entry.Identity.IsShared)]) : this;
+
+    /// <summary>Whether any of these is in the bag.</summary>
+    internal bool HasAnyOf(ResourceBag others) => others.entries.Exists(entry => Find(entry.Identity) >= 0);
+
+    /// <summary>These volumes are no more.</summary>
+    internal void Forget(ResourceBag volumes) => entries.RemoveAll(entry => volumes.Find(entry.Identity) >= 0);
 
     /// <summary>The dynamic reservations and persistent volumes: what an agent must keep on disk.</summary>
     internal ResourceBag Checkpointed() => new([.. entries.Where(entry => entry.Identity.IsCheckpointed)]);
@@ -246,7 +264,7 @@ public sealed class ResourceBag
         var at = Find(entry.Identity);
         if (at < 0)
             entries.Add(entry);
-        else
+        else if (!entry.Identity.IsShared)
             entries[at] = entries[at].Add(entry);
     }
 

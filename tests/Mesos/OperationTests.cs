@@ -152,7 +152,7 @@ public sealed class OperationTests
         await framework.Accept([await Offer(framework, has ?? TestFramework.Scalar("cpus", 1))], 0, operation);
 
     // The newest offer is the one that is still valid.
-    private static async Task<Offer> Offer(TestFramework framework, Resource has)
+    internal static async Task<Offer> Offer(TestFramework framework, Resource has)
     {
         bool Fits(Offer offer) => ResourceBag.Of(offer.Resources).Contains(ResourceBag.Of([has]));
         var known = framework.Events.Count;
@@ -167,7 +167,7 @@ public sealed class OperationTests
         return offer;
     }
 
-    private static async Task<OperationStatus> Status(TestFramework framework, string id, int count = 1)
+    internal static async Task<OperationStatus> Status(TestFramework framework, string id, int count = 1)
     {
         bool Wanted(Event one) => one.Type == EventType.UpdateOperationStatus && one.UpdateOperationStatus.Status.OperationId.Value == id;
         await framework.Until(() => framework.Events.Count(Wanted) >= count, $"status {count} of {id}");

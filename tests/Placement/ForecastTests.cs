@@ -52,6 +52,8 @@ public class ForecastTests
 
     private static Pod With(Pod pod, string claim) => pod with { Spec = pod.Spec with { Volumes = [new() { Name = "data", PersistentVolumeClaim = new() { ClaimName = claim } }] } };
 
+    private static PersistentVolumeClaim Many(PersistentVolumeClaim claim) => claim with { Spec = claim.Spec with { AccessModes = [MesosVolume.Shared] } };
+
     [Fact]
     public void Claims_take_their_pods_to_their_agents_and_their_disk_from_the_room_there()
     {
@@ -64,11 +66,16 @@ public class ForecastTests
         };
         // A user's own volume, of no driver of ours.
         var others = new PersistentVolume { Metadata = new() { Name = "nfs", Annotations = new Dictionary<string, string> { [MesosVolume.State] = MesosVolume.Created } } };
-        var storage = new ForecastStorage([Claim("old", "1Gi", "v", "Bound"), Claim("new", "6Gi"), Claim("more", "6Gi"), Claim("third", "6Gi")], [volume, others], [ofClass]);
+        var storage = new ForecastStorage([Claim("old", "1Gi", "v", "Bound"), Claim("new", "6Gi"), Claim("more", "6Gi"), Claim("third", "6Gi"), Many(Claim("shared", "1Gi", "v", "Bound")), Many(Claim("pool", "1Gi"))], [volume, others], [ofClass]);
         string Plan(params WantedPods[] wanted) => Text(Forecast.Compute(nodes, [], [], wanted, storage));
 
         // The agent of the volume, one pod at a time.
         Assert.Equal("web 1 on b refused 1", Plan(new WantedPods("web", With(Pod("web", 1), "old"), 2)));
+        // Of a shared one all pods, where it is there already; else all but the first follow.
+        Assert.Equal("web 2 on b refused 0", Plan(new WantedPods("web", With(Pod("web", 1), "shared"), 2)));
+        var follow = Forecast.Compute(nodes, [], [], [new("web", With(Pod("web", 1), "pool"), 2)], storage);
+        Assert.Equal("web 1 on a refused 1", Text(follow));
+        Assert.Contains("claim pool has no volume yet: this pod follows the first one", follow[0].Why, StringComparison.Ordinal);
         // Two new volumes of 6 GiB need an agent each, a third finds no room.
         Assert.Equal("1 1 on a refused 0; 2 1 on b refused 0; 3  refused 1", Plan(new WantedPods("1", With(Pod("p", 1), "new"), 1), new("2", With(Pod("q", 1), "more"), 1), new("3", With(Pod("r", 1), "third"), 1)));
         // Each pod of a set brings its own.

@@ -37,10 +37,11 @@ public class OfferedKindsTests
                 x.Disk = new() { Persistence = new() { Id = "v2" } };
                 x.Shared = new();
             }),
+            Scalar("mem", 10, x => x.Shared = new()),
         });
         var held = HeldOffer.Of(offer, "declarative", DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch);
         Assert.Equal(("eng", new Amounts(3000, 0, 150_000), 100_000L), (held.Role, held.Free, held.PlainDisk));
-        Assert.Equal(["v1"], held.OfVolumes.Select(x => x.Disk.Persistence.Id));
+        Assert.Equal(["v1", "v2"], held.OfVolumes.Select(x => x.Disk.Persistence.Id));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Declarative.Api;
 using Declarative.Mesos.Protocol.SchedulerApi;
 using Declarative.Mesos.Scheduler;
 using Microsoft.Extensions.Logging;
@@ -130,12 +131,13 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
 
         public void Leave()
         {
+            TaskCompletionSource? fewer;
             lock (_gate)
             {
                 if (--_count >= _below) return;
-                _fewer?.TrySetResult();
-                _fewer = null;
+                (fewer, _fewer) = (_fewer, null);
             }
+            fewer?.TrySetResult();
         }
 
         public Task Below(int most)
@@ -144,7 +146,7 @@ internal sealed class CallLane(IMaster master, Inbox inbox, Func<bool> mayAct, I
             {
                 if (_count < most) return Task.CompletedTask;
                 _below = most;
-                _fewer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                _fewer = Completion.New();
                 return _fewer.Task;
             }
         }

@@ -26,8 +26,8 @@ internal sealed record HeldOffer(string Id, string AgentId, string Role, string 
         List<Resource>? reserved = null, volumes = null;
         foreach (var resource in offer.Resources)
         {
-            // What may be taken back, is shared, or is of a storage provider is nobody's of this platform.
-            if (resource.Revocable is not null || resource.Shared is not null || resource.ProviderId is not null || resource.Disk?.Source is not null) continue;
+            // What may be taken back, is shared and no volume, or is of a storage provider is nobody's of this platform.
+            if (resource.Revocable is not null || (resource.Shared is not null && resource.Disk?.Persistence is null) || resource.ProviderId is not null || resource.Disk?.Source is not null) continue;
             if (VolumeResources.IsOfVolume(resource))
             {
                 (volumes ??= []).Add(resource);

@@ -60,7 +60,7 @@ internal sealed partial class PlacementDesk
         if (!_wishes.TryGetValue(name, out var wish) || wish.Kind != kind || wish.Volume.Uid != volume.Uid) _wishes[name] = new(volume, kind, Now);
         else wish.Volume = volume;
         var state = State(VolumeRole(volume));
-        if (!state.Filter.IsNone) Filter(state, OfferFilter.None);
+        if (!state.Filter.IsNone && !IsMissing(_wishes[name])) Filter(state, OfferFilter.None);
     }
 
     /// <summary>What is to be done at Mesos for the volume as it is stored; null = nothing.</summary>
@@ -69,7 +69,7 @@ internal sealed partial class PlacementDesk
         if (!MesosVolume.IsOurs(volume)) return null;
         if (volume.Metadata.IsDeleting) return volume.Metadata.Finalizers.Contains(MesosVolume.Finalizer) && !volume.Metadata.Finalizers.Contains(MesosVolume.VolumeProtection) ? WishKind.Destroy : null;
         if (!MesosVolume.IsCreated(volume)) return WishKind.Create;
-        if (PresentAgentOf(volume) is var present && present != MesosVolume.AgentOf(volume)) return present == MesosVolume.MissingOnOf(volume) ? null : WishKind.Move;
+        if (PresentAgentOf(volume) is var present && present != MesosVolume.AgentOf(volume)) return WishKind.Move;
         return MesosVolume.WantedOf(volume) > volume.Storage ? WishKind.Grow : null;
     }
 
@@ -82,6 +82,12 @@ internal sealed partial class PlacementDesk
 
     /// <summary>Where the wish is fulfilled. What was not made yet is never made under another id: its claim gets another volume.</summary>
     private string AgentOf(VolumeWish wish) => wish.Kind is WishKind.Move or WishKind.Destroy ? PresentAgentOf(wish.Volume) : MesosVolume.AgentOf(wish.Volume);
+
+    /// <summary>
+    /// The agent has offered all that it has, and not the volume: nothing is asked for on its account any more. Should an offer that comes for others
+    /// show it after all, it is there again: what was offered first is no proof.
+    /// </summary>
+    private bool IsMissing(VolumeWish wish) => wish.Kind is WishKind.Move && MesosVolume.MissingOnOf(wish.Volume) == AgentOf(wish);
 
     /// <summary>The volumes of a node may be there under another agent id, or again.</summary>
     private void OnNodeOfVolumes(Change<Node> change)
@@ -99,7 +105,7 @@ internal sealed partial class PlacementDesk
     {
         foreach (var wish in _wishes.Values)
         {
-            if (!wish.IsBusy && VolumeRole(wish.Volume) == role && IsThere(AgentOf(wish)) && (wish.Kind is WishKind.Move || !IsInUse(wish.Volume))) return true;
+            if (!wish.IsBusy && VolumeRole(wish.Volume) == role && IsThere(AgentOf(wish)) && !IsMissing(wish) && (wish.Kind is WishKind.Move || !IsInUse(wish.Volume))) return true;
         }
         return false;
     }
@@ -108,7 +114,7 @@ internal sealed partial class PlacementDesk
     {
         foreach (var wish in _wishes.Values)
         {
-            if (AgentOf(wish) == offer.AgentId && VolumeRole(wish.Volume) == offer.Role) return true;
+            if (AgentOf(wish) == offer.AgentId && VolumeRole(wish.Volume) == offer.Role && !IsMissing(wish)) return true;
         }
         return false;
     }
@@ -170,7 +176,7 @@ internal sealed partial class PlacementDesk
         var claim = volume.Spec.ClaimRef?.Uid ?? "";
         var found = held.OfVolumes.FirstOrDefault(x => IsFound(x, volume));
         var left = held.OfVolumes.FirstOrDefault(x => IsLeft(x, volume));
-        var owner = new VolumeOwner(Options.FrameworkName, Options.Principal, role);
+        var owner = new VolumeOwner(Options.FrameworkName, Options.Principal, role, MesosVolume.IsShared(volume));
         var plain = held.Offers.Sum(x => x.PlainDisk);
         var reserved = held.Offers.SelectMany(x => x.Reserved);
         switch (wish.Kind)
@@ -200,7 +206,7 @@ internal sealed partial class PlacementDesk
             case WishKind.Move when found is not null:
                 StoreAgent(wish, agent);
                 break;
-            case WishKind.Move when IsWhole(held, wish):
+            case WishKind.Move when !IsMissing(wish) && IsWhole(held, wish):
                 StoreMissing(wish, agent);
                 break;
             case WishKind.Destroy when found is not null:
@@ -374,7 +380,7 @@ internal sealed partial class PlacementDesk
         }), stored => StoredEnd(wish, stored, null, "volumes-moved"));
     }
 
-    /// <summary>The machine is back and has been wiped: its claim is lost. Should it register once more, it is looked at again.</summary>
+    /// <summary>The machine is back and has been wiped: its claim is lost, until it is offered after all.</summary>
     private void StoreMissing(VolumeWish wish, string agent)
     {
         wish.IsStoring = true;

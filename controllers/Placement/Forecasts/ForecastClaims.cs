@@ -13,7 +13,7 @@ public sealed record ForecastStorage(IReadOnlyList<PersistentVolumeClaim> Claims
     public static ForecastStorage None { get; } = new([], [], []);
 }
 
-/// <summary>What claims of pods ask in a forecast. A claim is had by one pod at a time: who comes first has it.</summary>
+/// <summary>What claims of pods ask in a forecast. A claim that is not shared is had by one pod at a time: who comes first has it.</summary>
 internal sealed class ForecastClaims
 {
     private readonly VolumeBook _book = new();
@@ -51,11 +51,18 @@ internal sealed class ForecastClaims
     /// <summary>What its claims ask; from now on it has them.</summary>
     public VolumeNeeds Take(Pod pod)
     {
-        var taken = VolumeBook.ClaimsOf(pod).FirstOrDefault(x => _had.Contains(VolumeBook.Key(pod.Namespace, x)));
+        var taken = VolumeBook.ClaimsOf(pod).Where(x => _had.Contains(VolumeBook.Key(pod.Namespace, x))).Select(x => Taken(x, _book.Claim(pod.Namespace, x))).FirstOrDefault(x => x is not null);
         Have(pod);
-        if (taken is not null) return VolumeNeeds.None with { Blocked = $"another pod has the volume of claim {taken}, which is used by one at a time" };
+        if (taken is not null) return VolumeNeeds.None with { Blocked = taken };
         // Roles are the platform's configuration, which is not in the snapshot.
         return _book.Needs(pod, role: "", _agents.GetValueOrDefault, _agents.ContainsValue, static _ => "");
+    }
+
+    /// <summary>Why a second pod does not have the claim; null = it has.</summary>
+    private static string? Taken(string name, PersistentVolumeClaim? claim)
+    {
+        if (claim?.Spec.AccessModes.Contains(MesosVolume.Shared) != true) return $"another pod has the volume of claim {name}, which is used by one at a time";
+        return claim.Spec.VolumeName.Length > 0 ? null : $"claim {name} has no volume yet: this pod follows the first one to its agent, which is not foretold";
     }
 
     private static IEnumerable<string> Keys(Pod pod) => VolumeBook.ClaimsOf(pod).Select(x => VolumeBook.Key(pod.Namespace, x));

@@ -7,7 +7,8 @@ using Reservation = Declarative.Mesos.Protocol.Resource.Types.ReservationInfo;
 namespace Declarative.Controllers.Placement.Volumes;
 
 /// <summary>For whom a volume is made: what stands on the reservation under it.</summary>
-internal sealed record VolumeOwner(string Framework, string Principal, string Role);
+/// <param name="IsShared">Several tasks are to use it at the same time.</param>
+internal sealed record VolumeOwner(string Framework, string Principal, string Role, bool IsShared);
 
 /// <summary>
 /// The resources of persistent volumes and the operations on them. All are pure: they are made of what one agent offers, so that no operation asks
@@ -44,6 +45,7 @@ internal static class VolumeResources
         var made = disk.Clone();
         made.Disk = new() { Persistence = new() { Id = volume }, Volume = new() { ContainerPath = ContainerPath, Mode = Volume.Types.Mode.Rw } };
         if (owner.Principal.Length > 0) made.Disk.Persistence.Principal = owner.Principal;
+        if (owner.IsShared) made.Shared = new();
         var create = new Operation { Type = Operation.Types.Type.Create, Id = new() { Value = operationId }, Create = new() };
         create.Create.Volumes.Add(made);
         operations.Add(create);
@@ -112,6 +114,7 @@ internal static class VolumeResources
     {
         var plain = Bare(volume);
         plain.Disk = null;
+        plain.Shared = null;
         return plain;
     }
 

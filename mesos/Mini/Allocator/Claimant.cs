@@ -18,6 +18,9 @@ internal sealed class Claimant(string id)
     /// <summary>It takes resources that may be taken back at any time.</summary>
     public bool TakesRevocable { get; set; }
 
+    /// <summary>It takes volumes that others may use at the same time.</summary>
+    public bool TakesShared { get; set; }
+
     /// <summary>Per role: the agents it wants to be offered.</summary>
     public IReadOnlyDictionary<string, OfferConstraint> Constraints { get; set; } = new Dictionary<string, OfferConstraint>();
 

@@ -57,12 +57,16 @@ internal sealed class OfferAllocator
 
     public void Remove(Claimant claimant) => _claimants.Remove(claimant);
 
-    /// <summary>Counts resources that are in use without an offer (tasks of an agent that has come back).</summary>
+    /// <summary>
+    /// Counts resources that are in use without an offer (tasks of an agent that has come back). A shared volume counts for nobody: it stays
+    /// there for all.
+    /// </summary>
     public void Take(Claimant claimant, Slot slot, string role, ResourceBag resources)
     {
         slot.Available.Subtract(resources);
-        Count(claimant, role).Add(resources);
-        Roles.Add(role, resources);
+        var counted = resources.WithoutShared();
+        Count(claimant, role).Add(counted);
+        Roles.Add(role, counted);
     }
 
     /// <summary>An agent's resources become something else: reserved, a volume, or plain again. The part that is free or taken is the caller's.</summary>
@@ -81,8 +85,9 @@ internal sealed class OfferAllocator
     public void Recover(Claimant claimant, Slot slot, string role, ResourceBag resources)
     {
         slot.Available.Add(resources);
-        Count(claimant, role).Subtract(resources);
-        Roles.Subtract(role, resources);
+        var counted = resources.WithoutShared();
+        Count(claimant, role).Subtract(counted);
+        Roles.Subtract(role, counted);
         IsDirty = true;
     }
 
@@ -153,6 +158,8 @@ internal sealed class OfferAllocator
         var resources = slot.Available.UsableBy(role);
         if (!claimant.TakesRevocable)
             resources = resources.WithoutRevocable();
+        if (!claimant.TakesShared)
+            resources = resources.WithoutShared();
         Quotas.Cut(role, resources);
         var allocatable = resources.Scalar("cpus") >= CpusMin || resources.Scalar("mem") >= MemMin;
         return allocatable && claimant.IsLargeEnough(role, resources) && !claimant.Refuses(slot, role, resources, now) ? resources : null;

@@ -17,6 +17,9 @@ internal sealed class OperationDesk(Cluster cluster)
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMinutes(10);
 
+    // As Mesos says it of DESTROY.
+    private const string InUse = "Persistent volumes in use";
+
     /// <summary>An operation of an ACCEPT, on what is left of its offers.</summary>
     public void Perform(Framework framework, Agent agent, string role, OfferOperation operation, ResourceBag left)
     {
@@ -24,6 +27,10 @@ internal sealed class OperationDesk(Cluster cluster)
         var fault = OperationValidation.Fault(operation, agent, role, framework.Record.HasPrincipal ? framework.Record.Principal : null);
         if (fault is null && !left.Contains(conversion!.From))
             fault = $"{left.ToText(role)} does not contain {conversion.From.ToText(role)}";
+        if (fault is null && !framework.Has(FrameworkInfo.Types.Capability.Types.Type.SharedResources) && !conversion!.To.Shared().IsEmpty)
+            fault = "A shared persistent volume can be created by a framework with the SHARED_RESOURCES capability only";
+        if (fault is null && IsUsed(agent, conversion!.From.Shared()))
+            fault = InUse;
         if (fault is null && operation.Id is { } id && framework.Operations.ContainsKey(id.Value))
             fault = $"Operation has duplicate ID: {id.Value}";
         if (fault is not null)
@@ -33,6 +40,7 @@ internal sealed class OperationDesk(Cluster cluster)
         }
 
         left.Convert(conversion!);
+        Withdraw(agent, conversion!.From.Shared());
         cluster.Allocator.Convert(agent.Slot, conversion!);
         if (operation.Id is not null)
             Expect(framework, agent, operation);
@@ -51,6 +59,8 @@ internal sealed class OperationDesk(Cluster cluster)
         var conversion = Conversion.Of(operation)!;
         if (!agent.Slot.Total.Contains(conversion.From))
             return new(409, $"{agent.Slot.Total} does not contain {conversion.From}");
+        if (IsUsed(agent, conversion.From.Shared()))
+            return new(409, InUse);
         foreach (var offer in agent.Offers.Values.ToList())
         {
             if (agent.Slot.Available.Contains(conversion.From))
@@ -61,10 +71,26 @@ internal sealed class OperationDesk(Cluster cluster)
         if (!agent.Slot.Available.Contains(conversion.From))
             return new(409, $"{agent.Slot.Available} does not contain {conversion.From}: the rest is in use");
         agent.Slot.Available.Convert(conversion);
+        Withdraw(agent, conversion.From.Shared());
         cluster.Allocator.Convert(agent.Slot, conversion);
         Checkpoint(agent);
         cluster.ScheduleBatch();
         return CallOutcome.Accepted;
+    }
+
+    // What is not shared is in no offer while it is used.
+    private static bool IsUsed(Agent agent, ResourceBag shared) =>
+        !shared.IsEmpty
+        && (agent.Tasks.Values.Any(task => task.HoldsResources && task.Resources.HasAnyOf(shared)) || agent.Executors.Values.Any(executor => executor.Resources.HasAnyOf(shared)));
+
+    /// <summary>Volumes that are no more are offered no more, to whomever they still are.</summary>
+    private void Withdraw(Agent agent, ResourceBag shared)
+    {
+        if (shared.IsEmpty)
+            return;
+        foreach (var offer in agent.Offers.Values.Where(offer => offer.Resources.HasAnyOf(shared)).ToList())
+            cluster.Rescind(offer);
+        agent.Slot.Available.Forget(shared);
     }
 
     /// <summary>Tells the agent all its reservations and volumes; after an operation, and when it has come back.</summary>

@@ -198,6 +198,7 @@ internal sealed class SchedulerDesk(Cluster cluster, OperationDesk operations, M
         var record = framework.Record;
         framework.PartitionAware = framework.Has(Capability.PartitionAware);
         framework.Claimant.TakesRevocable = framework.Has(Capability.RevocableResources);
+        framework.Claimant.TakesShared = framework.Has(Capability.SharedResources);
         framework.Claimant.UsesGpus = framework.Has(Capability.GpuResources);
         framework.Claimant.Roles = [.. FrameworkValidation.Roles(record)];
         framework.Claimant.Smallest = record

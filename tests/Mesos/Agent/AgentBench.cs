@@ -48,7 +48,7 @@ internal sealed class AgentBench : IAsyncDisposable
     public async Task Stop()
     {
         await stop.CancelAsync();
-        await running.WaitAsync(TimeSpan.FromSeconds(10), CancellationToken.None);
+        await running.WaitAsync(TimeSpan.FromMinutes(1), CancellationToken.None);
         stop.Dispose();
     }
 

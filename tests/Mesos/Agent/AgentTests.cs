@@ -95,7 +95,7 @@ public class AgentTests
         await bench.Master.Until("polite", TaskState.TaskRunning);
         await TestMaster.Until(() => bench.Stdout("stubborn").Contains("up", StringComparison.Ordinal));
         bench.Master.Kill("polite");
-        bench.Master.Kill("stubborn", TimeSpan.FromMilliseconds(300));
+        bench.Master.Kill("stubborn", TimeSpan.FromSeconds(1));
         Assert.Equal("Command terminated with signal Terminated", (await bench.Master.Until("polite", TaskState.TaskKilled)).Message);
         Assert.Equal("Command terminated with signal Killed", (await bench.Master.Until("stubborn", TaskState.TaskKilled)).Message);
         Assert.Equal([TaskState.TaskStarting, TaskState.TaskRunning, TaskState.TaskKilling, TaskState.TaskKilled], bench.Master.States("stubborn"));
