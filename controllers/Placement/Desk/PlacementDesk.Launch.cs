@@ -30,7 +30,6 @@ internal sealed partial class PlacementDesk
             if (!byAgent.TryGetValue(match.Agent.AgentId, out var list)) byAgent.Add(match.Agent.AgentId, list = []);
             list.Add(match);
         }
-        GoAway(byAgent.Keys, now);
         foreach (var (agent, list) in byAgent)
         {
             var launch = new Launch(agent, role, _book.TakeAgent(agent, role), _epoch, list.Count);

@@ -50,7 +50,6 @@ internal sealed partial class PlacementDesk
                 continue;
             }
             _book.Add(held);
-            _away.Remove(held.AgentId);
             Reopen(held.AgentId);
         }
         _news = true;
@@ -115,10 +114,6 @@ internal sealed partial class PlacementDesk
         if (_news && _identityStored && _roundNext > now)
         {
             _roundDue = _roundNext;
-        }
-        else if (_news && _identityStored && AwaitsOthers(now) is { } others)
-        {
-            _roundDue = others;
         }
         else if (_news && _identityStored)
         {
