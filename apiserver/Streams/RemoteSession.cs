@@ -120,19 +120,19 @@ internal sealed class RemoteSession(AgentClient agent, IRemoteIo io, RemoteReque
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var session = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var feeding = Task.FromResult<Exception?>(null);
-        Exception? lost;
+        Exception? lost = null;
         try
         {
             await hear(session.Token, target => feeding = Feed(target, session, ended.Token));
         }
-        catch (Exception) when (session.IsCancellationRequested && !stop.IsCancellationRequested)
+        catch (Exception cut) when (session.IsCancellationRequested && !stop.IsCancellationRequested)
         {
-            // Why is told below.
+            lost = cut; // the reason is the input's
         }
         finally
         {
             await ended.CancelAsync();
-            lost = await feeding;
+            lost = await feeding ?? lost;
         }
         if (lost is not null) throw lost;
     }
