@@ -28,7 +28,9 @@ public class Kind : IEquatable<Kind>
 
     /// <summary>What every answer about this version warns of; null = it is no old one.</summary>
     public virtual string? Deprecation =>
-        field ??= Equals(ComponentStatus) ? $"{this} is deprecated in v1.19+" : Support == KindSupport.Acts && Version.Contains("beta", StringComparison.Ordinal) && Find(Group, "v1", Plural) is { } newer ? $"{this} is deprecated; use {newer}" : null;
+        field ??= Equals(ComponentStatus) ? $"{this} is deprecated in v1.19+" : Newer is { } newer ? $"{this} is deprecated; use {newer}" : null;
+
+    private Kind? Newer => Support == KindSupport.Acts && Version.Contains("beta", StringComparison.Ordinal) ? Find(Group, "v1", Plural) : null;
 
     /// <summary>What answers about a kind that is only stored warn of; null = it is acted on.</summary>
     public string? WithoutEffect => Support == KindSupport.Stored ? $"{Name}.{ApiVersion} is stored, but nothing acts on it here" : null;

@@ -61,12 +61,16 @@ internal sealed class MatchConditions
             var name = condition.Text("name");
             if (name.Length == 0) causes.Add(Metadata.Required($"{path}[{i}].name"));
             else if (read._conditions.Exists(x => x.Name == name)) causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"{path}[{i}].name"));
-            if (Compile(condition.Text("expression"), types, CelType.Bool, $"{path}[{i}].expression", causes) is { } program) read._conditions.Add((name, program));
+            read._conditions.Add((name, Compile(condition.Text("expression"), types, CelType.Bool, $"{path}[{i}].expression", causes)));
         }
         return read;
     }
 
-    public static CelProgram? Compile(string text, IReadOnlyDictionary<string, CelType> types, CelType wanted, string path, List<StatusCause> causes)
+    /// <summary>
+    /// One that can not be compiled always fails: of an object that an earlier version has taken, the failurePolicy decides, as of any that has no value.
+    /// </summary>
+    /// <param name="causes">Receives what is wrong with it.</param>
+    public static CelProgram Compile(string text, IReadOnlyDictionary<string, CelType> types, CelType wanted, string path, List<StatusCause> causes)
     {
         try
         {
@@ -74,8 +78,9 @@ internal sealed class MatchConditions
         }
         catch (CelException e)
         {
-            causes.Add(Metadata.Invalid(path, text, $"compilation failed: {e.Message}"));
-            return null;
+            var error = $"compilation failed: {e.Message}";
+            causes.Add(Metadata.Invalid(path, text, error));
+            return CelProgram.Failing(text, error);
         }
     }
 

@@ -36,6 +36,8 @@ internal sealed class Jwt : IDisposable
                 keys.Add(new(key, IsPrivate: rest[found.Label].EndsWith("PRIVATE KEY", StringComparison.Ordinal)));
                 key.ImportFromPem(rest[found.Location]);
                 if (key.KeySize != CurveBits) throw new CryptographicException($"key {keys.Count} is of {key.KeySize} bits");
+                // Other curves have as many bits.
+                if (key.ExportParameters(includePrivateParameters: false).Curve.Oid?.Value != ECCurve.NamedCurves.nistP256.Oid.Value) throw new CryptographicException($"key {keys.Count} is of another curve");
             }
             if (keys.Count == 0 || !keys[0].IsPrivate) throw new CryptographicException(keys.Count == 0 ? "there is no key" : "the first key is public");
             return new(keys);

@@ -15,7 +15,7 @@ namespace Declarative.ApiServer.Authorization;
 internal sealed class AggregatedRoles(RevisionLog log, TimeProvider time)
 {
     /// <summary>Ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Upkeep.Of(log, Kind.ClusterRole, Tend, time, stop);
+    public Task Run(CancellationToken stop) => Upkeep.Of(log, [Kind.ClusterRole], Tend, time, stop);
 
     /// <summary>The rules that selected roles have together, in the order of the roles' names, each once.</summary>
     public static JsonArray RulesOf(JsonObject role, IEnumerable<JsonObject> all)

@@ -6,8 +6,9 @@ namespace Declarative.ApiServer.Cel;
 internal sealed class CelProgram
 {
     private readonly CelNode _root;
+    private readonly string? _error;
 
-    private CelProgram(string text, CelNode root, CelType type) => (Text, _root, Type) = (text, root, type);
+    private CelProgram(string text, CelNode root, CelType type, string? error = null) => (Text, _root, Type, _error) = (text, root, type, error);
 
     public string Text { get; }
     public CelType Type { get; }
@@ -30,6 +31,9 @@ internal sealed class CelProgram
         }
     }
 
+    /// <summary>One whose evaluations all fail: a stored expression that this version does not take.</summary>
+    public static CelProgram Failing(string text, string error) => new(text, new Literal(0, null), CelType.Dyn, error);
+
     /// <summary>The most that an evaluation can cost, by the sizes that the variables' types allow.</summary>
     public double CostMax(IReadOnlyDictionary<string, CelType> variables) => CelCost.Of(_root, variables);
 
@@ -39,6 +43,7 @@ internal sealed class CelProgram
     /// <exception cref="CelException">The evaluation has no value, or costs more than the meter allows.</exception>
     public object? Evaluate(IReadOnlyDictionary<string, object?> variables, CelMeter meter)
     {
+        if (_error is not null) throw new CelException(_error);
         try
         {
             return CelEvaluator.Evaluate(_root, variables, meter);

@@ -12,7 +12,7 @@ namespace Declarative.ApiServer.CustomResources;
 internal sealed class DefinitionUpkeep(RevisionLog log, CustomKinds kinds, Func<ResourceKey, CancellationToken, Task> delete, TimeProvider time)
 {
     /// <summary>Ends when <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Upkeep.Of(log, Kind.CustomResourceDefinition, Tend, time, stop);
+    public Task Run(CancellationToken stop) => Upkeep.Of(log, [Kind.CustomResourceDefinition], Tend, time, stop);
 
     // True where something is left to be looked at again soon.
     private async Task<bool> Tend(CancellationToken stop)

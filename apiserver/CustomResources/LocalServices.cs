@@ -49,8 +49,8 @@ internal sealed class LocalServices(RevisionLog log, CustomKinds kinds, Func<Res
         }),
     };
 
-    /// <summary>Follows the definitions until <paramref name="stop"/> is set. Its owner awaits it.</summary>
-    public Task Run(CancellationToken stop) => Upkeep.Of(log, Kind.CustomResourceDefinition, Tend, time, stop);
+    /// <summary>Follows the definitions, and makes a service again that somebody deletes, until <paramref name="stop"/> is set. Its owner awaits it.</summary>
+    public Task Run(CancellationToken stop) => Upkeep.Of(log, [Kind.CustomResourceDefinition, Kind.ApiService], Tend, time, stop);
 
     private async Task<bool> Tend(CancellationToken stop)
     {

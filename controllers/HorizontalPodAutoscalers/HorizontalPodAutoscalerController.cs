@@ -40,7 +40,11 @@ internal static class HorizontalPodAutoscalerController
 
         async ValueTask<Plan> Compute(ObjectName key, CancellationToken stopped)
         {
-            if (autoscalers.Entry(key.Namespace, key.Name) is not { } entry) return Plan.Nothing;
+            if (autoscalers.Entry(key.Namespace, key.Name) is not { } entry)
+            {
+                selectors.TryRemove(key, out _);
+                return Plan.Nothing;
+            }
             var autoscaler = entry.Object;
             var (target, error) = await ScaleTarget.Read(api, key.Namespace, autoscaler.Spec.ScaleTargetRef, stopped);
             var pods = (TargetPods?)null;
@@ -52,9 +56,9 @@ internal static class HorizontalPodAutoscalerController
             return selectorError is null ? plan.Of(target, pods) : plan.WithoutSelector(target, selectorError);
         }
 
-        // Those whose last selector selects one of the pods.
+        // Those whose last selector selects one of the pods. A look that was on its way when its autoscaler went has left a selector.
         List<ObjectName> Selecting(TargetPods pods) =>
-            [.. selectors.Where(x => x.Key.Namespace == pods.Namespace && pods.Pods.Any(pod => x.Value.Matches(pod.Metadata.Labels))).Select(x => x.Key).OrderBy(x => x.Name, StringComparer.Ordinal)];
+            [.. selectors.Where(x => x.Key.Namespace == pods.Namespace && autoscalers.Entry(x.Key.Namespace, x.Key.Name) is not null && pods.Pods.Any(pod => x.Value.Matches(pod.Metadata.Labels))).Select(x => x.Key).OrderBy(x => x.Name, StringComparer.Ordinal)];
 
         async Task<(TargetPods?, string?)> Pods(ObjectName of, string selector, CancellationToken stopped)
         {

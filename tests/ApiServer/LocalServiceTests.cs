@@ -2,8 +2,11 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
+using Declarative.Api.Objects;
 using Declarative.Api.Wire;
 using Declarative.ApiServer.Http;
+using Declarative.ApiServer.Storage;
+using Declarative.Sim;
 using Declarative.Tests.ApiServer.CustomResources;
 using Declarative.Tests.ApiServer.Http;
 using Declarative.Tests.Client;
@@ -33,10 +36,28 @@ public sealed class LocalServiceTests
         await using var api = await InProcessApi.Start();
         await api.Admin.Create(ResourceKey.Of(Kind.CustomResourceDefinition, "", ""), Yaml.ToJson(Encoding.UTF8.GetBytes(CronTab.Definition)), stop: Stop);
         await Eventually.Async(async () => (await Custom()).SequenceEqual(["v1.stable.example.com", "v1beta1.stable.example.com"]), "both versions are there");
+        await api.Admin.Delete(ResourceKey.Of(Kind.ApiService, "", "v1.stable.example.com"), stop: Stop);
+        await Eventually.Async(async () => (await Custom()).Count() == 2, "the deleted one is there again");
         await api.Admin.Delete(ResourceKey.Of(Kind.CustomResourceDefinition, "", "crontabs.stable.example.com"), stop: Stop);
         await Eventually.Async(async () => !(await Custom()).Any(), "they are gone");
 
         async Task<IEnumerable<string>> Custom() => (await api.Admin.List(new(Kind.ApiService), Stop)).Items.Select(x => x.Key.Name).Where(x => x.EndsWith("example.com", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_makes_one_at_the_same_time_does_not_end_the_server()
+    {
+        await using var journal = new MemoryJournal();
+        var log = await RevisionLog.Open(journal, Stop);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var looks = 0;
+        await Upkeep.Of(log, [Kind.ApiService], _ =>
+        {
+            if (looks++ == 0) throw Status.AlreadyExists(Kind.ApiService, "v1.stable.example.com");
+            ended.Cancel();
+            return Task.FromResult(false);
+        }, TimeProvider.System, ended.Token);
+        Assert.Equal(2, looks);
     }
 
     [Theory]
@@ -44,6 +65,9 @@ public sealed class LocalServiceTests
     [InlineData("v1.shop", ",\"groupPriorityMinimum\":0", "spec.groupPriorityMinimum: Invalid value: 0: must be positive and less than 20000")]
     [InlineData("v1.shop", ",\"insecureSkipTLSVerify\":true", "local APIServices may not have insecureSkipTLSVerify")]
     [InlineData("v1.shop", ",\"service\":{\"name\":\"s\"}", "spec.service.namespace: Required value")]
+    [InlineData("v2.", ",\"group\":\"\",\"version\":\"v2\"", "spec.group: Required value: only v1 may have an empty group and it better be legacy kube")]
+    [InlineData("1v.shop", ",\"version\":\"1v\"", "spec.version: Invalid value: \"1v\": a DNS-1035 label must")]
+    [InlineData("v1.shop", ",\"insecureSkipTLSVerify\":true,\"caBundle\":\"YQ==\",\"service\":{\"name\":\"s\",\"namespace\":\"n\"}", "spec.insecureSkipTLSVerify: Invalid value: true: may not be true if caBundle is present")]
     public async Task A_wrong_one_is_refused(string name, string more, string says)
     {
         await using var api = await InProcessApi.Start();

@@ -21,6 +21,9 @@ public sealed class AutoscalerTests : IAsyncLifetime
     /// <summary>The memory of each pod; null = nothing is told.</summary>
     private string? _memory = "100Mi";
 
+    /// <summary>What the look at a scale waits for.</summary>
+    private Func<ResourceKey, Task> _beforeScale = _ => Task.CompletedTask;
+
     private IApi Api => _server.Admin;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -28,7 +31,7 @@ public sealed class AutoscalerTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _server = await InProcessApi.Start(options: new() { Usage = Usage });
-        _running = HorizontalPodAutoscalerController.Run(Api, new() { SyncPeriod = TimeSpan.FromMilliseconds(20) }, TimeProvider.System, new Random(1), NullLogger.Instance, _stop.Token);
+        _running = HorizontalPodAutoscalerController.Run(new SlowScales(Api, x => _beforeScale(x)), new() { SyncPeriod = TimeSpan.FromMilliseconds(20) }, TimeProvider.System, new Random(1), NullLogger.Instance, _stop.Token);
     }
 
     public async ValueTask DisposeAsync()
@@ -205,6 +208,36 @@ public sealed class AutoscalerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_that_went_while_it_was_looked_at_keeps_none_from_scaling()
+    {
+        await Web(2, 2);
+        await Create(Kind.Deployment, Cluster.WebDeployment(1).Replace("\"name\":\"web\"", "\"name\":\"twin\"", StringComparison.Ordinal));
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var looks = 0;
+        _beforeScale = key =>
+        {
+            if (key.Name == "twin")
+            {
+                asked.TrySetResult();
+                return gate.Task;
+            }
+            Interlocked.Increment(ref looks);
+            return Task.CompletedTask;
+        };
+        await Create(Kind.HorizontalPodAutoscaler, $$"""{"metadata":{"name":"other"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"twin"},"maxReplicas":4,"metrics":[{{Percent(40)}}]} }""");
+        await asked.Task.WaitAsync(Stop);
+        await Api.Delete(ResourceKey.Of(Kind.HorizontalPodAutoscaler, "default", "other"), stop: Stop);
+        await Autoscale(Percent(100));
+        await Status("ScalingActive", "ValidMetricFound"); // and so the deletion before it has been seen
+        gate.SetResult();
+        var before = Volatile.Read(ref looks);
+        await Eventually.Async(() => Task.FromResult(Volatile.Read(ref looks) > before + 5), "the other's look is over");
+        _memory = "200Mi";
+        await Event("SuccessfulRescale", "New size: 4; reason: memory resource utilization (percentage of request) above target");
+    }
+
+    [Fact]
     public async Task What_is_not_known_stands_against_scaling_down_alone()
     {
         await Web(2, 2);
@@ -251,5 +284,26 @@ public sealed class AutoscalerTests : IAsyncLifetime
         }
         await Event("SuccessfulRescale", "New size: 2; reason: memory resource utilization (percentage of request) above target");
         Assert.Equal(2, (int)JsonNode.Parse((await Api.Get(ResourceKey.Of(kind, "default", "f"), stop: Stop)).Json.Span)!["spec"]!["count"]!);
+    }
+
+    private sealed class SlowScales(IApi inner, Func<ResourceKey, Task> before) : IApi
+    {
+        public async Task<Stored> Get(ResourceKey key, string subresource = "", CancellationToken stop = default)
+        {
+            if (subresource == "scale") await before(key).WaitAsync(stop);
+            return await inner.Get(key, subresource, stop);
+        }
+
+        public Task<StoredList> List(ListRequest request, CancellationToken stop = default) => inner.List(request, stop);
+
+        public IAsyncEnumerable<WatchEvent> Watch(WatchRequest request, CancellationToken stop = default) => inner.Watch(request, stop);
+
+        public Task<Stored> Create(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => inner.Create(key, json, options, stop);
+
+        public Task<Stored> Update(ResourceKey key, ReadOnlyMemory<byte> json, WriteOptions? options = null, CancellationToken stop = default) => inner.Update(key, json, options, stop);
+
+        public Task<Stored> Patch(ResourceKey key, PatchKind kind, ReadOnlyMemory<byte> patch, WriteOptions? options = null, CancellationToken stop = default) => inner.Patch(key, kind, patch, options, stop);
+
+        public Task<Stored> Delete(ResourceKey key, DeleteOptions? options = null, CancellationToken stop = default) => inner.Delete(key, options, stop);
     }
 }

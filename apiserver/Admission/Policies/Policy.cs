@@ -24,10 +24,11 @@ internal sealed class Policy
         if (ParamKind is null) types.Remove("params");
         Conditions = MatchConditions.Read(spec.List("matchConditions"), types, "spec.matchConditions", causes);
         Variables(spec.List("variables"), types, causes);
+        var inMessages = types.Where(x => x.Key != "authorizer").ToDictionary(); // a text asks for no rights
         var validations = spec.List("validations") ?? [];
         for (var i = 0; i < validations.Count; i++)
         {
-            if (validations[i] is JsonObject rule) Rule(rule, types, $"spec.validations[{i}]", causes);
+            if (validations[i] is JsonObject rule) Rule(rule, types, inMessages, $"spec.validations[{i}]", causes);
         }
         Audit(spec.List("auditAnnotations"), types, causes);
     }
@@ -61,19 +62,19 @@ internal sealed class Policy
             if (list![i] is not JsonObject variable) continue;
             var name = variable.Text("name");
             if (name.Length == 0) causes.Add(Metadata.Required($"spec.variables[{i}].name"));
-            if (MatchConditions.Compile(variable.Text("expression"), types, CelType.Dyn, $"spec.variables[{i}].expression", causes) is not { } program) continue;
+            var program = MatchConditions.Compile(variable.Text("expression"), types, CelType.Dyn, $"spec.variables[{i}].expression", causes);
             if (known.TryAdd(name, program.Type)) _variables.Add((name, program));
             else causes.Add(new("FieldValueDuplicate", $"Duplicate value: \"{name}\"", $"spec.variables[{i}].name"));
         }
     }
 
-    private void Rule(JsonObject rule, Dictionary<string, CelType> types, string path, List<StatusCause> causes)
+    private void Rule(JsonObject rule, Dictionary<string, CelType> types, Dictionary<string, CelType> inMessages, string path, List<StatusCause> causes)
     {
         if (rule.Text("expression").Length == 0) causes.Add(Metadata.Required($"{path}.expression", "expression is not specified"));
-        else if (MatchConditions.Compile(rule.Text("expression"), types, CelType.Bool, $"{path}.expression", causes) is { } program)
+        else
         {
-            var known = types.Where(x => x.Key != "authorizer").ToDictionary(); // a text asks for no rights
-            var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, known, CelType.String, $"{path}.messageExpression", causes) : null;
+            var program = MatchConditions.Compile(rule.Text("expression"), types, CelType.Bool, $"{path}.expression", causes);
+            var message = rule.Text("messageExpression") is { Length: > 0 } text ? MatchConditions.Compile(text, inMessages, CelType.String, $"{path}.messageExpression", causes) : null;
             _rules.Add(new(_rules.Count, program, rule.Text("message").Trim(), message, rule.Text("reason") is { Length: > 0 } reason ? reason : StatusReason.Invalid));
         }
         if (rule.Text("message").Contains('\n', StringComparison.Ordinal)) causes.Add(Metadata.Invalid($"{path}.message", rule.Text("message"), "message must not contain line breaks"));
@@ -90,7 +91,7 @@ internal sealed class Policy
             if (list![i] is not JsonObject annotation) continue;
             if (annotation.Text("key").Length == 0) causes.Add(Metadata.Required($"spec.auditAnnotations[{i}].key"));
             var path = $"spec.auditAnnotations[{i}].valueExpression";
-            if (MatchConditions.Compile(annotation.Text("valueExpression"), types, CelType.Dyn, path, causes) is not { } program) continue;
+            var program = MatchConditions.Compile(annotation.Text("valueExpression"), types, CelType.Dyn, path, causes);
             if (program.Type.Kind is CelKind.String or CelKind.Null or CelKind.Dyn) _annotations.Add((annotation.Text("key"), program));
             else causes.Add(Metadata.Invalid(path, program.Text, "must evaluate to string or null"));
         }

@@ -46,7 +46,7 @@ internal sealed class PolicyCheck(RevisionLog log, CustomKinds kinds, Func<User,
         {
             var values = MatchConditions.Values(request, described, allows);
             values["params"] = CelValues.FromJson(param, CelType.Dyn);
-            values["namespaceObject"] = CelValues.FromJson(NamespaceOf(request), CelType.Dyn);
+            values["namespaceObject"] = CelValues.FromJson(NamespaceOf(request), MatchConditions.NamespaceType);
             var meter = new CelMeter(CelLimits.ObjectCostMax);
             try
             {

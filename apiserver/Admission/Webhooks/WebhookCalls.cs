@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -20,7 +19,6 @@ namespace Declarative.ApiServer.Admission.Webhooks;
 /// </summary>
 internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversion conversion, CallHook hook, Func<User, AccessQuestion, bool> allows, Random random)
 {
-    private const int Rounds = 2;
     private readonly WebhookTable _mutating = new(log, Kind.MutatingWebhookConfiguration);
     private readonly WebhookTable _validating = new(log, Kind.ValidatingWebhookConfiguration);
 
@@ -39,29 +37,35 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
         if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return request.Object;
         var left = new Dictionary<Webhook, JsonObject?>(ReferenceEqualityComparer.Instance);
         var changed = false;
-        for (var round = 0; round < Rounds; round++)
+        for (var i = 0; i < hooks.Count; i++) await Ask(hooks[i], $"round_0_index_{i}");
+        if (!changed) return request.Object;
+        fill(request);
+        for (var i = 0; i < hooks.Count; i++)
         {
-            if (round > 0 && !changed) break;
-            if (round > 0) fill(request);
-            for (var i = 0; i < hooks.Count; i++)
+            if (hooks[i].Reinvokes && left.TryGetValue(hooks[i], out var seen) && !JsonNode.DeepEquals(seen, request.Object)) await Ask(hooks[i], $"round_1_index_{i}");
+        }
+        return request.Object;
+
+        async Task Ask(Webhook x, string at)
+        {
+            if (Asked(x, request) is not { } asked) return;
+            var mutates = false;
+            try
             {
-                var x = hooks[i];
-                if (round > 0 && !(x.Reinvokes && left.TryGetValue(x, out var seen) && !JsonNode.DeepEquals(seen, request.Object))) continue;
-                var at = string.Create(CultureInfo.InvariantCulture, $"round_{round}_index_{i}");
-                var answer = await Call(x, request, "mutating", at, stop);
-                if (answer is null) continue;
-                var before = request.Object;
+                if (await Call(x, request, asked, "mutation", at, stop) is not { } answer) return;
                 if (answer.Text("patch") is { Length: > 0 } patch && request.Object is { } current)
                 {
                     request = request with { Object = decode(await Patched(x, request, current, answer, patch, stop)) };
+                    mutates = !JsonNode.DeepEquals(current, request.Object);
                 }
-                var mutates = !ReferenceEquals(before, request.Object) && !JsonNode.DeepEquals(before, request.Object);
                 changed |= mutates;
-                Note(request, $"mutation.webhook.admission.k8s.io/{at}", new JsonObject { ["configuration"] = x.Configuration, ["webhook"] = x.Name, ["mutated"] = mutates }.ToJsonString());
                 left[x] = (JsonObject?)request.Object?.DeepClone();
             }
+            finally
+            {
+                Note(request, $"mutation.webhook.admission.k8s.io/{at}", new JsonObject { ["configuration"] = x.Configuration, ["webhook"] = x.Name, ["mutated"] = mutates }.ToJsonString());
+            }
         }
-        return request.Object;
     }
 
     /// <exception cref="ApiException">A webhook denies the request, or can not be asked and its policy is Fail.</exception>
@@ -69,25 +73,47 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
     {
         var hooks = _validating.All;
         if (hooks.Count == 0 || !Concerns(request.Key.Kind)) return;
-        await Task.WhenAll(hooks.Select((x, i) => Call(x, request, "validating", string.Create(CultureInfo.InvariantCulture, $"round_0_index_{i}"), stop)));
+        await Task.WhenAll(hooks.Select((x, i) => Ask(x, $"round_0_index_{i}")));
+
+        async Task Ask(Webhook x, string at)
+        {
+            if (Asked(x, request) is { } asked) await Call(x, request, asked, "validating", at, stop);
+        }
     }
 
-    /// <summary>The response where the request is allowed; null where the webhook is not for it, or could not be asked and may be passed over.</summary>
-    /// <param name="at">Its place among the calls, for the audit event.</param>
-    private async Task<JsonObject?> Call(Webhook x, AdmissionRequest request, string type, string at, CancellationToken stop)
+    /// <summary>The kind and the description that the webhook is shown; null where it is not for the request.</summary>
+    private (Kind Kind, JsonObject Described)? Asked(Webhook x, AdmissionRequest request)
     {
         if (x.Match.Find(request, log, kinds.All) is not { } kind) return null;
         try
         {
-            var uid = Metadata.NewUid(random);
-            var described = request.Describe(uid, kind);
-            if (!x.Conditions.Hold(MatchConditions.Values(request, described, allows))) return null;
+            var described = request.Describe(Metadata.NewUid(random), kind);
+            return x.Conditions.Hold(MatchConditions.Values(request, described, allows)) ? (kind, described) : null;
+        }
+        catch (CelException) when (!x.Fails)
+        {
+            return null;
+        }
+        catch (CelException e)
+        {
+            throw Status.Forbidden(request.Key.Kind, request.Key.Name, e.Message);
+        }
+    }
+
+    /// <summary>The response where the request is allowed; null where the webhook could not be asked and may be passed over.</summary>
+    /// <param name="type">In the audit event's words.</param>
+    /// <param name="at">Its place among the calls, for the audit event.</param>
+    private async Task<JsonObject?> Call(Webhook x, AdmissionRequest request, (Kind Kind, JsonObject Described) asked, string type, string at, CancellationToken stop)
+    {
+        var (kind, described) = asked;
+        try
+        {
             if (request.DryRun && x.HasSideEffects) throw Status.BadRequest($"admission webhook \"{x.Name}\" does not support dry run");
             described["object"] = await Shown(request.Object, request.Key, kind, stop);
             described["oldObject"] = await Shown(request.Old, request.Key, kind, stop);
             var review = new JsonObject { ["kind"] = "AdmissionReview", ["apiVersion"] = "admission.k8s.io/v1", ["request"] = described };
             var body = await hook(x.Target, Encoding.UTF8.GetBytes(review.ToJsonString()), x.Timeout, stop);
-            return Answered(x, uid, body, request);
+            return Answered(x, described.Text("uid"), body, request);
         }
         catch (HookException e) when (!x.Fails)
         {
@@ -98,14 +124,6 @@ internal sealed class WebhookCalls(RevisionLog log, CustomKinds kinds, Conversio
         catch (HookException e)
         {
             throw Status.Internal($"failed calling webhook \"{x.Name}\": failed to call webhook: {e.Message}");
-        }
-        catch (CelException) when (!x.Fails)
-        {
-            return null;
-        }
-        catch (CelException e)
-        {
-            throw Status.Forbidden(request.Key.Kind, request.Key.Name, e.Message);
         }
     }
 

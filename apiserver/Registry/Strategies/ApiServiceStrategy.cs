@@ -33,10 +33,12 @@ internal sealed class ApiServiceStrategy : Strategy
         var wanted = $"{spec.Text("version")}.{spec.Text("group")}";
         if (Metadata.Name(json) != wanted) causes.Add(Metadata.Invalid("metadata.name", Metadata.Name(json), $"must be `spec.version+\".\"+spec.group`: \"{wanted}\""));
         if (spec.Text("group").Length > 0) spec.Form("group", Names.SubdomainError);
-        if (spec.Needs("version")) spec.Form("version", Names.LabelError);
+        else if (spec.Text("version") != "v1") causes.Add(Metadata.Required("spec.group", "only v1 may have an empty group and it better be legacy kube"));
+        if (spec.Needs("version")) spec.Form("version", Names.DnsLabel1035Error);
         Within("groupPriorityMinimum", GroupPriorityMax);
         Within("versionPriority", VersionPriorityMax);
         var given = json.Need("spec");
+        if (given.Flag("insecureSkipTLSVerify") && given.Text("caBundle").Length > 0) causes.Add(Metadata.InvalidJson("spec.insecureSkipTLSVerify", given["insecureSkipTLSVerify"], "may not be true if caBundle is present"));
         if (given.Object("service") is not { } service)
         {
             if (given["caBundle"] is not null) causes.Add(Metadata.Invalid("spec.caBundle", "<caBundle>", "local APIServices may not have a caBundle"));

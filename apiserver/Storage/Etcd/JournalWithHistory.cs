@@ -17,7 +17,7 @@ public sealed class JournalWithHistory(IJournal inner, SqliteJournal past, ILogg
     {
         try
         {
-            return await SqliteJournal.Open(path);
+            return await SqliteJournal.Open(path, log, restore: "");
         }
         catch (JournalException e) when (e.IsDamaged)
         {
@@ -30,7 +30,7 @@ public sealed class JournalWithHistory(IJournal inner, SqliteJournal past, ILogg
                 if (File.Exists(path + part)) File.Move(path + part, aside + part, overwrite: true);
             }
             log.HistoryDamaged(aside, e.Message);
-            return await SqliteJournal.Open(path);
+            return await SqliteJournal.Open(path, log, restore: "");
         }
     }
 

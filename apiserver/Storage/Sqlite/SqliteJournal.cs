@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Microsoft.Data.Sqlite;
@@ -26,7 +27,9 @@ public sealed partial class SqliteJournal : IJournal, IHistory
 
     /// <summary>In the file as <c>user_version</c>; higher with each change after which an earlier version can not work with the file. 0 = before it was written down.</summary>
     private const int Layout = 2;
-    private const int PageBytes = 4096; // SQLite's default
+
+    /// <summary>A row of 4,062 bytes, with its names, or more goes on in pages that SQLite does not check (https://www.sqlite.org/fileformat2.html, 1.6).</summary>
+    private const int CheckedJsonBytesMin = 3 * 1024;
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
@@ -43,6 +46,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
     private readonly Thread _thread;
     private readonly string _path;
     private readonly ILogger _log;
+    private readonly string _restore;
     private SqliteConnection? _connection;
     private SqliteStatement? _begin;
     private SqliteStatement? _commit;
@@ -51,18 +55,20 @@ public sealed partial class SqliteJournal : IJournal, IHistory
     private SqliteStatement? _remove;
     private SqliteStatement? _setRevision;
 
-    private SqliteJournal(string path, ILogger log)
+    private SqliteJournal(string path, ILogger log, string restore)
     {
-        (_path, _log) = (path, log);
+        (_path, _log, _restore) = (path, log, restore);
         _thread = new Thread(Work) { IsBackground = true, Name = "journal" };
         _thread.Start();
     }
 
     /// <summary>Opens or makes the file. Throws <see cref="JournalException"/> that says what is wrong and what to do.</summary>
-    /// <param name="log">Told of kinds that this version does not know.</param>
-    public static async Task<SqliteJournal> Open(string path, ILogger? log = null)
+    /// <param name="log">Told of kinds that this version does not know, and of a disk that takes no more.</param>
+    /// <param name="restore">What an error about a damaged file says to do; null = restore a backup of the data directory, "" = nothing.</param>
+    public static async Task<SqliteJournal> Open(string path, ILogger? log = null, string? restore = null)
     {
-        var journal = new SqliteJournal(path, log ?? NullLogger.Instance);
+        restore ??= $"restore it from a backup: declarative restore FILE --data {Path.GetDirectoryName(path)} --replace, which puts the damaged one aside";
+        var journal = new SqliteJournal(path, log ?? NullLogger.Instance, restore);
         try
         {
             await journal.OnThread(() => { journal.Connect(); return 0; });
@@ -101,15 +107,15 @@ public sealed partial class SqliteJournal : IJournal, IHistory
             // A kind that this version does not know stays in the file, untouched, for the version that does.
             if (kind is null) continue;
             var json = rows.Blob(5);
-            if (json.Length > PageBytes) CheckJson(json, kindName, ns, rows);
-            if (json.IsEmpty) throw new JournalException(Damaged($"the state of {kindName} {(ns.Length > 0 ? ns + "/" : "")}{rows.Text(2)} at revision {rows.Number(4)} is missing")) { IsDamaged = true };
+            if (json.Length >= CheckedJsonBytesMin) CheckJson(json, kindName, ns, rows);
+            if (json.IsEmpty) throw BadState(kindName, ns, rows, "is missing");
             try
             {
                 each(new(kind, ns, rows.Text(2)), rows.Text(3), rows.Number(4), json);
             }
-            catch (System.Text.Json.JsonException e)
+            catch (JsonException e)
             {
-                throw NoJson(kindName, ns, rows, e);
+                throw BadState(kindName, ns, rows, $"is no JSON: {e.Message}", e);
             }
         }
     }
@@ -198,38 +204,9 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         }
     }
 
-    /// <summary>Pages that were written to the log since the last checkpoint. The holder of the file's lock asks.</summary>
-    private bool IsLogLong()
-    {
-        if (_connection?.Handle is not { } database) return false;
-        raw.sqlite3_db_status(database, raw.SQLITE_DBSTATUS_CACHE_WRITE, out var pages, out _, 0);
-        return pages >= LogPagesMax;
-    }
-
-    private void ShortenLog()
-    {
-        if (IsLogLong()) Checkpoint();
-    }
-
-    /// <summary>What was written stays written where this fails: the log goes on, and it is tried again after as many pages.</summary>
-    private void Checkpoint()
-    {
-        var database = _connection!.Handle!;
-        raw.sqlite3_db_status(database, raw.SQLITE_DBSTATUS_CACHE_WRITE, out _, out _, 1);
-        var code = raw.sqlite3_wal_checkpoint_v2(database, "main", raw.SQLITE_CHECKPOINT_PASSIVE, out _, out _);
-        if (code != raw.SQLITE_OK) _log.NoCheckpoint(_path, raw.sqlite3_errmsg(database).utf8_to_string());
-    }
-
     public Task Advance(long revision, CancellationToken stop) => OnThread(() =>
     {
         _setRevision!.With(revision).Run();
-        return 0;
-    });
-
-    /// <summary>Freed pages keep their content until they are used again, and the log until it is written over: both are made anew.</summary>
-    public Task Scrub(CancellationToken stop) => OnThread(() =>
-    {
-        Execute("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)");
         return 0;
     });
 
@@ -243,9 +220,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         if (!_thread.IsAlive) return;
         await OnThread(() =>
         {
-            MarkClosed();
-            foreach (var command in (ReadOnlySpan<SqliteStatement?>)[_begin, _commit, _rollback, _put, _remove, _setRevision, _remember, _forget, _name, _time]) command?.Dispose();
-            _connection?.Dispose();
+            CloseFile();
             return 0;
         });
         lock (_work)
@@ -262,7 +237,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _path, Pooling = false, Mode = SqliteOpenMode.ReadWriteCreate, DefaultTimeout = 1 }.ToString());
         _connection.Open();
         Execute("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0", "PRAGMA cache_size = -16384");
-        if (!hadLog && WasLeftOpen()) throw new JournalException(LogMissing()) { IsDamaged = true };
+        if (!hadLog && NeedsLog()) throw new JournalException(LogMissing()) { IsDamaged = true };
         // The log of a process that was killed: many of them in a row would make it grow.
         Checkpoint();
         var layout = LayoutOfFile();
@@ -304,7 +279,7 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         }
         _time = Statement("INSERT OR IGNORE INTO history_time (at, revision) VALUES (?, ?)");
         _setRevision = Statement("INSERT INTO meta (key, value) VALUES ('revision', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)");
-        MarkOpen();
+        TakeInLog();
         // Of a file of an earlier version all names are out of order: they are not left to the first write.
         if (_unindexed >= IndexRowsMin) IndexAll();
     }
@@ -410,24 +385,25 @@ public sealed partial class SqliteJournal : IJournal, IHistory
         _ => $"{_path}: {e.Message}",
     };
 
-    /// <summary>What is larger than a page goes on in pages that have no form of their own: SQLite does not find them damaged.</summary>
     private void CheckJson(ReadOnlySpan<byte> json, string kind, string ns, SqliteStatement row)
     {
         try
         {
-            var reader = new System.Text.Json.Utf8JsonReader(json, new() { MaxDepth = Limits.JsonDepthMax });
+            var reader = new Utf8JsonReader(json, new() { MaxDepth = Limits.JsonDepthMax });
             while (reader.Read())
             {
             }
         }
-        catch (System.Text.Json.JsonException e)
+        catch (JsonException e)
         {
-            throw NoJson(kind, ns, row, e);
+            throw BadState(kind, ns, row, $"is no JSON: {e.Message}", e);
         }
     }
 
-    private JournalException NoJson(string kind, string ns, SqliteStatement row, Exception e) =>
-        new(Damaged($"the state of {kind} {(ns.Length > 0 ? ns + "/" : "")}{row.Text(2)} at revision {row.Number(4)} is no JSON: {e.Message}"), e) { IsDamaged = true };
+    private JournalException BadState(string kind, string ns, SqliteStatement row, string how, Exception? e = null) =>
+        new(Damaged($"the state of {kind} {(ns.Length > 0 ? ns + "/" : "")}{row.Text(2)} at revision {row.Number(4)} {how}"), e) { IsDamaged = true };
 
-    private string Damaged(string how) => $"{_path} is damaged ({how}): restore it from a backup: {RestoreCommand}, which puts the damaged one aside";
+    private string Damaged(string how) => $"{_path} is damaged ({how}){Restore(": ")}";
+
+    private string Restore(string before) => _restore.Length == 0 ? "" : before + _restore;
 }

@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using Declarative.Api;
 using Declarative.Api.Kinds;
 using Declarative.Api.Wire;
+using Declarative.ApiServer.Storage;
+using Declarative.Sim;
 using Declarative.Tests.ApiServer.CustomResources;
 using Xunit;
 
@@ -108,6 +110,34 @@ public sealed class PolicyDetailTests : IAsyncLifetime
     [InlineData("expression: \"true\", messageExpression: \"string(authorizer.path('/x').check('get').allowed())\"", "undeclared reference to 'authorizer'")]
     public async Task What_no_request_has_is_refused(string rule, string says) =>
         Assert.Contains(says, (await Assert.ThrowsAsync<ApiException>(() => Policy("p", $"{OnMaps}\nvalidations: [{{{rule}}}]"))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task The_namespace_s_times_are_compared_as_times()
+    {
+        await Policy("new", $"{OnMaps}\nvalidations: [{{expression: \"namespaceObject.metadata.creationTimestamp < timestamp('2000-01-01T00:00:00Z')\"}}]");
+        await Bind("new");
+        Assert.EndsWith("denied request: failed expression: namespaceObject.metadata.creationTimestamp < timestamp('2000-01-01T00:00:00Z')", await Refused(Kind.ConfigMap, "metadata: {name: a}"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("validations: [{expression: object.gone.}, {expression: 'true'}]", "expression 'object.gone.' resulted in error: compilation failed: ")]
+    [InlineData("matchConditions: [{name: c, expression: request.uid == 'x'}]\nvalidations: [{expression: 'true'}]", "expression 'request.uid == 'x'' of match condition 'c': compilation failed: undefined field 'uid'")]
+    [InlineData("variables: [{name: v, expression: request.uid}]\nvalidations: [{expression: variables.v == 'x'}]", "composited variable \"v\" fails to evaluate: compilation failed: undefined field 'uid'")]
+    public async Task A_stored_expression_that_is_no_longer_taken_denies_unless_failures_are_passed_over(string spec, string why)
+    {
+        foreach (var fails in (bool[])[true, false])
+        {
+            var journal = new MemoryJournal();
+            await journal.Append([Kept(2, Kind.ValidatingAdmissionPolicy, $"{OnMaps}\nfailurePolicy: {(fails ? "Fail" : "Ignore")}\n{spec}"), Kept(3, Kind.ValidatingAdmissionPolicyBinding, "policyName: p\nvalidationActions: [Deny]")], Stop);
+            await using var api = await InProcessApi.Start(journal);
+            var refused = await Record.ExceptionAsync(() => api.Admin.Create(ResourceKey.Of(Kind.ConfigMap, "default", "a"), """{"metadata":{"name":"a"}}"""u8.ToArray(), stop: Stop));
+            if (fails) Assert.Contains(why, Assert.IsType<ApiException>(refused).Message, StringComparison.Ordinal);
+            else Assert.Null(refused);
+        }
+
+        static JournalRecord Kept(long revision, Kind kind, string spec) =>
+            new(revision, new(kind, "", "p"), $"u{revision}", Yaml.ToJson(Encoding.UTF8.GetBytes($"apiVersion: {kind.ApiVersion}\nkind: {kind.Name}\nmetadata: {{name: p, uid: u{revision}}}\nspec:\n{string.Join('\n', spec.Split('\n').Select(x => "  " + x))}")));
+    }
 
     [Fact]
     public async Task The_status_names_fields_that_the_matched_kinds_do_not_have()

@@ -98,7 +98,8 @@ public sealed class WebhookTests
         {
             ["changes.example.com/seen"] = "a",
             ["mutation.webhook.admission.k8s.io/round_0_index_0"] = """{"configuration":"m","webhook":"changes.example.com","mutated":true}""",
-            ["failed-open.mutating.webhook.admission.k8s.io/round_0_index_1"] = "closed.example.com",
+            ["mutation.webhook.admission.k8s.io/round_0_index_1"] = """{"configuration":"m","webhook":"closed.example.com","mutated":false}""",
+            ["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"] = "closed.example.com",
         }, said);
         await Configure(face.Admin, Kind.ValidatingWebhookConfiguration, "v", Hook("denies", At(denies)));
         var refused = (await Assert.ThrowsAsync<ApiException>(() => Map(face.Admin, "b"))).Status;

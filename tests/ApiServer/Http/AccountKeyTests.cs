@@ -60,8 +60,9 @@ public sealed class AccountKeyTests
     {
         using var pair = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP384);
+        using var same = ECDsa.Create(ECCurve.CreateFromFriendlyName("secp256k1"));
         using var rsa = RSA.Create(2048);
-        foreach (var (pem, why) in ((string, string)[])[("", "there is no key"), (pair.ExportSubjectPublicKeyInfoPem(), "the first key is public"), (other.ExportPkcs8PrivateKeyPem(), "key 1 is of 384 bits"), (rsa.ExportPkcs8PrivateKeyPem(), "")])
+        foreach (var (pem, why) in ((string, string)[])[("", "there is no key"), (pair.ExportSubjectPublicKeyInfoPem(), "the first key is public"), (other.ExportPkcs8PrivateKeyPem(), "key 1 is of 384 bits"), (same.ExportPkcs8PrivateKeyPem(), "key 1 is of another curve"), (rsa.ExportPkcs8PrivateKeyPem(), "")])
         {
             var message = Assert.Throws<InvalidDataException>(() => Jwt.Read("sa.key", pem)).Message;
             Assert.StartsWith("sa.key: " + why, message, StringComparison.Ordinal);
