@@ -203,6 +203,20 @@ public sealed class PlainBodyTests
         Assert.StartsWith(word + "HTTP/1.1 200 OK\r\n", await client.Until("\r\n\r\nok"), StringComparison.Ordinal);
     }
 
+    /// <summary>A head that fills the first look to the last byte: there is no news of the body behind it.</summary>
+    [Fact]
+    public async Task ABodyBehindAHeadAsLargeAsALookIsPassedOn()
+    {
+        const int look = 16 * 1024;
+        await using var world = await LbWorld.Start();
+        using var endpoint = new Listening();
+        using var client = await Peer.To(await world.Publish("s", endpoint));
+        const string begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX-Long: ";
+        await client.Send($"{begin}{new string('x', look - begin.Length - 4)}\r\n\r\none");
+        using var server = await endpoint.Accept();
+        await server.Until("\r\n\r\none");
+    }
+
     /// <summary>Refused in the middle: the client reads why, and its connection ends.</summary>
     [Fact]
     public async Task AnEndpointThatRefusesABodyIsHeard()
