@@ -147,10 +147,11 @@ internal sealed class Listening : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    public Listening()
+    /// <param name="backlog">One more connection than that can wait to be accepted.</param>
+    public Listening(int backlog = int.MaxValue)
     {
         _socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _socket.Listen();
+        _socket.Listen(backlog);
     }
 
     public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
