@@ -24,6 +24,16 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
         return new(socket, new NetworkStream(socket));
     }
 
+    /// <summary>With room for little in the sockets of both sides.</summary>
+    public static async Task<Peer> Narrow(int port)
+    {
+        const int tcp = 6, maximumSegmentSize = 2;
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        socket.SetRawSocketOption(tcp, maximumSegmentSize, BitConverter.GetBytes(536));
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), Stop);
+        return new(socket, new NetworkStream(socket));
+    }
+
     /// <summary>Over TLS, whatever certificate is shown.</summary>
     public static async Task<Peer> To(int port, string host)
     {
@@ -69,6 +79,13 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
             _read.Append(Encoding.Latin1.GetString(buffer, 0, count));
         }
         return Read;
+    }
+
+    /// <returns>0 = the end.</returns>
+    public async Task<int> Receive(byte[] buffer)
+    {
+        using var limit = Limit();
+        return await Stream.ReadAsync(buffer, limit.Token);
     }
 
     /// <summary>So many bytes behind the first empty line.</summary>
@@ -125,12 +142,6 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
     {
         var buffer = new byte[65_536];
         while (await Receive(buffer) is > 0 and var count) all.Write(buffer, 0, count);
-    }
-
-    private async Task<int> Receive(byte[] buffer)
-    {
-        using var limit = Limit();
-        return await Stream.ReadAsync(buffer, limit.Token);
     }
 
     /// <summary>For whatever may hang where something is wrong.</summary>

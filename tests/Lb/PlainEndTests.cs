@@ -160,6 +160,34 @@ public sealed class PlainEndTests
         await Eventually.True(() => world.Lb.Routes.Table.Clusters.Single().Destinations.Single().InFlight == 0, "nothing is in flight");
     }
 
+    /// <summary>
+    /// Nor does the rest of an answer that is all there, for a client that does not take it. Where the sockets have room for the rest there is nothing to wait for:
+    /// that depends on the kernel, so there are answers of several lengths.
+    /// </summary>
+    [Fact]
+    public async Task TheRestOfAnAnswerDoesNotWaitForAClientThatHasStopped()
+    {
+        await using var world = await LbWorld.Start(x => x with { ClientEndTimeout = TimeSpan.FromSeconds(1) });
+        using var endpoint = new Listening();
+        await world.Host(Site, "shop", await world.Publish("shop", endpoint));
+        var destination = world.Lb.Routes.Table.Clusters.Single().Destinations.Single();
+        var clients = new List<Peer>();
+        for (var bytes = 300_000; bytes < 440_000; bytes += 20_000)
+        {
+            var client = await Peer.Narrow(world.Options.HttpPort);
+            clients.Add(client);
+            await client.SendLast($"GET / HTTP/1.1\r\nHost: {Site}\r\n\r\n");
+            using var server = await endpoint.Accept();
+            await server.Until("\r\n\r\n");
+            var sending = server.Send($"HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n{new string('x', bytes)}");
+            var buffer = new byte[4096];
+            while (destination.InFlight > 0) Assert.True(await client.Receive(buffer) > 0, "the answer has an end before the endpoint's");
+            await sending;
+        }
+        await LbWorld.Until(() => world.Get(world.Options.AdminPort, "/metrics"), x => x.Contains("\ndeclarative_lb_connections_open 0\n", StringComparison.Ordinal), "no client is waited for");
+        clients.ForEach(x => x.Dispose());
+    }
+
     /// <summary>An endpoint that dies in the middle of a request is told to its client, who hears it however much it goes on sending.</summary>
     [Theory]
     [InlineData(true)]
