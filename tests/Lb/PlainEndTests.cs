@@ -1,4 +1,5 @@
 using System.Text;
+using Declarative.Lb;
 using Declarative.Tests.Client;
 using Xunit;
 
@@ -21,7 +22,7 @@ public sealed class PlainEndTests
     [InlineData(431, true)]
     public async Task AnAnswerBeforeTheEndOfTheRequestIsHeardHoweverMuchFollows(int status, bool tls)
     {
-        await using var world = await LbWorld.Start();
+        await using var world = await LbWorld.Start(Patient);
         using var endpoint = new Listening();
         using var client = await Client(world, endpoint, tls);
         var lines = status == 431 ? string.Concat(Enumerable.Range(0, 200).Select(x => $"X-{x}: 1\r\n")) : "";
@@ -55,11 +56,13 @@ public sealed class PlainEndTests
         Assert.StartsWith("HTTP/1.1 503 ", await client.Until("\r\n\r\n"), StringComparison.Ordinal);
     }
 
-    /// <summary>Nobody is listened to for ever.</summary>
-    [Fact]
-    public async Task WhoGoesOnAfterTheAnswerIsCutInTheEnd()
+    /// <summary>Nobody is listened to for ever: neither who sends little for long, nor who sends more than anybody has left to say.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WhoGoesOnAfterTheAnswerIsCutInTheEnd(bool byTime)
     {
-        await using var world = await LbWorld.Start();
+        await using var world = await LbWorld.Start(byTime ? static x => x with { CloseTimeout = TimeSpan.FromMilliseconds(200) } : Patient);
         using var endpoint = new Listening();
         using var client = await Client(world, endpoint, tls: false);
         await client.Send($"POST / HTTP/1.1\r\nHost: {Site}\r\nContent-Length: 100000000000\r\n\r\n");
@@ -70,7 +73,11 @@ public sealed class PlainEndTests
         }
         await Assert.ThrowsAsync<IOException>(async () =>
         {
-            for (var i = 0; i < 100; i++) await client.Send(Much);
+            for (var i = 0; i < (byTime ? 1000 : 100); i++)
+            {
+                await client.Send(byTime ? Much[..1] : Much);
+                if (byTime) await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
         });
     }
 
@@ -78,7 +85,7 @@ public sealed class PlainEndTests
     [Fact]
     public async Task WhatIsSentBehindTheLastRequestResetsNothing()
     {
-        await using var world = await LbWorld.Start();
+        await using var world = await LbWorld.Start(Patient);
         using var endpoint = new Listening();
         using var client = await Client(world, endpoint, tls: false);
         await client.Send($"GET / HTTP/1.1\r\nHost: {Site}\r\nConnection: close\r\n\r\nGET /more HTTP/1.1\r\nHost: {Site}\r\n\r\n");
@@ -194,7 +201,7 @@ public sealed class PlainEndTests
     [InlineData(false)]
     public async Task AnEndpointThatDiesInTheMiddleOfABodyIsToldToTheClient(bool reset)
     {
-        await using var world = await LbWorld.Start();
+        await using var world = await LbWorld.Start(Patient);
         using var endpoint = new Listening();
         using var client = await Client(world, endpoint, tls: false);
         await client.Send($"PUT / HTTP/1.1\r\nHost: {Site}\r\nContent-Length: {Much.Length + 5}\r\n\r\nbegin");
@@ -272,6 +279,9 @@ public sealed class PlainEndTests
         await world.Host(Site, "shop", await world.Publish("shop", endpoint));
         return tls ? await Peer.To(world.Options.HttpsPort, Site) : await Peer.To(world.Options.HttpPort);
     }
+
+    /// <summary>Takes whatever the client goes on sending, however slow the machine is.</summary>
+    private static LbOptions Patient(LbOptions options) => options with { CloseTimeout = TimeSpan.FromMinutes(1) };
 
     private static bool CanConnect(int port)
     {

@@ -35,7 +35,7 @@ internal sealed partial class PlainConnection
         Libc.EndSending(Fd);
         _state = State.Closing;
         _discards = Limits.CloseDiscardBytesMax;
-        Deadline = _loop.Now + (long)Limits.CloseMax.TotalMilliseconds;
+        Deadline = _loop.Now + (long)_proxy.Options.CloseTimeout.TotalMilliseconds;
         Discard();
     }
 
