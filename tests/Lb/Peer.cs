@@ -69,10 +69,11 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
         return (Math.Max(0, sent), error == SocketError.WouldBlock);
     }
 
-    public async Task<string> Until(string end)
+    /// <param name="from">Of what was read, so much is not looked at.</param>
+    public async Task<string> Until(string end, int from = 0)
     {
         var buffer = new byte[65_536];
-        while (!Read.Contains(end, StringComparison.Ordinal))
+        while (Read.IndexOf(end, from, StringComparison.Ordinal) < 0)
         {
             var count = await Receive(buffer);
             Assert.True(count > 0, $"it has ended behind: {Read}");
