@@ -75,6 +75,9 @@ public sealed record LbOptions
     /// <summary>A client that has ended its side of a plain HTTP connection in the middle of an answer gets the rest of it while no longer pause is in it (HAProxy: <c>timeout client-fin</c>).</summary>
     public TimeSpan ClientEndTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>After the last answer of a plain HTTP connection, what the client goes on sending is read and thrown away for this long (nginx' lingering_time: 30 s).</summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// On a port whose protocol is not declared the client has this long to show that it speaks HTTP before an endpoint is asked: in some
     /// protocols the server speaks first.

@@ -75,7 +75,8 @@ internal sealed class HealthChecks(Func<RouteTable> table)
         using var socket = new Socket(destination.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(new System.Net.IPEndPoint(destination.EndPoint.Address, settings.Port == 0 ? destination.Port : settings.Port), limit.Token);
+            var port = settings.Port > 0 ? settings.Port : destination.HealthPort > 0 ? destination.HealthPort : destination.Port;
+            await socket.ConnectAsync(new System.Net.IPEndPoint(destination.EndPoint.Address, port), limit.Token);
             if (settings.Path.Length == 0) return true;
             await socket.SendAsync(Encoding.ASCII.GetBytes($"GET {settings.Path} HTTP/1.1\r\nHost: {destination.EndPoint}\r\nUser-Agent: declarative-lb\r\nConnection: close\r\n\r\n"), limit.Token);
             var head = new byte[StatusLineBytes];

@@ -14,6 +14,12 @@ namespace Declarative.Lb.Marathon;
 internal sealed record MarathonPort(ImmutableArray<HostRule> Rules, PortMode? Mode, int Port)
 {
     public static MarathonPort None { get; } = new([], null, 0);
+
+    /// <summary>Where it is listened on as a load balancer's; "" = the balancer's own address.</summary>
+    public string Address { get; init; } = "";
+
+    /// <summary>The port of the Service whose number at the same endpoint is asked for its health; null = none but the port itself.</summary>
+    public ServicePort? Checked { get; init; }
 }
 
 /// <summary>
@@ -30,7 +36,7 @@ internal static class MarathonLabels
     private static readonly string[] Known =
     [
         "GROUP", "ENABLED", "VHOST", "PATH", "HTTP_BACKEND_PROXYPASS_PATH", "HTTP_BACKEND_REVPROXY_PATH", "HTTP_BACKEND_REDIR", "STICKY", "REDIRECT_TO_HTTPS", "USE_HSTS", "PORT", "MODE", "BALANCE",
-        "BACKEND_WEIGHT", "BACKEND_NETWORK_ALLOWED_ACL", "AUTH",
+        "BACKEND_WEIGHT", "BACKEND_NETWORK_ALLOWED_ACL", "AUTH", "BIND_ADDR", "BACKEND_HEALTHCHECK_PORT_INDEX",
     ];
 
     private static readonly string[] KnownOfApp =
@@ -42,9 +48,7 @@ internal static class MarathonLabels
     private static readonly Dictionary<string, string> Elsewhere = new(StringComparer.Ordinal)
     {
         ["SSL_CERT"] = "name the certificate's Secret in spec.tls of an Ingress",
-        ["BIND_ADDR"] = "the address is the balancer's own",
         ["BIND_OPTIONS"] = "there is no configuration of HAProxy here",
-        ["BACKEND_HEALTHCHECK_PORT_INDEX"] = "use annotation declarative.mesos/lb-health-port",
     };
 
     public static bool Has(Service service) =>
@@ -74,7 +78,7 @@ internal static class MarathonLabels
             if (SettingForms.Number(number, 1, 65535) is { } given) port = given;
             else Bad(service, n + "_PORT", "a port of 1–65535", problems);
         }
-        return new(Rules(service, index, n, hosts, problems), mode, port);
+        return new(Rules(service, index, n, hosts, problems), mode, port) { Address = Address(service, n, draft, options, problems), Checked = Checked(service, n, draft, problems) };
     }
 
     /// <summary>The name of the backend of a Service's port, as marathon-lb makes it of an app's id and port.</summary>
@@ -138,6 +142,28 @@ internal static class MarathonLabels
             if (SettingForms.IsPath(root)) draft.Edge = draft.Edge with { RootRedirect = root };
             else Bad(service, n + "_HTTP_BACKEND_REDIR", "a path as /app", problems);
         }
+    }
+
+    private static string Address(Service service, string n, SettingsDraft draft, LbOptions options, ImmutableArray<string>.Builder problems)
+    {
+        if (Get(service, n + "_BIND_ADDR") is not { } text || text == "*") return "";
+        // Cluster IPs are given to Services: who takes one takes that Service's clients.
+        if (SettingForms.Address(text) is { } address && !options.ClusterIps.Contains(address)) return address.ToString();
+        Close(service, n + "_BIND_ADDR", $"an address of this machine outside of {options.ClusterIps}, or *", draft, problems);
+        return "";
+    }
+
+    private static ServicePort? Checked(Service service, string n, SettingsDraft draft, ImmutableArray<string>.Builder problems)
+    {
+        const string label = "_BACKEND_HEALTHCHECK_PORT_INDEX";
+        if (Get(service, n + label) is not { } text) return null;
+        if (SettingForms.Number(text, 0, service.Spec.Ports.Count - 1) is not { } index)
+        {
+            Bad(service, n + label, $"the index of a port of the Service, 0–{service.Spec.Ports.Count - 1}", problems);
+            return null;
+        }
+        draft.Backend = draft.Backend with { Health = draft.Backend.Health ?? HealthSettings.Default };
+        return service.Spec.Ports[index];
     }
 
     private static ImmutableArray<HostRule> Rules(Service service, int index, string n, string[] hosts, ImmutableArray<string>.Builder problems)

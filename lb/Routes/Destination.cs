@@ -30,6 +30,9 @@ public sealed class Destination
 
     /// <summary>The real port on the host.</summary>
     public int Port { get; }
+
+    /// <summary>Where it is asked for its health if the settings name no port, 0 = <see cref="Port"/>.</summary>
+    internal int HealthPort { get; set; }
     public string PodUid { get; }
     public string PodName { get; }
     public IPEndPoint EndPoint { get; }

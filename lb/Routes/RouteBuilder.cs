@@ -39,8 +39,8 @@ internal static class RouteBuilder
 
         PortRoute PortOf(Service service, ServicePort port, MarathonPort labels, PortSettings settings)
         {
-            var (claims, refusals) = Listeners(service, port, labels.Port, options);
-            var endpoints = port.Protocol is "TCP" or "UDP" ? Endpoints(port, slices, leaving) : [];
+            var (claims, refusals) = Listeners(service, port, labels, options);
+            var endpoints = port.Protocol is "TCP" or "UDP" ? Endpoints(port, labels.Checked, slices, leaving) : [];
             return new(port.Name, port.Port, port.Protocol, port.Protocol == "UDP" ? PortMode.Udp : labels.Mode ?? PortModes.Of(port), claims, refusals, endpoints) { Settings = settings };
         }
     }
@@ -48,12 +48,13 @@ internal static class RouteBuilder
     /// <summary>True where the Service is this balancer's to publish.</summary>
     public static bool IsOurs(Service service) => service.Spec.Type == "LoadBalancer" && service.Spec.LoadBalancerClass is "" or Class;
 
-    private static (ImmutableArray<Claim> Claims, ImmutableArray<Refusal> Refusals) Listeners(Service service, ServicePort port, int labelled, LbOptions options)
+    private static (ImmutableArray<Claim> Claims, ImmutableArray<Refusal> Refusals) Listeners(Service service, ServicePort port, MarathonPort labels, LbOptions options)
     {
         var claims = ImmutableArray.CreateBuilder<Claim>();
         var refusals = ImmutableArray.CreateBuilder<Refusal>();
-        if (IsOurs(service) || labelled > 0) Add(ListenerPurpose.LoadBalancer, options.Address.ToString(), (labelled > 0 ? labelled : port.Port) + options.PortOffset);
-        if (port.NodePort > 0 && service.Spec.Type is "LoadBalancer" or "NodePort") Add(ListenerPurpose.NodePort, options.Address.ToString(), port.NodePort);
+        var own = options.Address.ToString();
+        if (IsOurs(service) || labels.Port > 0) Add(ListenerPurpose.LoadBalancer, labels.Address.Length > 0 ? labels.Address : own, (labels.Port > 0 ? labels.Port : port.Port) + options.PortOffset);
+        if (port.NodePort > 0 && service.Spec.Type is "LoadBalancer" or "NodePort") Add(ListenerPurpose.NodePort, own, port.NodePort);
         foreach (var ip in service.Spec.ClusterIPs.Count > 0 ? service.Spec.ClusterIPs : [service.Spec.ClusterIP])
         {
             if (IPAddress.TryParse(ip, out var address) && options.ClusterIps.Contains(address)) Add(ListenerPurpose.ClusterIp, ip, port.Port);
@@ -64,15 +65,15 @@ internal static class RouteBuilder
         {
             if (port.Protocol is not ("TCP" or "UDP"))
             {
-                refusals.Add(new(purpose, number, "ProtocolNotSupported", $"port {port.Port}/{port.Protocol}: this balancer forwards TCP, HTTP and UDP"));
+                refusals.Add(new(purpose, address, number, "ProtocolNotSupported", $"port {port.Port}/{port.Protocol}: this balancer forwards TCP, HTTP and UDP"));
             }
             else if (number > IPEndPoint.MaxPort)
             {
-                refusals.Add(new(purpose, number, "PortOutOfRange", $"port {port.Port} with the port offset {options.PortOffset} is {number}, the highest port is {IPEndPoint.MaxPort}"));
+                refusals.Add(new(purpose, address, number, "PortOutOfRange", $"port {port.Port} with the port offset {options.PortOffset} is {number}, the highest port is {IPEndPoint.MaxPort}"));
             }
             else if (purpose != ListenerPurpose.ClusterIp && Holder(number, options) is { } holder)
             {
-                refusals.Add(new(purpose, number, "PortTaken", $"port {number} on {address} is used by the platform: {holder}"));
+                refusals.Add(new(purpose, address, number, "PortTaken", $"port {number} on {address} is used by the platform: {holder}"));
             }
             else claims.Add(new(new(address, number, port.Protocol == "UDP"), purpose, purpose == ListenerPurpose.LoadBalancer && Holds(service, number, port.Protocol)));
         }
@@ -96,25 +97,22 @@ internal static class RouteBuilder
         return own == options.AdminPort ? "load balancer, admin" : null;
     }
 
-    private static ImmutableArray<EndpointRoute> Endpoints(ServicePort port, IReadOnlyList<EndpointSlice> slices, Func<string, bool> leaving)
+    private static ImmutableArray<EndpointRoute> Endpoints(ServicePort port, ServicePort? asked, IReadOnlyList<EndpointSlice> slices, Func<string, bool> leaving)
     {
         var found = new List<EndpointRoute>();
         foreach (var slice in slices)
         {
             if (slice.AddressType == "FQDN" || slice.Metadata.IsDeleting) continue;
-            var number = 0;
-            foreach (var candidate in slice.Ports)
-            {
-                if (candidate.Name == port.Name && candidate.Protocol == port.Protocol) number = candidate.Port;
-            }
+            var number = PortIn(slice, port);
             if (number == 0) continue;
+            var health = asked is null ? 0 : PortIn(slice, asked);
             foreach (var endpoint in slice.Endpoints)
             {
                 var terminating = endpoint.Conditions.IsTerminating || (endpoint.TargetRef is { Uid.Length: > 0 } pod && leaving(pod.Uid));
                 foreach (var address in endpoint.Addresses)
                 {
                     if (!IPAddress.TryParse(address, out _)) continue;
-                    found.Add(new(address, number, endpoint.TargetRef?.Uid ?? "", endpoint.TargetRef?.Name ?? "", endpoint.Conditions.IsReady && !terminating, terminating));
+                    found.Add(new(address, number, endpoint.TargetRef?.Uid ?? "", endpoint.TargetRef?.Name ?? "", endpoint.Conditions.IsReady && !terminating, terminating) { HealthPort = health });
                 }
             }
         }
@@ -132,5 +130,16 @@ internal static class RouteBuilder
         }
         if (found.Count > 0) found.RemoveRange(kept + 1, found.Count - kept - 1);
         return [.. found];
+    }
+
+    /// <summary>0 = the endpoints of the slice do not have it.</summary>
+    private static int PortIn(EndpointSlice slice, ServicePort port)
+    {
+        var number = 0;
+        foreach (var candidate in slice.Ports)
+        {
+            if (candidate.Name == port.Name && candidate.Protocol == port.Protocol) number = candidate.Port;
+        }
+        return number;
     }
 }

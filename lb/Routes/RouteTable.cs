@@ -105,6 +105,7 @@ public sealed class RouteTable
             // Both are in the order of EndpointRoute, so that one pass finds what is kept.
             while (used < before.Count && Order(before[used], endpoints[i]) < 0) changes.Left(before[used++]);
             all[i] = used < before.Count && Order(before[used], endpoints[i]) == 0 ? before[used++] : changes.NewDestination(endpoints[i]);
+            all[i].HealthPort = endpoints[i].HealthPort;
             if (endpoints[i].Terminating) changes.Terminating(all[i]);
             else changes.Open(all[i]);
             if (endpoints[i].Ready) ready++;

@@ -42,10 +42,13 @@ internal sealed record PortRoute(
 internal sealed record Claim(ListenerKey Listener, ListenerPurpose Purpose, bool Held);
 
 /// <param name="Reason">CamelCase, for a condition.</param>
-internal sealed record Refusal(ListenerPurpose Purpose, int Port, string Reason, string Message);
+internal sealed record Refusal(ListenerPurpose Purpose, string Address, int Port, string Reason, string Message);
 
 internal readonly record struct EndpointRoute(string Address, int Port, string PodUid, string PodName, bool Ready, bool Terminating) : IComparable<EndpointRoute>
 {
+    /// <summary>Another port of the endpoint that is asked for its health, 0 = <see cref="Port"/>.</summary>
+    public int HealthPort { get; init; }
+
     public (string Address, int Port, string PodUid) Key => (Address, Port, PodUid);
 
     public int CompareTo(EndpointRoute other)

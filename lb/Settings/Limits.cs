@@ -24,8 +24,7 @@ public static class Limits
     /// <summary>After an ejection one request tries the endpoint; where its outcome is not known by then, another does.</summary>
     public static readonly TimeSpan TrialMax = TimeSpan.FromSeconds(10);
 
-    /// <summary>After the last answer of a connection, what the client goes on sending is read for so long and so far, so that it can read that answer (nginx' lingering_close: 30 s).</summary>
-    public static readonly TimeSpan CloseMax = TimeSpan.FromSeconds(5);
+    /// <summary>After the last answer of a connection, what the client goes on sending is read so far, so that it can read that answer; for how long is <see cref="LbOptions.CloseTimeout"/>.</summary>
     public const int CloseDiscardBytesMax = 64 * 1024 * 1024;
 
     /// <summary>Names in one certificate (as Let's Encrypt has it).</summary>

@@ -58,13 +58,17 @@ internal static class SettingForms
         return weights.Count == 0 ? null : weights.ToImmutable();
     }
 
+    /// <summary>A number alone is none.</summary>
+    public static IPAddress? Address(string text) =>
+        IPAddress.TryParse(text, out var address) && text.Contains(address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? '.' : ':') ? address : null;
+
     /// <summary>A single address is a network of its own.</summary>
     public static ImmutableArray<IPNetwork>? Networks(string text)
     {
         var networks = ImmutableArray.CreateBuilder<IPNetwork>();
         foreach (var part in text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (IPAddress.TryParse(part, out var single) && part.Contains(single.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? '.' : ':')) networks.Add(new(single, single.GetAddressBytes().Length * 8));
+            if (Address(part) is { } single) networks.Add(new(single, single.GetAddressBytes().Length * 8));
             else if (IPNetwork.TryParse(part, out var network)) networks.Add(network);
             else return null;
         }

@@ -16,7 +16,7 @@ internal static class StatusPlan
 
     public static Plan Compute(Service service, Standing standing, LbOptions options, DateTimeOffset now)
     {
-        var ingress = Wanted(service, standing, options);
+        var ingress = Wanted(service, standing);
         var condition = Wanted(service, standing, now);
         var before = service.Status.Conditions.FirstOrDefault(x => x.Type == PortAvailable);
         var settings = Settings(service, standing, now);
@@ -31,9 +31,9 @@ internal static class StatusPlan
         var alarming = standing.Ports.Any(x => x.Reason.Length > 0 && x.Purpose != ListenerPurpose.ClusterIp);
         if (alarming && condition is { IsTrue: false } && before?.Message != condition.Message) events.Add(EventNote.Warning(about, "PortUnavailable", condition.Message));
         if (settings is { IsTrue: false } && settings.Message != settingsBefore?.Message) events.Add(EventNote.Warning(about, settings.Reason, settings.Message));
-        if (!sameIngress && ingress is not null)
+        if (!sameIngress && ingress.Count > 0)
         {
-            events.Add(EventNote.Normal(about, "EnsuredLoadBalancer", "Listening on " + string.Join(", ", ingress.Ports.Where(x => x.Error.Length == 0).Select(x => $"{ingress.Ip}:{x.Port}"))));
+            events.Add(EventNote.Normal(about, "EnsuredLoadBalancer", "Listening on " + string.Join(", ", ingress.SelectMany(x => x.Ports.Where(port => port.Error.Length == 0).Select(port => $"{x.Ip}:{port.Port}")))));
         }
         var patch = Body.Status(json =>
         {
@@ -47,22 +47,26 @@ internal static class StatusPlan
     /// <param name="ports">Where it is served, empty = nowhere.</param>
     public static Plan Compute(Ingress ingress, IReadOnlyList<int> ports, LbOptions options)
     {
-        var wanted = ports.Count == 0 ? null : new LoadBalancerIngress { Ip = Advertised(options), Ports = [.. ports.Select(x => new LoadBalancerPort { Port = x })] };
+        LoadBalancerIngress[] wanted = ports.Count == 0 ? [] : [new() { Ip = Advertised(options.Address.ToString()), Ports = [.. ports.Select(x => new LoadBalancerPort { Port = x })] }];
         if (Same(ingress.Status.LoadBalancer, wanted)) return Plan.Nothing;
         var patch = Body.Status(json => json.Object("loadBalancer", x => WriteIngress(x, wanted)));
         return new() { Changes = [Change.Merge(ResourceKey.Of(Kind.Ingress, ingress.Namespace, ingress.Name), patch, "status")] };
     }
 
-    private static LoadBalancerIngress? Wanted(Service service, Standing standing, LbOptions options)
+    /// <summary>One for each address, empty where none is listened on.</summary>
+    private static List<LoadBalancerIngress> Wanted(Service service, Standing standing)
     {
-        if (!RouteBuilder.IsOurs(service)) return null;
+        if (!RouteBuilder.IsOurs(service)) return [];
         var ports = standing.Ports.Where(x => x.Purpose == ListenerPurpose.LoadBalancer).ToList();
-        if (ports.TrueForAll(x => x.Reason.Length > 0)) return null;
-        return new()
-        {
-            Ip = Advertised(options),
-            Ports = [.. ports.Select(x => new LoadBalancerPort { Port = x.Port, Protocol = x.Protocol, Error = x.Reason.Length == 0 ? "" : "declarative.mesos/" + x.Reason })],
-        };
+        if (ports.TrueForAll(x => x.Reason.Length > 0)) return [];
+        return
+        [
+            .. ports.GroupBy(x => Advertised(x.Address)).Select(address => new LoadBalancerIngress
+            {
+                Ip = address.Key,
+                Ports = [.. address.Select(x => new LoadBalancerPort { Port = x.Port, Protocol = x.Protocol, Error = x.Reason.Length == 0 ? "" : "declarative.mesos/" + x.Reason })],
+            }),
+        ];
     }
 
     private static Condition? Wanted(Service service, Standing standing, DateTimeOffset now)
@@ -86,21 +90,19 @@ internal static class StatusPlan
         return new() { Type = SettingsValid, Status = status, Reason = reason, Message = message, LastTransitionTime = before?.Status == status ? before.LastTransitionTime : now };
     }
 
-    private static string Advertised(LbOptions options) =>
-        options.Address.Equals(IPAddress.Any) || options.Address.Equals(IPAddress.IPv6Any) ? IPAddress.Loopback.ToString() : options.Address.ToString();
+    private static string Advertised(string address) => address == IPAddress.Any.ToString() || address == IPAddress.IPv6Any.ToString() ? IPAddress.Loopback.ToString() : address;
 
-    private static bool Same(LoadBalancerStatus status, LoadBalancerIngress? wanted) =>
-        wanted is null ? status.Ingress.Count == 0
-        : status.Ingress.Count == 1 && status.Ingress[0].Ip == wanted.Ip && status.Ingress[0].Hostname.Length == 0 && status.Ingress[0].Ports.SequenceEqual(wanted.Ports);
+    private static bool Same(LoadBalancerStatus status, IReadOnlyList<LoadBalancerIngress> wanted) =>
+        status.Ingress.Count == wanted.Count && status.Ingress.Zip(wanted).All(x => x.First.Ip == x.Second.Ip && x.First.Hostname.Length == 0 && x.First.Ports.SequenceEqual(x.Second.Ports));
 
-    private static void WriteIngress(Utf8JsonWriter json, LoadBalancerIngress? ingress)
+    private static void WriteIngress(Utf8JsonWriter json, IReadOnlyList<LoadBalancerIngress> ingress)
     {
-        if (ingress is null)
+        if (ingress.Count == 0)
         {
             json.WriteNull("ingress"u8);
             return;
         }
-        json.Array("ingress", [ingress], x =>
+        json.Array("ingress", ingress, x =>
         {
             json.WriteStartObject();
             json.WriteString("ip"u8, x.Ip);

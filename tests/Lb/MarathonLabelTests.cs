@@ -82,6 +82,66 @@ public sealed class MarathonLabelTests
         Assert.Equal((1L, 0L), (cluster.Counts.Connections, cluster.Counts.Requests)); // passed through
     }
 
+    /// <summary>Only there, and the status says so.</summary>
+    [Fact]
+    public async Task AnAddressOfALabelIsListenedOn()
+    {
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("web", [await world.Backend("a")]);
+        await Label(world, "web", ("0_BIND_ADDR", "127.0.0.2"));
+        Assert.Equal("200 a", await At("127.0.0.2"));
+        await Assert.ThrowsAsync<HttpRequestException>(() => At("127.0.0.1"));
+        await LbWorld.Until(() => world.Service("web"), x => x.Status.LoadBalancer.Ingress is [{ Ip: "127.0.0.2" } only] && only.Ports.Single().Port == port, "the status has the address");
+        await Label(world, "web", ("0_BIND_ADDR", "*"));
+        Assert.Equal("200 a", await At("127.0.0.1"));
+
+        async Task<string> At(string address)
+        {
+            using var answer = await world.Http.GetAsync($"http://{address}:{port}/", Stop);
+            return $"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(Stop)}";
+        }
+    }
+
+    /// <summary>It may have been meant to keep somebody out.</summary>
+    [Theory]
+    [InlineData("eth0")]
+    [InlineData("1")]
+    [InlineData("127.64.0.9")] // of a Service
+    public async Task AnAddressThatIsNoneClosesThePort(string address)
+    {
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("web", [await world.Backend("a")]);
+        await Label(world, "web", ("0_BIND_ADDR", address));
+        Assert.StartsWith("503 ", await world.Ask(port), StringComparison.Ordinal);
+        var condition = (await LbWorld.Until(() => world.Service("web"), x => x.Status.Conditions.Any(y => y.Type == "SettingsValid"), "the status says why")).Status.Conditions.Single(x => x.Type == "SettingsValid");
+        Assert.Equal($"HAPROXY_0_BIND_ADDR: \"{address}\", expected an address of this machine outside of 127.64.0.0/12, or *: nobody is let in", condition.Message);
+    }
+
+    /// <summary>Each endpoint is asked at its own other port.</summary>
+    [Fact]
+    public async Task HealthIsAskedAtThePortOfALabel()
+    {
+        await using var world = await LbWorld.Start();
+        var (a, b) = (await world.Backend("a"), await world.Backend("b"));
+        using var works = new Listening();
+        await world.Create(Kind.Service, "web", $$"""
+            {"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default","annotations":{"HAPROXY_0_BACKEND_HEALTHCHECK_PORT_INDEX":"1","declarative.mesos/lb-health-interval":"50ms","declarative.mesos/lb-health-fall":"1"} },
+             "spec":{"type":"LoadBalancer","ports":[{"name":"web","port":{{LbWorld.FreePort()}} },{"name":"health","port":{{LbWorld.FreePort()}} }]} }
+            """);
+        await Slice("a", a.Port, works.Port);
+        await Slice("b", b.Port, LbWorld.FreePort()); // nobody is there
+        await world.Routed("web", 2);
+        var cluster = world.Lb.Routes.Table.Clusters.Single(x => x.Name == "web");
+        await Eventually.True(() => cluster.Destinations.Single(x => x.PodName == "b").Health.IsDown, "what does not answer there is out");
+        for (var i = 0; i < 4; i++) Assert.Equal("200 a", await world.Ask(cluster.Number));
+
+        Task Slice(string pod, int port, int health) => world.Create(Kind.EndpointSlice, "web-" + pod, $$"""
+            {"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"IPv4","metadata":{"name":"web-{{pod}}","namespace":"default","labels":{"kubernetes.io/service-name":"web"} },
+             "ports":[{"name":"web","port":{{port}},"protocol":"TCP"},{"name":"health","port":{{health}},"protocol":"TCP"}],
+             "endpoints":[{"addresses":["127.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","namespace":"default","name":"{{pod}}","uid":"uid-{{pod}}"} }]}
+            """);
+    }
+
     [Fact]
     public async Task APortThatIsNotEnabledHasNoLabels()
     {

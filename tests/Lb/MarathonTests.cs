@@ -85,13 +85,14 @@ public sealed class MarathonTests
     {
         var problems = System.Collections.Immutable.ImmutableArray.CreateBuilder<string>();
         var service = Service.Read(LbWorld.Bytes("""
-            {"metadata":{"name":"web","namespace":"shop","labels":{"HAPROXY_0_VHOSTS":"a.example","HAPROXY_0_BIND_ADDR":"1.2.3.4","HAPROXY_7_VHOST":"a","HAPROXY_0_BACKEND_HEAD":"x","HAPROXY_0_BALANCE":"uri"} },"spec":{"ports":[{"port":80}]} }
+            {"metadata":{"name":"web","namespace":"shop","labels":{"HAPROXY_0_VHOSTS":"a.example","HAPROXY_0_BIND_OPTIONS":"ssl","HAPROXY_0_SSL_CERT":"/etc/a.pem","HAPROXY_7_VHOST":"a","HAPROXY_0_BACKEND_HEAD":"x","HAPROXY_0_BALANCE":"uri"} },"spec":{"ports":[{"port":80}]} }
             """));
         MarathonLabels.Read(service, 0, new("shop"), new(), problems);
         Assert.Equal(
         [
             "HAPROXY_0_BACKEND_HEAD does nothing here: there is no configuration of HAProxy to put it into; headers, timeouts and checks are annotations declarative.mesos/lb-…",
-            "HAPROXY_0_BIND_ADDR does nothing here: the address is the balancer's own",
+            "HAPROXY_0_BIND_OPTIONS does nothing here: there is no configuration of HAProxy here",
+            "HAPROXY_0_SSL_CERT does nothing here: name the certificate's Secret in spec.tls of an Ingress",
             "HAPROXY_0_VHOSTS: no such label, the nearest is HAPROXY_0_VHOST",
             "HAPROXY_7_VHOST: the Service has 1 ports, the first is 0",
             "HAPROXY_0_BALANCE: \"uri\", expected roundrobin, static-rr, leastconn, source, random or random(2)",

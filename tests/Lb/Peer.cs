@@ -24,6 +24,16 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
         return new(socket, new NetworkStream(socket));
     }
 
+    /// <summary>With room for little in the sockets of both sides.</summary>
+    public static async Task<Peer> Narrow(int port)
+    {
+        const int tcp = 6, maximumSegmentSize = 2;
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        socket.SetRawSocketOption(tcp, maximumSegmentSize, BitConverter.GetBytes(536));
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), Stop);
+        return new(socket, new NetworkStream(socket));
+    }
+
     /// <summary>Over TLS, whatever certificate is shown.</summary>
     public static async Task<Peer> To(int port, string host)
     {
@@ -59,16 +69,24 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
         return (Math.Max(0, sent), error == SocketError.WouldBlock);
     }
 
-    public async Task<string> Until(string end)
+    /// <param name="from">Of what was read, so much is not looked at.</param>
+    public async Task<string> Until(string end, int from = 0)
     {
         var buffer = new byte[65_536];
-        while (!Read.Contains(end, StringComparison.Ordinal))
+        while (Read.IndexOf(end, from, StringComparison.Ordinal) < 0)
         {
             var count = await Receive(buffer);
             Assert.True(count > 0, $"it has ended behind: {Read}");
             _read.Append(Encoding.Latin1.GetString(buffer, 0, count));
         }
         return Read;
+    }
+
+    /// <returns>0 = the end.</returns>
+    public async Task<int> Receive(byte[] buffer)
+    {
+        using var limit = Limit();
+        return await Stream.ReadAsync(buffer, limit.Token);
     }
 
     /// <summary>So many bytes behind the first empty line.</summary>
@@ -127,12 +145,6 @@ internal sealed class Peer(Socket socket, Stream stream) : IDisposable
         while (await Receive(buffer) is > 0 and var count) all.Write(buffer, 0, count);
     }
 
-    private async Task<int> Receive(byte[] buffer)
-    {
-        using var limit = Limit();
-        return await Stream.ReadAsync(buffer, limit.Token);
-    }
-
     /// <summary>For whatever may hang where something is wrong.</summary>
     internal static CancellationTokenSource Limit()
     {
@@ -147,10 +159,11 @@ internal sealed class Listening : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    public Listening()
+    /// <param name="backlog">One more connection than that can wait to be accepted.</param>
+    public Listening(int backlog = int.MaxValue)
     {
         _socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _socket.Listen();
+        _socket.Listen(backlog);
     }
 
     public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;

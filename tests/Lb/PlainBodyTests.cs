@@ -203,6 +203,41 @@ public sealed class PlainBodyTests
         Assert.StartsWith(word + "HTTP/1.1 200 OK\r\n", await client.Until("\r\n\r\nok"), StringComparison.Ordinal);
     }
 
+    /// <summary>RFC 9110 section 10.1.1: a client need not wait for ever. Here its body comes while the endpoint is being connected.</summary>
+    [Fact]
+    public async Task WhoAsksFirstAndDoesNotWaitIsServed()
+    {
+        await using var world = await LbWorld.Start(x => x with { ConnectTimeout = TimeSpan.FromSeconds(30) });
+        using var endpoint = new Listening(backlog: 0);
+        var port = await world.Publish("s", endpoint);
+        var destination = world.Lb.Routes.Table.Clusters.Single().Destinations.Single();
+        var before = await Peer.To(endpoint.Port); // now its queue is full, and the kernel asks for another connection once a second
+        using var client = await Peer.To(port);
+        await client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        await Eventually.True(() => destination.InFlight == 1, "an endpoint is chosen");
+        await client.Send("one");
+        (await endpoint.Accept()).Dispose();
+        before.Dispose();
+        using var server = await endpoint.Accept();
+        await server.Until("\r\n\r\none");
+        await server.Send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await client.Until("\r\n\r\nok"), StringComparison.Ordinal);
+    }
+
+    /// <summary>A head that fills the first look to the last byte: there is no news of the body behind it.</summary>
+    [Fact]
+    public async Task ABodyBehindAHeadAsLargeAsALookIsPassedOn()
+    {
+        const int look = 16 * 1024;
+        await using var world = await LbWorld.Start();
+        using var endpoint = new Listening();
+        using var client = await Peer.To(await world.Publish("s", endpoint));
+        const string begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX-Long: ";
+        await client.Send($"{begin}{new string('x', look - begin.Length - 4)}\r\n\r\none");
+        using var server = await endpoint.Accept();
+        await server.Until("\r\n\r\none");
+    }
+
     /// <summary>Refused in the middle: the client reads why, and its connection ends.</summary>
     [Fact]
     public async Task AnEndpointThatRefusesABodyIsHeard()

@@ -210,7 +210,7 @@ internal sealed unsafe partial class PlainConnection
                 Gone();
                 return;
             }
-            Deadline = _loop.Now + (long)_proxy.Options.ActivityTimeout.TotalMilliseconds;
+            Touch();
             _pendingFrom += sent;
             if (_pendingFrom < _pendingTo)
             {

@@ -35,7 +35,7 @@ internal sealed partial class PlainConnection
         Libc.EndSending(Fd);
         _state = State.Closing;
         _discards = Limits.CloseDiscardBytesMax;
-        Deadline = _loop.Now + (long)Limits.CloseMax.TotalMilliseconds;
+        Deadline = _loop.Now + (long)_proxy.Options.CloseTimeout.TotalMilliseconds;
         Discard();
     }
 
@@ -52,7 +52,7 @@ internal sealed partial class PlainConnection
     /// <summary>The client has ended its side.</summary>
     private unsafe void SeeWhetherItLeft()
     {
-        if (_state == State.Answering) Touch();
+        if (_state is State.Answering or State.Flushing) Touch();
         if (_isProbed || _bodyComing || _state is not (State.Connecting or State.Asked)) return;
         _isProbed = true;
         if (_isUpgrade) Gone(); // it would have nothing to say
@@ -62,8 +62,8 @@ internal sealed partial class PlainConnection
     /// <summary>Something has come, from either side: the time without anything begins anew.</summary>
     private void Touch()
     {
-        var idle = _cluster!.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout;
-        if (_clientEnded && _state == State.Answering && idle > _proxy.Options.ClientEndTimeout) idle = _proxy.Options.ClientEndTimeout;
+        var idle = _cluster?.Settings.IdleTimeout ?? _proxy.Options.ActivityTimeout; // where the first request is refused nobody was chosen
+        if (_clientEnded && _state is State.Answering or State.Flushing && idle > _proxy.Options.ClientEndTimeout) idle = _proxy.Options.ClientEndTimeout;
         Deadline = _loop.Now + (long)idle.TotalMilliseconds;
     }
 }

@@ -43,7 +43,7 @@ internal sealed unsafe partial class PlainConnection
             return;
         }
         Write(to, ref written, head, forwardedFor);
-        _readable |= _hasMore || seen > head.Bytes; // of what lies behind it there will be no news
+        _readable |= seen == LookBytes || seen > head.Bytes; // of what lies behind it there may be no news
         _requestBytes = head.Bytes;
         (_keepsAlive, _isHead, _isUpgrade) = (head.KeepsAlive && !_stopping, head.IsHead, head.IsUpgrade);
         _isIdempotent = head.IsIdempotent;

@@ -133,7 +133,7 @@ internal ref struct RequestHead
         // Both are one message to one reader and another to the next (RFC 9112 section 6.3).
         if (head.IsChunked && hasLength) return false;
         head.Streams = head.IsChunked || head.Length > seen.Length - end - 4;
-        if (head.Streams ? !head._mayStream : head.Expects) return false;
+        if (head.Streams && !head._mayStream) return false;
         head.IsUpgrade = upgrade;
         head.Bytes = end + 4;
         if (head.Streams) return true;
