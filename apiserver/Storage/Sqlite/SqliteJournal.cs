@@ -28,8 +28,8 @@ public sealed partial class SqliteJournal : IJournal, IHistory
     /// <summary>In the file as <c>user_version</c>; higher with each change after which an earlier version can not work with the file. 0 = before it was written down.</summary>
     private const int Layout = 2;
 
-    /// <summary>A row of 4,062 bytes, with its names, or more goes on in pages that SQLite does not check (https://www.sqlite.org/fileformat2.html, 1.6).</summary>
-    private const int CheckedJsonBytesMin = 3 * 1024;
+    /// <summary>A row of 4,062 bytes or more goes on in pages that SQLite does not check (https://www.sqlite.org/fileformat2.html, 1.6): less 562 for its names.</summary>
+    private const int CheckedJsonBytesMin = 3_500;
     private const int SqliteBusy = 5;
     private const int SqliteIoError = 10;
     private const int SqliteCorrupt = 11;
