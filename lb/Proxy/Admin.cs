@@ -17,9 +17,9 @@ internal static class Admin
             case "/metrics":
                 return Answers.Text(context, 200, Metrics(routes.Table, routes.Applied, sockets), "text/plain; version=0.0.4; charset=utf-8");
             case "/haproxy" when context.Request.QueryString.Value is "?stats;csv":
-                return Answers.Text(context, 200, Statistics.Csv(routes.Table), "text/csv; charset=utf-8");
+                return Answers.Text(context, 200, Statistics.Csv(routes.Table, sockets), "text/csv; charset=utf-8");
             case "/haproxy" when context.Request.QueryString.Value is "?stats":
-                return Answers.Text(context, 200, Statistics.Html(routes.Table), "text/html; charset=utf-8");
+                return Answers.Text(context, 200, Statistics.Html(routes.Table, sockets), "text/html; charset=utf-8");
             case "/_haproxy_getvhostmap":
                 return Answers.Text(context, 200, Statistics.HostMap(routes.Table));
             case "/_haproxy_getappmap":

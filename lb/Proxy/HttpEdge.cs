@@ -81,23 +81,25 @@ internal sealed class HttpEdge : IHttpApplication<DefaultHttpContext>, IDisposab
 
     /// <summary>Takes over the socket; what was looked at of it is still in it.</summary>
     /// <param name="address">Of the client, whoever the connection came through.</param>
-    public void Take(Socket socket, System.Net.IPAddress address, OpenListener listener, Wire wire)
+    public ConnectionContext Take(Socket socket, System.Net.IPAddress address, OpenListener listener, Wire wire)
     {
         var client = new ClientConnection(listener, address, _httpsPort);
         var connection = _connections.Create(socket);
         connection.Features.Set(client);
         if (!_handoff.TryGive(connection, wire)) connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
+        return connection;
     }
 
     /// <summary>Takes over the socket of a connection whose TLS has begun.</summary>
-    public void Take(Socket socket, System.Net.IPAddress address, OpenListener listener, TlsHandoff tls)
+    public ConnectionContext Take(Socket socket, System.Net.IPAddress address, OpenListener listener, TlsHandoff tls)
     {
         var raw = _connections.Create(socket);
         raw.Features.Set(new ClientConnection(listener, address, _httpsPort) { TlsVersion = tls.Session.Version });
         var connection = new TlsConnection(raw, tls);
-        if (_handoff.TryGive(connection, Wire.Http1)) return;
+        if (_handoff.TryGive(connection, Wire.Http1)) return raw;
         connection.Abort(new ConnectionAbortedException("the balancer is stopping"));
         tls.Session.Dispose();
+        return raw;
     }
 
     public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)

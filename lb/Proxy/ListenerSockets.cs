@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Declarative.Lb.Proxy.Plain;
 using Declarative.Lb.Routes;
 using Declarative.Lb.Status;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace Declarative.Lb.Proxy;
@@ -41,6 +42,15 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     public int Count => _open.Count + _udpLoops.Count;
 
     public IEnumerable<OpenListener> Listeners => _open.Values;
+
+    /// <summary>What marathon-lb calls the port; "" = it is one of a Service's.</summary>
+    public string NameOf(OpenListener listener) => listener.Target switch
+    {
+        ListenerTarget.Ingress => listener.Key.Port == options.H2cPort + options.PortOffset ? "marathon_h2c_in" : "marathon_http_in",
+        ListenerTarget.IngressTls => "marathon_https_in",
+        ListenerTarget.Admin => "stats",
+        _ => "",
+    };
 
     public int OpenConnections => Volatile.Read(ref _count);
 
@@ -187,7 +197,9 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
     /// <summary>The bulkhead of one connection.</summary>
     private async Task Carry(Socket socket, OpenListener listener)
     {
-        var handedOver = false;
+        var sessions = listener.Sessions;
+        sessions.Begin(Environment.TickCount64);
+        ConnectionContext? handedOver = null;
         try
         {
             socket.NoDelay = true;
@@ -211,12 +223,17 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         {
             _connections.TryRemove(socket, out _);
             Interlocked.Decrement(ref _count);
-            if (!handedOver) socket.Dispose();
+            if (handedOver is null)
+            {
+                socket.Dispose();
+                sessions.End();
+            }
+            else handedOver.ConnectionClosed.UnsafeRegister(static x => ((SessionCounts)x!).End(), sessions);
         }
     }
 
-    /// <returns>True where Kestrel has the socket now.</returns>
-    private async Task<bool> Serve(Socket socket, IPEndPoint client, OpenListener listener)
+    /// <returns>What Kestrel has of the socket now; null = the connection has ended.</returns>
+    private async Task<ConnectionContext?> Serve(Socket socket, IPEndPoint client, OpenListener listener)
     {
         var mode = listener.Target == ListenerTarget.Service ? listener.Cluster?.Mode ?? PortMode.Http : PortMode.Http;
         var silent = false;
@@ -224,12 +241,8 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         {
             if (listener.Target == ListenerTarget.IngressTls) socket.Blocking = false; // OpenSSL reads as the socket has it
             var (end, tls) = await Plain!.Serve(socket, new ClientConnection(listener, client.Address, 0), mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
-            if (end == PlainEnd.Ended) return false;
-            if (tls is not null)
-            {
-                Http.Take(socket, client.Address, listener, tls);
-                return true;
-            }
+            if (end == PlainEnd.Ended) return null;
+            if (tls is not null) return Http.Take(socket, client.Address, listener, tls);
             silent = end == PlainEnd.Silent;
         }
         var first = silent ? FirstBytes.Silent : mode == PortMode.Tcp ? FirstBytes.Other : await Sniffer.Look(socket, mode == PortMode.Sniff ? options.SniffTimeout : FirstRequestWait);
@@ -237,19 +250,17 @@ internal sealed class ListenerSockets(LbOptions options, Func<RouteTable> table,
         switch (first)
         {
             case FirstBytes.Closed or FirstBytes.Silent:
-                return false;
+                return null;
             case FirstBytes.Other when mode is PortMode.Tcp or PortMode.Sniff:
                 if (listener.Cluster is { } cluster) await TcpTunnel.Run(socket, client, listener, cluster, table(), Log, options, Plain);
-                return false;
+                return null;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls && table().Hosts.HasPassthrough && await PassThrough(socket) is { } rule:
                 if (TcpTunnel.IsLetIn(rule.Edge!, client.Address) && table().Cluster(rule.Service, rule.Port, rule.PortName) is { } through) await TcpTunnel.Run(socket, client, listener, through, table(), Log, options, Plain);
-                return false;
+                return null;
             case FirstBytes.Other when listener.Target == ListenerTarget.IngressTls:
-                Http.Take(socket, client.Address, listener, Wire.Tls);
-                return true;
+                return Http.Take(socket, client.Address, listener, Wire.Tls);
             default:
-                Http.Take(socket, client.Address, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
-                return true;
+                return Http.Take(socket, client.Address, listener, first == FirstBytes.Http2 ? Wire.Http2 : Wire.Http1);
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class OpenListener : IDisposable
     private const int Backlog = 4096;
 
     private readonly Socket _socket;
+    private readonly SessionCounts _sessions = new();
     private Cluster? _cluster;
     private Action? _end;
     private long _refusals;
@@ -57,6 +58,9 @@ internal sealed class OpenListener : IDisposable
         get => Volatile.Read(ref _cluster);
         set => Volatile.Write(ref _cluster, value);
     }
+
+    /// <summary>Where connections that come now are counted.</summary>
+    public SessionCounts Sessions => Cluster?.Sessions ?? _sessions;
 
     /// <summary>Requests refused by their head alone, before a Service was known.</summary>
     public long Refusals => Volatile.Read(ref _refusals);

@@ -16,10 +16,10 @@ internal static class Statistics
 
     private static readonly string[] Names = Columns[2..].Split(',');
 
-    public static string Csv(RouteTable table)
+    public static string Csv(RouteTable table, ListenerSockets sockets)
     {
         var text = new StringBuilder(4096).Append(Columns).Append('\n');
-        foreach (var row in Rows(table))
+        foreach (var row in Rows(table, sockets))
         {
             foreach (var name in Names[..^1]) text.Append(row.GetValueOrDefault(name)).Append(',');
             text.Append('\n');
@@ -27,12 +27,12 @@ internal static class Statistics
         return text.ToString();
     }
 
-    public static string Html(RouteTable table)
+    public static string Html(RouteTable table, ListenerSockets sockets)
     {
         string[] shown = ["pxname", "svname", "status", "weight", "scur", "stot", "econ", "wretr", "dreq", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx"];
         var text = new StringBuilder("<!DOCTYPE html><html><head><title>Statistics</title><style>td,th{padding:.2em .6em;text-align:right}</style></head><body><table><tr>");
         foreach (var name in shown) text.Append("<th>").Append(name).Append("</th>");
-        foreach (var row in Rows(table))
+        foreach (var row in Rows(table, sockets))
         {
             text.Append("</tr>\n<tr>");
             foreach (var name in shown) text.Append("<td>").Append(WebUtility.HtmlEncode(row.GetValueOrDefault(name))).Append("</td>");
@@ -68,9 +68,17 @@ internal static class Statistics
 
     private static Cluster? AppCluster(RouteTable table, ServiceKey service) => table.Routes(service)!.Ports.Where(x => x.Mode is not PortMode.Tcp && x.Protocol == "TCP").Select(x => table.Cluster(service, x.Number)).FirstOrDefault();
 
-    private static IEnumerable<Dictionary<string, string>> Rows(RouteTable table)
+    /// <summary>In the order of the configuration that marathon-lb would have written: shared ports, ports of Services, endpoints.</summary>
+    private static IEnumerable<Dictionary<string, string>> Rows(RouteTable table, ListenerSockets sockets)
     {
         var id = 0;
+        var now = Environment.TickCount64;
+        foreach (var (listener, name) in sockets.Listeners.Select(x => (Listener: x, Name: sockets.NameOf(x))).Where(x => x.Name.Length > 0).OrderBy(x => x.Name, StringComparer.Ordinal))
+        {
+            yield return Front(name, listener.Sessions.Read(now), ++id, listener.Refusals);
+        }
+        var open = sockets.Listeners.Select(x => x.Cluster).ToHashSet();
+        foreach (var cluster in table.Clusters.Where(open.Contains)) yield return Front(MarathonLabels.BackendName(cluster.Service, cluster.Number), cluster.Sessions.Read(now), ++id, null);
         foreach (var cluster in table.Clusters)
         {
             id++;
@@ -84,20 +92,24 @@ internal static class Statistics
                 if (status == "UP" && weight == 0) status = "DRAIN";
                 total += destination.InFlight;
                 yield return Row(name, $"{destination.Address.Replace('.', '_').Replace(':', '_')}_{destination.Port}", status,
-                    ("scur", destination.InFlight), ("stot", destination.Total), ("lbtot", destination.Total), ("slim", cluster.Settings.InFlightMax == 0 ? null : cluster.Settings.InFlightMax),
+                    ("qcur", 0), ("qmax", 0), ("scur", destination.InFlight), ("smax", destination.InFlightPeak), ("stot", destination.Total), ("lbtot", destination.Total), ("slim", cluster.Settings.InFlightMax == 0 ? null : cluster.Settings.InFlightMax),
                     ("weight", weight), ("act", 1), ("bck", 0), ("type", 2), ("pid", 1), ("iid", id), ("sid", ++server));
             }
             var counts = cluster.Counts;
             yield return Row(name, "BACKEND", takers.Count > 0 ? "UP" : "DOWN",
-                ("scur", total), ("stot", counts.Requests + counts.Connections), ("lbtot", counts.Requests + counts.Connections), ("req_tot", counts.Requests), ("dreq", counts.Refusals), ("econ", counts.Failures + counts.NoEndpoint),
+                ("qcur", 0), ("qmax", 0), ("scur", total), ("stot", counts.Requests + counts.Connections), ("lbtot", counts.Requests + counts.Connections), ("req_tot", counts.Requests), ("dreq", counts.Refusals), ("econ", counts.Failures + counts.NoEndpoint),
                 ("wretr", counts.Retries), ("wredis", counts.Retries), ("weight", takers.Count), ("act", takers.Count), ("bck", 0), ("type", 1), ("pid", 1), ("iid", id), ("sid", 0),
                 ("hrsp_1xx", counts.Answers(1)), ("hrsp_2xx", counts.Answers(2)), ("hrsp_3xx", counts.Answers(3)), ("hrsp_4xx", counts.Answers(4)), ("hrsp_5xx", counts.Answers(5)), ("hrsp_other", counts.Answers(0)));
         }
     }
 
+    /// <param name="refusals">Requests that were none; null = they are not counted here.</param>
+    private static Dictionary<string, string> Front(string name, SessionNumbers sessions, int id, long? refusals) => Row(name, "FRONTEND", "OPEN",
+        ("scur", sessions.Current), ("smax", sessions.Max), ("stot", sessions.Total), ("rate", sessions.Rate), ("rate_max", sessions.RateMax), ("ereq", refusals), ("type", 0), ("pid", 1), ("iid", id), ("sid", 0));
+
     private static Dictionary<string, string> Row(string proxy, string server, string status, params (string Column, long? Value)[] numbers)
     {
-        var row = new Dictionary<string, string>(StringComparer.Ordinal) { ["pxname"] = proxy, ["svname"] = server, ["status"] = status, ["qcur"] = "0", ["qmax"] = "0" };
+        var row = new Dictionary<string, string>(StringComparer.Ordinal) { ["pxname"] = proxy, ["svname"] = server, ["status"] = status };
         foreach (var (column, value) in numbers)
         {
             if (value is { } number) row[column] = number.ToString(CultureInfo.InvariantCulture);

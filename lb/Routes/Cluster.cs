@@ -38,6 +38,9 @@ public sealed class Cluster
     /// <summary>What has happened on this port since it exists.</summary>
     public ClusterCounts Counts { get; } = new();
 
+    /// <summary>Connections that clients have made to the port itself; those of Ingress are not among them.</summary>
+    public SessionCounts Sessions { get; } = new();
+
     public int ReadyCount => Volatile.Read(ref _snapshot).Ready.Length;
 
     public BackendSettings Settings => Volatile.Read(ref _snapshot).Settings;

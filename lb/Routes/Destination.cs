@@ -14,6 +14,7 @@ public sealed class Destination
     // arrives while the destination is closed is either counted before the first zero is seen or turned away.
     private int _state;
     private long _total;
+    private int _max;
     private readonly Action<Destination> _drained;
 
     internal Destination(EndpointRoute route, Action<Destination> drained)
@@ -53,6 +54,9 @@ public sealed class Destination
     /// <summary>Requests and connections since it exists, those in flight included.</summary>
     public long Total => Volatile.Read(ref _total);
 
+    /// <summary>In flight at once at most.</summary>
+    public int InFlightPeak => Volatile.Read(ref _max);
+
     public int InFlight => Volatile.Read(ref _state) & int.MaxValue;
 
     /// <summary>Takes no new requests: its pod is terminating or gone.</summary>
@@ -61,9 +65,10 @@ public sealed class Destination
     /// <summary>Counts one request, unless the destination is closed.</summary>
     internal bool TryEnter()
     {
-        if (Interlocked.Increment(ref _state) > 0)
+        if (Interlocked.Increment(ref _state) is > 0 and var count)
         {
             Interlocked.Increment(ref _total);
+            for (var max = InFlightPeak; count > max; max = InFlightPeak) Interlocked.CompareExchange(ref _max, count, max);
             return true;
         }
         Release();

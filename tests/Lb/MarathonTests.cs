@@ -155,6 +155,9 @@ public sealed class MarathonTests
         Assert.All(lines, x => Assert.Equal(columns.Length, x.Split(',').Length));
         Assert.Equal(("UP", "1", "5"), Row($"127_0_0_1_{backend.Port}"));
         Assert.Equal(("UP", "1", "5"), Row("BACKEND"));
+        Assert.Equal(("OPEN", "1", "1"), (Cell("FRONTEND", "status"), Cell("FRONTEND", "smax"), Cell($"127_0_0_1_{backend.Port}", "smax")));
+        Assert.Equal(["marathon_h2c_in,FRONTEND", "marathon_http_in,FRONTEND", "marathon_https_in,FRONTEND", "stats,FRONTEND", $"web_{port},FRONTEND", $"web_{port},127_0_0_1_{backend.Port}", $"web_{port},BACKEND"],
+            lines.Skip(1).Select(x => string.Join(',', x.Split(',')[..2])));
         Assert.Equal(("3", "1"), (Cell("BACKEND", "hrsp_2xx"), Cell("BACKEND", "hrsp_4xx")));
         Assert.Contains($"<td>web_{port}</td>", await world.Get(world.Options.AdminPort, "/haproxy?stats"), StringComparison.Ordinal);
         backend.Release();
@@ -163,6 +166,43 @@ public sealed class MarathonTests
         (string, string, string) Row(string server) => (Cell(server, "status"), Cell(server, "scur"), Cell(server, "stot"));
 
         string Cell(string server, string column) => lines.Select(x => x.Split(',')).Single(x => x[0] == $"web_{port}" && x[1] == server)[Array.IndexOf(columns, column)];
+    }
+
+    /// <summary>Those that plain requests have come on, those that Kestrel has taken, and those that are passed through.</summary>
+    [Theory]
+    [InlineData("http", "GET / HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("http", "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n")]
+    [InlineData("tcp", "GET / HTTP/1.1\r\nHost: a\r\n\r\n")]
+    public async Task ConnectionsOfClientsAreCountedWhileTheyAreOpen(string protocol, string request)
+    {
+        await using var world = await LbWorld.Start();
+        var port = await world.Publish("web", [await world.Backend("a")], protocol);
+        var sessions = world.Lb.Routes.Table.Clusters.Single().Sessions;
+        for (var round = 1; round <= 2; round++)
+        {
+            using (Peer one = await Peer.To(port), two = await Peer.To(port))
+            {
+                foreach (var client in (Peer[])[one, two])
+                {
+                    await client.Send(request);
+                    await client.Until("HTTP/1.1 200 ");
+                }
+                Assert.Equal((2, 2, 2 * round), (sessions.Read(0).Current, sessions.Read(0).Max, sessions.Read(0).Total));
+            }
+            await Eventually.True(() => sessions.Read(0).Current == 0, "all have ended");
+        }
+    }
+
+    [Fact]
+    public void TheRateIsThatOfTheLastSecond()
+    {
+        var sessions = new Declarative.Lb.Routes.SessionCounts();
+        for (var i = 0; i < 8; i++) sessions.Begin(5_000 + i * 100);
+        Assert.Equal((8, 8), (sessions.Read(5_900).Rate, sessions.Read(5_900).RateMax));
+        Assert.Equal(4, sessions.Read(6_500).Rate);
+        sessions.Begin(6_500);
+        Assert.Equal((5, 8), (sessions.Read(6_500).Rate, sessions.Read(6_500).RateMax));
+        Assert.Equal(0, sessions.Read(8_000).Rate);
     }
 
     [Fact]
