@@ -106,8 +106,7 @@ internal sealed class ConnectionLoop : IDisposable
         Span<byte> events = new byte[EventsMax * Epoll.Stride];
         while (!_ends)
         {
-            Look(events, waits: _last.Count == 0 && !_round.HasMore);
-            Interlocked.Exchange(ref _rung, 0);
+            Look(events, waits: _last.Count == 0 && _posts.IsEmpty && !_round.HasMore);
             GoOn();
             for (var left = Math.Min(_last.Count, LastAtOnce); left > 0; left--)
             {
@@ -131,6 +130,8 @@ internal sealed class ConnectionLoop : IDisposable
             else if (!connection.GoesLast) Guarded(connection, news);
             else if (connection.Keep(news)) _last.Enqueue(connection);
         }
+        // Whoever posted before this is found before the next wait; whoever posts after it rings again.
+        Interlocked.Exchange(ref _rung, 0);
     }
 
     /// <summary>What is posted meanwhile comes after the news of the others.</summary>

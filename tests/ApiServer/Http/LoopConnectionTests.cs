@@ -49,6 +49,49 @@ public sealed class LoopConnectionTests
     }
 
     [Fact]
+    public async Task A_post_between_two_that_go_last_leaves_the_bell_for_the_next_one()
+    {
+        Assert.SkipUnless(Epoll.IsSupported, "the event loops are Linux'");
+        using var loop = new ConnectionLoop(0, NullLogger.Instance);
+        var (busyPeer, busy) = await Open(loop);
+        var (onePeer, one) = await Open(loop);
+        var (twoPeer, two) = await Open(loop);
+        using var reading = new SemaphoreSlim(0);
+        using var goOn = new SemaphoreSlim(0);
+        using var posted = new SemaphoreSlim(0);
+        await using (busy)
+        await using (one)
+        await using (two)
+        using (busyPeer)
+        using (onePeer)
+        using (twoPeer)
+        {
+            Round? round = null;
+            var read = 0;
+            one.GoesLast = two.GoesLast = true;
+            OnData(busy, () => { round = Round.Current; reading.Release(); goOn.Wait(Stop); });
+            OnData(one, () => { if (Interlocked.Increment(ref read) == 1) { reading.Release(); goOn.Wait(Stop); } });
+            OnData(two, () => { if (Interlocked.Increment(ref read) == 1) { reading.Release(); goOn.Wait(Stop); } });
+            // Both have sent when the loop comes to the first of them.
+            await busyPeer.SendAsync("x"u8.ToArray(), Stop);
+            await reading.WaitAsync(Stop);
+            await onePeer.SendAsync("x"u8.ToArray(), Stop);
+            await twoPeer.SendAsync("x"u8.ToArray(), Stop);
+            goOn.Release();
+            await reading.WaitAsync(Stop);
+            round!.Post(static state => ((SemaphoreSlim)state).Release(), posted);
+            goOn.Release();
+            Assert.True(await posted.WaitAsync(TimeSpan.FromMinutes(1), Stop), "what is posted meanwhile is gone on with");
+            await Eventually.True(() => Volatile.Read(ref read) == 2, "both are read");
+            for (var i = 0; i < 3; i++)
+            {
+                round.Post(static state => ((SemaphoreSlim)state).Release(), posted);
+                Assert.True(await posted.WaitAsync(TimeSpan.FromMinutes(1), Stop), "the loop hears of the next one");
+            }
+        }
+    }
+
+    [Fact]
     public async Task Who_goes_last_is_read_after_those_who_sent_later()
     {
         Assert.SkipUnless(Epoll.IsSupported, "the event loops are Linux'");
@@ -79,9 +122,6 @@ public sealed class LoopConnectionTests
             await Eventually.True(() => order.Count == 2, "both are read");
             Assert.Equal(["other", "last"], order);
         }
-
-        // In the loop's thread.
-        static void OnData(LoopConnection connection, Action act) => connection.Transport.Input.ReadAsync(Stop).GetAwaiter().OnCompleted(act);
     }
 
     [Fact]
@@ -143,6 +183,9 @@ public sealed class LoopConnectionTests
         round.Post(_ => late.SetResult(), round);
         await late.Task.WaitAsync(Stop);
     }
+
+    // In the loop's thread.
+    private static void OnData(LoopConnection connection, Action act) => connection.Transport.Input.ReadAsync(Stop).GetAwaiter().OnCompleted(act);
 
     /// <summary>The round of the connection's loop.</summary>
     private static async Task<Round> RoundOf(Socket peer, LoopConnection connection)
