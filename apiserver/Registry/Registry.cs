@@ -155,7 +155,7 @@ internal sealed partial class Registry(RevisionLog log, ApiServerOptions options
         for (var attempt = 0; ; attempt++)
         {
             var current = Current(key).Stored;
-            if (attempt == 0) await Aside(current);
+            if (attempt == 0 && IsLarge(current)) await Task.Yield();
             if (delete.Uid is { } uid && uid != current.Uid)
             {
                 throw Status.Conflict(key.Kind, key.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
@@ -211,7 +211,7 @@ internal sealed partial class Registry(RevisionLog log, ApiServerOptions options
         for (var attempt = 0; ; attempt++)
         {
             var found = Current(key).Stored;
-            if (attempt == 0) await Aside(found);
+            if (attempt == 0 && IsLarge(found)) await Task.Yield();
             var current = await _conversion.ToServed(found, key.Kind, stop);
             var wanted = change(current);
             var pinned = Metadata.Revision(wanted);
@@ -281,11 +281,8 @@ internal sealed partial class Registry(RevisionLog log, ApiServerOptions options
         return ServerSideApply.Track(CustomKind.TypeOf(kind), live, updated, writer, time.GetUtcNow());
     }
 
-    /// <summary>To read and compare a large object takes a while, and the thread that was asked for it may have others to look after.</summary>
-    private static async ValueTask Aside(Stored current)
-    {
-        if (current.Json.Length > Limits.SmallBytesMax) await Task.Yield();
-    }
+    /// <summary>To read and compare it takes a while, and the thread that was asked for it may have others to look after.</summary>
+    private static bool IsLarge(Stored current) => current.Json.Length > Limits.SmallBytesMax;
 
     internal Selectable Current(ResourceKey key) => log.Get(CustomKind.StoredAs(key)) ?? throw Status.NotFound(key.Kind, key.Name);
 
